@@ -12,6 +12,9 @@ export const CUT_SLOTS = 256;
 export const MAX_TOP = 20;
 
 export type Dtype = "f32" | "bf16";
+export const DTYPE_BYTES = { f32: 4, bf16: 2 } as const;
+/** Bytes of a page: keys, values and a position a slot. */
+export const pageBytes = (headDim: number, dtype: Dtype): number => PAGE_SLOTS * (2 * headDim * DTYPE_BYTES[dtype] + 4);
 export type Numbers = Float32Array | Int32Array | Uint32Array;
 
 /** Device memory of `length` numbers. `host` is a view that the host may read and write between passes. */

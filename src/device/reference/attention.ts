@@ -1,0 +1,131 @@
+// Dense softmax over whatever a query row sees.
+import { CUT_SLOTS, PAGE_SLOTS } from "../device.ts";
+import {
+  archiveKeys,
+  chunkKeys,
+  doomedKeys,
+  type Gates,
+  type Key,
+  type LaneStore,
+  laneOf,
+  pendingKey,
+} from "./lanes.ts";
+
+/** `Scores` with the numbers at hand. */
+export interface Weights {
+  raw: Float32Array; // [steps, Hq, stride]
+  lse: Float32Array; // [steps, Hq]
+  stride: number;
+}
+
+export function attendChunk(
+  out: Float32Array,
+  q: Float32Array,
+  k: Float32Array,
+  v: Float32Array,
+  store: LaneStore,
+  layer: number,
+  chunk: Int32Array,
+  gates: Gates | null,
+): void {
+  const { kvHeads, queryHeads, headDim } = store.shape;
+  const group = queryHeads / kvHeads;
+  const [set, firstRow, rows, first] = chunk;
+  const window = gates ? gates.window : Number.POSITIVE_INFINITY;
+  for (let h = 0; h < kvHeads; h++) {
+    const lane = laneOf(store, set, layer, h);
+    const archive = archiveKeys(store, lane);
+    const doomed = doomedKeys(store, lane);
+    const fresh = chunkKeys(store, k, v, lane, h, chunk, gates);
+    for (let row = firstRow; row < firstRow + rows; row++) {
+      const position = first + row - firstRow;
+      const seen: Key[] = [
+        ...archive,
+        ...doomed.filter((key) => position - key.position <= window),
+        ...fresh.filter((key) => key.position <= position && !(key.labelled && position - key.position > window)),
+      ];
+      for (let j = h * group; j < (h + 1) * group; j++) {
+        const at = (row * queryHeads + j) * headDim;
+        softmax(out.subarray(at, at + headDim), scoresOf(q.subarray(at, at + headDim), seen), seen);
+      }
+      store.reads.host[lane] += seen.length;
+    }
+  }
+}
+
+export function attend(
+  out: Float32Array,
+  q: Float32Array,
+  store: LaneStore,
+  layer: number,
+  steps: Int32Array[],
+  weights: Weights | null,
+): void {
+  const { kvHeads, queryHeads, headDim } = store.shape;
+  const group = queryHeads / kvHeads;
+  for (let h = 0; h < kvHeads; h++) {
+    for (const [i, [set, row]] of steps.entries()) {
+      const lane = laneOf(store, set, layer, h);
+      const archive = archiveKeys(store, lane);
+      const pending = pendingKey(store, lane);
+      if (!pending || archive.length < store.archive.host[lane]) {
+        throw new Error(
+          `lane ${lane}: expected no dead key at attention, got slot ${store.dead.host[lane]}; admit first`,
+        );
+      }
+      const seen = [...archive, ...doomedKeys(store, lane), pending];
+      for (let j = h * group; j < (h + 1) * group; j++) {
+        const at = (row * queryHeads + j) * headDim;
+        const scores = scoresOf(q.subarray(at, at + headDim), seen);
+        const lse = softmax(out.subarray(at, at + headDim), scores, seen);
+        if (weights) {
+          const base = (i * queryHeads + j) * weights.stride;
+          for (let s = 0; s < archive.length; s++) weights.raw[base + s] = scores[s];
+          weights.raw[base + archive.length] = scores[scores.length - 1];
+          weights.lse[i * queryHeads + j] = lse;
+        }
+      }
+      store.reads.host[lane] += seen.length;
+    }
+    store.physical.host[layer * kvHeads + h] += physical(store, layer, h, steps);
+  }
+}
+
+/** Keys that these steps read of one KV head, whole archive cuts of the same pages once. */
+function physical(store: LaneStore, layer: number, h: number, steps: Int32Array[]): number {
+  const cutPages = CUT_SLOTS / PAGE_SLOTS;
+  const cuts = new Set<string>();
+  let keys = 0;
+  for (const [set] of steps) {
+    const lane = laneOf(store, set, layer, h);
+    const whole = Math.floor(store.archive.host[lane] / CUT_SLOTS);
+    for (let cut = 0; cut < whole; cut++) {
+      const entry = lane * store.shape.archivePages + cut * cutPages;
+      cuts.add(store.archiveTable.host.subarray(entry, entry + cutPages).join());
+    }
+    keys += store.archive.host[lane] - whole * CUT_SLOTS + store.tail.host[lane] - store.head.host[lane] + 1;
+  }
+  return keys + cuts.size * CUT_SLOTS;
+}
+
+function scoresOf(q: Float32Array, keys: Key[]): Float64Array {
+  return Float64Array.from(keys, ({ k }) => {
+    let dot = 0;
+    for (let d = 0; d < q.length; d++) dot += q[d] * k[d];
+    return dot / Math.sqrt(q.length);
+  });
+}
+
+/** out = the keys' values weighted by softmax(scores); returns the log-sum-exp. */
+function softmax(out: Float32Array, scores: Float64Array, keys: Key[]): number {
+  const most = scores.reduce((a, b) => Math.max(a, b));
+  const sum = new Float64Array(out.length);
+  let total = 0;
+  for (const [i, { v }] of keys.entries()) {
+    const weight = Math.exp(scores[i] - most);
+    total += weight;
+    for (let d = 0; d < sum.length; d++) sum[d] += weight * v[d];
+  }
+  for (let d = 0; d < sum.length; d++) out[d] = sum[d] / total;
+  return most + Math.log(total);
+}

@@ -1,0 +1,92 @@
+// Drawing a token. The order of the filters, which every device follows:
+//   1. penalty != 1: logits of tokens in `seen` become l / penalty where l > 0, else l * penalty;
+//   2. temperature 0: the largest logit wins, of equals the lowest id, and the rest is skipped; else l /= temperature;
+//   3. top-k > 0: the k largest stay (of equals the lower id);
+//   4. probabilities are the softmax of what is left;
+//   5. top-p < 1: by probability, descending (of equals the lower id first), the shortest prefix whose sum >= top-p stays;
+//   6. min-p > 0: p stays where p >= min-p * (the largest p);
+//   7. u = uniform(seed low, seed high, chain, position): ids ascending, the first whose running sum > u * (sum of what
+//      is left); the last one left if rounding runs out.
+// Log-probabilities are those of the untouched logits; the largest come first, of equals the lower id first.
+import { uniform } from "../../base/rng.ts";
+import { MAX_TOP, SAMPLER_F, SAMPLER_U, type Sampled, type Samplers } from "../device.ts";
+
+/** One item: row of logits, sampler, position, log-probabilities wanted; results go to place `i` of `out`. */
+export function sample(
+  out: Sampled,
+  i: number,
+  logits: Float32Array,
+  vocabulary: number,
+  samplers: Samplers,
+  item: Int32Array,
+): void {
+  const [row, sampler, position, wanted] = item;
+  const plain = logits.subarray(row * vocabulary, (row + 1) * vocabulary);
+  const id = draw(plain, samplers, sampler, position);
+  out.ids.host[i] = id;
+  out.logprob.host[i] = 0;
+  if (wanted < 0) return;
+  const norm = logSumExp(plain);
+  out.logprob.host[i] = plain[id] - norm;
+  const top = descending(plain).slice(0, wanted);
+  for (const [n, t] of top.entries()) {
+    out.topIds.host[i * MAX_TOP + n] = t;
+    out.topLogprobs.host[i * MAX_TOP + n] = plain[t] - norm;
+  }
+}
+
+function draw(plain: Float32Array, samplers: Samplers, sampler: number, position: number): number {
+  const [temperature, topP, minP, penalty] = samplers.real.host.subarray(
+    sampler * SAMPLER_F,
+    (sampler + 1) * SAMPLER_F,
+  );
+  const [topK, seedLow, seedHigh, chain] = samplers.whole.host.subarray(sampler * SAMPLER_U, (sampler + 1) * SAMPLER_U);
+  const logits = Float64Array.from(plain);
+  if (penalty !== 1) {
+    const words = Math.ceil(plain.length / 32);
+    for (let t = 0; t < logits.length; t++) {
+      if (!((samplers.seen.host[sampler * words + (t >>> 5)] >>> (t & 31)) & 1)) continue;
+      logits[t] = logits[t] > 0 ? logits[t] / penalty : logits[t] * penalty;
+    }
+  }
+  const ranked = descending(logits);
+  if (temperature === 0) return ranked[0];
+  for (let t = 0; t < logits.length; t++) logits[t] /= temperature;
+  let left = topK > 0 ? ranked.slice(0, topK) : ranked;
+  const norm = logSumExp(Float64Array.from(left, (t) => logits[t]));
+  const probability = (t: number) => Math.exp(logits[t] - norm);
+  if (topP < 1) {
+    let sum = 0;
+    const enough = left.findIndex((t) => {
+      sum += probability(t);
+      return sum >= topP;
+    });
+    if (enough >= 0) left = left.slice(0, enough + 1);
+  }
+  if (minP > 0) {
+    const least = minP * probability(left[0]);
+    left = left.filter((t) => probability(t) >= least);
+  }
+  left.sort((a, b) => a - b);
+  const total = left.reduce((sum, t) => sum + probability(t), 0);
+  const target = uniform(seedLow, seedHigh, chain, position) * total;
+  let sum = 0;
+  for (const t of left) {
+    sum += probability(t);
+    if (sum > target) return t;
+  }
+  return left[left.length - 1];
+}
+
+/** Ids by logit, the largest first, of equals the lower id. */
+function descending(logits: Float32Array | Float64Array): number[] {
+  return Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a] || a - b);
+}
+
+function logSumExp(x: Float32Array | Float64Array): number {
+  let most = Number.NEGATIVE_INFINITY;
+  for (const value of x) most = Math.max(most, value);
+  let sum = 0;
+  for (const value of x) sum += Math.exp(value - most);
+  return most + Math.log(sum);
+}

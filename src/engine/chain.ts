@@ -1,0 +1,85 @@
+import { type Meter, newMeter } from "../cache/meter.ts";
+import type { Sampling } from "./sampling.ts";
+
+export interface Token {
+  id: number;
+  /** Log-probability under the unmodified logits; null where none were asked. */
+  logprob: number | null;
+  /** Best alternatives, descending. */
+  top: { id: number; logprob: number }[];
+}
+
+/** Why a chain ended: an end id or its own `onToken`, its token limit, the context limit, an abort, or an error. */
+export type Finish = "stop" | "length" | "context" | "aborted" | "error";
+
+export interface ChainSpec {
+  sampling: Sampling;
+  maxTokens: number;
+  stopIds: ReadonlySet<number>;
+  /** Sets apart chains that share a seed. */
+  index: number;
+  /** Called for each drawn token, the end id included; true ends the chain. */
+  onToken?: (token: Token) => boolean;
+  onFinish?: (finish: Finish, error?: Error) => void;
+}
+
+/** One sequence being generated. Its tokens are the record: lanes can be dropped and made again from it. */
+export interface Chain {
+  readonly spec: ChainSpec;
+  readonly group: Group;
+  readonly age: number; // order of arrival: the lowest is the oldest
+  readonly sampler: number;
+  readonly tokens: number[]; // drawn so far
+  /** Prompt and drawn tokens in one list, as the cache sees them. */
+  readonly ids: number[];
+  /** Tokens of `ids` that the lanes hold. */
+  cached: number;
+  /** Tokens of `ids` that were cached before the last preemption: reads up to there are a replay's. */
+  replayUntil: number;
+  set: number; // -1: no lanes
+  /** A running chain to fork the lanes from, while it has not moved on. */
+  parent: Chain | null;
+  readonly meter: Meter;
+  laneRatios: Float64Array | null;
+  finish: Finish | null;
+  aborted: boolean;
+}
+
+/** Chains of one prompt, and the prompt's state while any of them may start or resume. */
+export interface Group {
+  readonly prompt: readonly number[];
+  readonly chains: Chain[];
+  readonly meter: Meter; // of the root: prefill
+  rootSet: number; // -1: none
+  rootCached: number; // prompt tokens in the root
+}
+
+export const newGroup = (prompt: readonly number[]): Group => ({
+  prompt,
+  chains: [],
+  meter: newMeter(),
+  rootSet: -1,
+  rootCached: 0,
+});
+
+export function newChain(spec: ChainSpec, group: Group, age: number, sampler: number): Chain {
+  return {
+    spec,
+    group,
+    age,
+    sampler,
+    tokens: [],
+    ids: [...group.prompt],
+    cached: 0,
+    replayUntil: 0,
+    set: -1,
+    parent: null,
+    meter: newMeter(),
+    laneRatios: null,
+    finish: null,
+    aborted: false,
+  };
+}
+
+export const rootReady = (group: Group): boolean => group.rootSet >= 0 && group.rootCached === group.prompt.length;
+export const unfinished = (group: Group): number => group.chains.reduce((n, chain) => n + (chain.finish ? 0 : 1), 0);

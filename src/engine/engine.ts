@@ -1,0 +1,218 @@
+import { HyperthinkError } from "../base/errors.ts";
+import { laneRatios, observe } from "../cache/meter.ts";
+import { MAX_TOP } from "../device/device.ts";
+import { type Chain, type ChainSpec, type Finish, type Group, newChain, newGroup, type Token } from "./chain.ts";
+import type { Runner } from "./runner.ts";
+import { checkSampling, writeSampler } from "./sampling.ts";
+import { isChain, type Plan, Scheduler } from "./scheduler.ts";
+
+export interface EngineOptions {
+  /** Called with every row of logits that a token was drawn from: for tests and studies, not for production. */
+  onLogits?: (chain: Chain, index: number, logits: Float32Array) => void;
+  /** Called after every step. */
+  onStep?: () => void;
+}
+
+/** Runs chains of any number of prompts over one pool: schedule, plan, forward, sample, commit, until none is left. */
+export class Engine {
+  readonly runner: Runner;
+  readonly scheduler: Scheduler;
+  readonly options: EngineOptions;
+  #age = 0;
+  #running: Promise<void> | null = null;
+  readonly #freeSamplers: number[] = [];
+  readonly #logits: Float32Array;
+
+  constructor(runner: Runner, options: EngineOptions = {}) {
+    this.runner = runner;
+    this.options = options;
+    this.scheduler = new Scheduler(runner, (chain, error) => this.#end(chain, "error", error));
+    for (let i = runner.options.samplers - 1; i >= 0; i--) this.#freeSamplers.push(i);
+    this.#logits = new Float32Array(options.onLogits ? runner.model.config.vocabulary : 0);
+  }
+
+  /** Starts chains that share one prompt. Throws `bad-argument` before anything runs. */
+  submit(prompt: readonly number[], specs: readonly ChainSpec[]): Group {
+    this.#checkPrompt(prompt);
+    if (specs.length === 0) throw new HyperthinkError("bad-argument", "expected at least one chain, got 0");
+    if (specs.length > this.#freeSamplers.length)
+      throw new HyperthinkError(
+        "bad-argument",
+        `expected at most ${this.#freeSamplers.length} more chains at a time, got ${specs.length}; wait for others to end`,
+      );
+    for (const spec of specs) checkSpec(spec);
+    const group = newGroup(prompt);
+    for (const spec of specs) this.#add(spec, group);
+    this.#wake();
+    return group;
+  }
+
+  /** Starts a chain that continues from where `parent` stands now, with its own sampling. */
+  fork(parent: Chain, spec: ChainSpec): Chain {
+    checkSpec(spec);
+    if (parent.finish) throw new HyperthinkError("bad-argument", "cannot fork a chain that has ended");
+    if (this.#freeSamplers.length === 0)
+      throw new HyperthinkError("bad-argument", "no sampler is free: too many chains");
+    const child = this.#add(spec, parent.group);
+    child.tokens.push(...parent.tokens);
+    child.ids.push(...parent.tokens);
+    child.replayUntil = Math.max(parent.cached, parent.replayUntil);
+    if (parent.set >= 0) child.parent = parent;
+    this.#mark(child, parent.ids);
+    this.#wake();
+    return child;
+  }
+
+  /** Ends a chain at the next step boundary; its pages go back to the pool. */
+  abort(chain: Chain): void {
+    if (chain.finish) return;
+    chain.aborted = true;
+    this.#wake();
+  }
+
+  /** Resolves when no chain is left. */
+  async idle(): Promise<void> {
+    while (this.#running) await this.#running;
+  }
+
+  #add(spec: ChainSpec, group: Group): Chain {
+    const chain = newChain(spec, group, this.#age++, this.#freeSamplers.pop()!);
+    group.chains.push(chain);
+    this.scheduler.chains.push(chain);
+    const { samplers, seenWords } = this.runner;
+    writeSampler(samplers, chain.sampler, spec.sampling, spec.index);
+    samplers.seen.host.fill(0, chain.sampler * seenWords, (chain.sampler + 1) * seenWords);
+    this.#mark(chain, group.prompt);
+    return chain;
+  }
+
+  /** Marks tokens as seen, for the repetition penalty. */
+  #mark(chain: Chain, ids: readonly number[]): void {
+    if (chain.spec.sampling.repetitionPenalty === 1) return;
+    const { samplers, seenWords } = this.runner;
+    for (const id of ids) samplers.seen.host[chain.sampler * seenWords + (id >>> 5)] |= 1 << (id & 31);
+  }
+
+  #wake(): void {
+    if (this.#running) return;
+    this.#running = Promise.resolve()
+      .then(() => this.#loop())
+      .finally(() => {
+        this.#running = null;
+        if (this.scheduler.chains.length) this.#wake();
+      });
+  }
+
+  async #loop(): Promise<void> {
+    try {
+      while (this.scheduler.chains.length) await this.step();
+    } catch (error) {
+      const reason = error instanceof Error ? error : new Error(String(error));
+      for (const chain of [...this.scheduler.chains]) this.#end(chain, "error", reason);
+    }
+  }
+
+  /** One step: schedule and plan (pages), forward and sample (one pass), commit. */
+  async step(): Promise<void> {
+    for (const chain of [...this.scheduler.chains]) if (chain.aborted) this.#end(chain, "aborted");
+    const waiting = this.scheduler.chains.length;
+    const plan = this.scheduler.schedule();
+    if (plan.segments.length === 0) {
+      if (waiting > 0 && this.scheduler.chains.length === waiting)
+        throw new Error("the scheduler found nothing to run");
+      return;
+    }
+    await this.runner.step(plan.segments, plan.draws);
+    if (this.options.onLogits) await this.#observeLogits(plan, this.options.onLogits);
+    this.#commit(plan);
+    this.options.onStep?.();
+  }
+
+  async #observeLogits(plan: Plan, onLogits: NonNullable<EngineOptions["onLogits"]>): Promise<void> {
+    for (let i = 0; i < plan.draws.length; i++) {
+      await this.runner.logits(plan.draws[i].segment, this.#logits);
+      onLogits(plan.drawn[i], plan.drawn[i].tokens.length, this.#logits);
+    }
+  }
+
+  #commit(plan: Plan): void {
+    const { table } = this.runner;
+    plan.segments.forEach(({ set, count }, i) => {
+      const owner = plan.owners[i];
+      if (isChain(owner)) {
+        owner.cached += count;
+        const kind = owner.cached <= owner.replayUntil ? "replay" : "decode";
+        observe(owner.meter, table, set, kind, count, owner.cached);
+      } else {
+        owner.rootCached += count;
+        const kind = owner.rootCached <= owner.meter.seen ? "replay" : "prefill";
+        observe(owner.meter, table, set, kind, count, Math.max(owner.rootCached, owner.meter.seen));
+      }
+    });
+    plan.drawn.forEach((chain, i) => {
+      this.#accept(chain, this.#token(i, chain.spec.sampling.logprobs));
+    });
+    for (const group of new Set(plan.owners.map((owner) => (isChain(owner) ? owner.group : owner))))
+      this.scheduler.tidy(group);
+  }
+
+  #token(draw: number, logprobs: number | null): Token {
+    const { ids, logprob, topIds, topLogprobs } = this.runner.sampled;
+    const top = Array.from({ length: logprobs ?? 0 }, (_, j) => ({
+      id: topIds.host[draw * MAX_TOP + j],
+      logprob: topLogprobs.host[draw * MAX_TOP + j],
+    }));
+    return { id: ids.host[draw], logprob: logprobs === null ? null : logprob.host[draw], top };
+  }
+
+  #accept(chain: Chain, token: Token): void {
+    if (chain.finish) return;
+    chain.tokens.push(token.id);
+    chain.ids.push(token.id);
+    this.#mark(chain, [token.id]);
+    const { spec } = chain;
+    let stop = spec.stopIds.has(token.id);
+    try {
+      if (spec.onToken?.(token)) stop = true;
+    } catch (error) {
+      this.#end(chain, "error", error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    if (stop) this.#end(chain, "stop");
+    else if (chain.tokens.length >= spec.maxTokens) this.#end(chain, "length");
+    else if (chain.ids.length >= this.runner.options.contextLength) this.#end(chain, "context");
+  }
+
+  #end(chain: Chain, finish: Finish, error?: Error): void {
+    if (chain.finish) return;
+    if (chain.set >= 0 && chain.cached > 0) chain.laneRatios = laneRatios(this.runner.table, chain.set, chain.cached);
+    this.scheduler.evict(chain);
+    chain.finish = finish;
+    const { chains } = this.scheduler;
+    chains.splice(chains.indexOf(chain), 1);
+    this.#freeSamplers.push(chain.sampler);
+    this.scheduler.tidy(chain.group);
+    chain.spec.onFinish?.(finish, error);
+  }
+
+  #checkPrompt(prompt: readonly number[]): void {
+    const { contextLength } = this.runner.options;
+    const V = this.runner.model.config.vocabulary;
+    if (prompt.length === 0)
+      throw new HyperthinkError("bad-argument", "the prompt is empty: expected at least one token");
+    if (prompt.length >= contextLength)
+      throw new HyperthinkError(
+        "bad-argument",
+        `the prompt has ${prompt.length} tokens: expected fewer than the context limit of ${contextLength}; shorten it or raise --context`,
+      );
+    const bad = prompt.find((id) => !Number.isInteger(id) || id < 0 || id >= V);
+    if (bad !== undefined)
+      throw new HyperthinkError("bad-argument", `token id ${bad} in the prompt: expected 0 to ${V - 1}`);
+  }
+}
+
+function checkSpec(spec: ChainSpec): void {
+  checkSampling(spec.sampling);
+  if (!Number.isInteger(spec.maxTokens) || spec.maxTokens < 1)
+    throw new HyperthinkError("bad-argument", `max tokens must be a whole number >= 1, got ${spec.maxTokens}`);
+}

@@ -1,0 +1,49 @@
+import { HyperthinkError } from "../base/errors.ts";
+import { MAX_TOP, SAMPLER_F, SAMPLER_U, type Samplers } from "../device/device.ts";
+
+/** How the next token is drawn. Filters act in the order top-k, top-p, min-p, after penalty and temperature. */
+export interface Sampling {
+  temperature: number; // 0: greedy
+  topK: number; // 0: all
+  topP: number; // 1: all
+  minP: number; // 0: all
+  repetitionPenalty: number; // 1: none
+  seed: number;
+  /** Log-probabilities of this many best tokens a step (0: of the drawn one alone), null: none. */
+  logprobs: number | null;
+}
+
+export const greedy: Sampling = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  seed: 0,
+  logprobs: null,
+};
+
+/** Throws `bad-argument` naming the first value that is out of range. */
+export function checkSampling(s: Sampling): void {
+  const must = (name: keyof Sampling, ok: boolean, expected: string): void => {
+    if (!ok) throw new HyperthinkError("bad-argument", `${name} must be ${expected}, got ${s[name]}`);
+  };
+  must("temperature", s.temperature >= 0 && s.temperature <= 100, "a number from 0 (greedy) to 100");
+  must("topK", Number.isInteger(s.topK) && s.topK >= 0 && s.topK < 2 ** 31, "a whole number >= 0 (0: all)");
+  must("topP", s.topP > 0 && s.topP <= 1, "a number above 0 and up to 1");
+  must("minP", s.minP >= 0 && s.minP <= 1, "a number from 0 to 1");
+  must("repetitionPenalty", s.repetitionPenalty > 0 && s.repetitionPenalty <= 100, "a number above 0 (1: none)");
+  must("seed", Number.isSafeInteger(s.seed) && s.seed >= 0, "a whole number from 0 to 2^53 - 1");
+  const n = s.logprobs;
+  must(
+    "logprobs",
+    n === null || (Number.isInteger(n) && n >= 0 && n <= MAX_TOP),
+    `null or a whole number from 0 to ${MAX_TOP}`,
+  );
+}
+
+/** Writes one sampler of the device's tables; `chain` sets apart chains that share a seed. */
+export function writeSampler(samplers: Samplers, slot: number, s: Sampling, chain: number): void {
+  samplers.real.host.set([s.temperature, s.topP, s.minP, s.repetitionPenalty], slot * SAMPLER_F);
+  samplers.whole.host.set([s.topK, s.seed >>> 0, Math.floor(s.seed / 2 ** 32), chain], slot * SAMPLER_U);
+}

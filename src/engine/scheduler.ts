@@ -1,0 +1,228 @@
+import { HyperthinkError } from "../base/errors.ts";
+import { type Chain, type Group, rootReady, unfinished } from "./chain.ts";
+import { type Draw, type Runner, replayRows, type Segment } from "./runner.ts";
+
+/** What one step does: segments to feed, the chain or group that each belongs to, and tokens to draw. */
+export interface Plan {
+  segments: Segment[];
+  owners: (Chain | Group)[];
+  draws: Draw[];
+  drawn: Chain[]; // the chain of each draw
+  /** Sources of this pass's forks: their lanes must outlive the pass. */
+  pinned: Set<Chain | Group>;
+  extraRows: number; // step rows beyond one a chain
+}
+
+export const isChain = (owner: Chain | Group): owner is Chain => "spec" in owner;
+
+/**
+ * Continuous batching over a bounded pool. Chains that run take a row each (a replay: many); waiting chains start in order of
+ * age; one prompt chunk rides along. Worst page demands are met before the pass: where they cannot be, the youngest chain loses
+ * its lanes and waits. The oldest chain never does, so every chain that fits alone ends.
+ */
+export class Scheduler {
+  /** Unfinished chains, oldest first. */
+  readonly chains: Chain[] = [];
+  preemptions = 0;
+  readonly #runner: Runner;
+  #fail: (chain: Chain, error: Error) => void;
+
+  constructor(runner: Runner, fail: (chain: Chain, error: Error) => void) {
+    this.#runner = runner;
+    this.#fail = fail;
+  }
+
+  schedule(): Plan {
+    const plan: Plan = { segments: [], owners: [], draws: [], drawn: [], pinned: new Set(), extraRows: 0 };
+    for (const chain of [...this.chains]) if (chain.set >= 0) this.#feed(chain, plan);
+    this.#start(plan);
+    return plan;
+  }
+
+  /** Frees the lanes of a chain; its record stays, so that it can resume. */
+  evict(chain: Chain): void {
+    if (chain.set < 0) return;
+    this.#runner.table.close(chain.set);
+    chain.set = -1;
+    chain.replayUntil = Math.max(chain.replayUntil, chain.cached);
+    chain.cached = 0;
+  }
+
+  dropRoot(group: Group): void {
+    if (group.rootSet < 0) return;
+    this.#runner.table.close(group.rootSet);
+    group.rootSet = -1;
+    group.rootCached = 0;
+  }
+
+  /** Roots that nobody will fork again are let go; called when a chain ended or started. */
+  tidy(group: Group): void {
+    const left = group.chains.filter((chain) => !chain.finish);
+    // The last chain of a group keeps its own lanes; were it preempted, it would read the prompt again.
+    if (left.length === 0 || (left.length === 1 && left[0].set >= 0)) this.dropRoot(group);
+  }
+
+  /** Plans a chain's next rows. False if it lost its lanes for want of pages. */
+  #feed(chain: Chain, plan: Plan): boolean {
+    const { options, table } = this.#runner;
+    const extra = options.rows - options.chunk - options.sets - plan.extraRows;
+    const most = Math.min(replayRows(this.#runner.policy, options.chunk), 1 + Math.max(0, extra));
+    // A replay stops where its record of reads does, so that the meter can tell repeated reads from new ones.
+    const until = chain.cached < chain.replayUntil ? chain.replayUntil : chain.ids.length;
+    const count = Math.min(until - chain.cached, most);
+    const last = chain.cached + count === chain.ids.length;
+    const segment: Segment = {
+      set: chain.set,
+      kind: "steps",
+      ids: chain.ids,
+      from: chain.cached,
+      count,
+      endsPrompt: false,
+      logits: last ? "last" : "none",
+    };
+    while (table.pool.free < this.#runner.demand(segment)) {
+      if (this.#makeRoom(chain, plan)) continue;
+      if (this.#oldest() === chain) this.#tooSmall([chain], this.#runner.demand(segment));
+      else this.#preempt(chain);
+      return false;
+    }
+    this.#runner.reserve(segment);
+    plan.extraRows += count - 1;
+    if (last) this.#draw(plan, chain);
+    plan.segments.push(segment);
+    plan.owners.push(chain);
+    return true;
+  }
+
+  #draw(plan: Plan, chain: Chain): void {
+    const { sampling } = chain.spec;
+    plan.draws.push({
+      segment: plan.segments.length,
+      sampler: chain.sampler,
+      position: chain.tokens.length,
+      top: sampling.logprobs ?? -1,
+    });
+    plan.drawn.push(chain);
+  }
+
+  /** Gives lanes to waiting chains, oldest first, and reads one chunk of the prompt that the first of them lacks. */
+  #start(plan: Plan): void {
+    for (const chain of [...this.chains]) {
+      if (chain.set >= 0 || chain.finish) continue;
+      const { group } = chain;
+      const parent = chain.parent;
+      if (parent && parent.set >= 0 && parent.cached < chain.ids.length && !plan.owners.includes(parent)) {
+        if (!this.#fork(parent, parent.set, chain, parent.cached, plan)) return;
+      } else if (!rootReady(group)) {
+        this.#readPrompt(group, chain, plan);
+        return;
+      } else if (unfinished(group) === 1 || (this.#oldest() === chain && !this.#canFork(group.rootSet))) {
+        chain.set = group.rootSet; // nobody else needs the root (or there is no room for two): it becomes the chain's own
+        chain.cached = group.rootCached;
+        group.rootSet = -1;
+        group.rootCached = 0;
+      } else if (!this.#fork(group, group.rootSet, chain, group.rootCached, plan)) return;
+      chain.parent = null;
+      if (!this.#feed(chain, plan)) return;
+    }
+  }
+
+  /** Room for a fork and one page more in every lane, lest the newcomer be preempted at once. */
+  #canFork(set: number): boolean {
+    const { table } = this.#runner;
+    return table.freeSets > 0 && table.pool.free >= table.forkDemand(set) + table.width;
+  }
+
+  #fork(owner: Chain | Group, source: number, chain: Chain, cached: number, plan: Plan): boolean {
+    if (!this.#canFork(source)) return false;
+    chain.set = this.#runner.table.fork(source);
+    chain.cached = cached;
+    plan.pinned.add(owner);
+    return true;
+  }
+
+  #readPrompt(group: Group, chain: Chain, plan: Plan): void {
+    const { table, options } = this.#runner;
+    if (group.rootSet < 0) {
+      const set = table.open();
+      if (set < 0) return;
+      group.rootSet = set;
+      group.rootCached = 0;
+    }
+    const count = Math.min(options.chunk, group.prompt.length - group.rootCached);
+    const endsPrompt = group.rootCached + count === group.prompt.length;
+    // First tokens of all chains are drawn from the prompt's last logits at once, so that these need not be kept.
+    const fresh = endsPrompt ? group.chains.filter((c) => !c.finish && c.tokens.length === 0) : [];
+    const segment: Segment = {
+      set: group.rootSet,
+      kind: "chunk",
+      ids: group.prompt,
+      from: group.rootCached,
+      count,
+      endsPrompt,
+      logits: fresh.length ? "last" : "none",
+    };
+    while (table.pool.free < this.#runner.demand(segment)) {
+      if (this.#oldest() !== chain) return; // older chains run: their pages will come back
+      if (this.#makeRoom(chain, plan)) continue;
+      this.#tooSmall(
+        group.chains.filter((c) => !c.finish),
+        this.#runner.demand(segment),
+      );
+      this.dropRoot(group);
+      return;
+    }
+    this.#runner.reserve(segment);
+    for (const c of fresh) this.#draw(plan, c);
+    plan.segments.push(segment);
+    plan.owners.push(group);
+  }
+
+  #oldest(): Chain | undefined {
+    return this.chains[0];
+  }
+
+  /** Frees pages for `chain`: a younger group's root, any root but its own if it is the oldest, else the youngest chain. */
+  #makeRoom(chain: Chain, plan: Plan): boolean {
+    const planned = new Set([...plan.owners, ...plan.pinned]);
+    for (let i = this.chains.length - 1; i >= 0; i--) {
+      const { group } = this.chains[i];
+      const spare = group !== chain.group || chain.set >= 0;
+      if (
+        group.rootSet >= 0 &&
+        spare &&
+        !planned.has(group) &&
+        (this.#oldest() === chain || group.chains[0].age > chain.age)
+      ) {
+        this.dropRoot(group);
+        return true;
+      }
+    }
+    for (let i = this.chains.length - 1; i >= 0; i--) {
+      const victim = this.chains[i];
+      if (victim.age <= chain.age) return false;
+      if (victim.set >= 0 && !planned.has(victim)) {
+        this.#preempt(victim);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  #preempt(chain: Chain): void {
+    this.preemptions++;
+    this.evict(chain);
+  }
+
+  #tooSmall(chains: Chain[], demand: number): void {
+    const { table } = this.#runner;
+    const { total } = table.pool;
+    const bytes = table.device.bytesPerPage;
+    const error = new HyperthinkError(
+      "no-memory",
+      `the KV pool is too small for one chain: ${total} pages of ${bytes} bytes, ${table.pool.free} free, ${demand} more needed ` +
+        `at token ${chains[0].ids.length}; raise --kv-memory, shorten the prompt or --max-tokens, or use a policy that keeps less`,
+    );
+    for (const chain of chains) this.#fail(chain, error);
+  }
+}
