@@ -1,18 +1,18 @@
+import { roundBf16 } from "../../src/base/half.ts";
 import { seeded } from "../../src/base/rng.ts";
 import type { Device, Dtype } from "../../src/device/device.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
 import type { Model } from "../../src/model/forward.ts";
 import type { LayerWeights } from "../../src/model/weights.ts";
 
-/** A random Qwen3-like model small enough for many passes, with separate DMS gates that evict about half of the keys. */
+/** A random Qwen3-like model small enough for many passes, with DMS gates that doom about half of the keys. */
 export interface TinyOptions {
   seed: number;
   window?: number;
   shift?: 0 | 1;
   borrowed?: boolean;
   perLayer?: boolean;
-  gateScale?: number;
-  gateOffset?: number;
+  gateOffset?: number; // decision logit = raw - offset: large positive keeps everything
   weights?: Dtype;
 }
 
@@ -26,7 +26,7 @@ export const tinyConfig = (o: TinyOptions): ModelConfig => ({
   kvHeads: 2,
   headDim: 12,
   normEps: 1e-6,
-  contextLength: 1024,
+  contextLength: 4096,
   tied: false,
   biases: { qkv: false, output: false, mlp: false },
   headNorm: true,
@@ -34,7 +34,7 @@ export const tinyConfig = (o: TinyOptions): ModelConfig => ({
   eosIds: [],
   bosId: null,
   dms: {
-    scale: o.gateScale ?? 1,
+    scale: 3,
     offset: o.gateOffset ?? 0,
     window: o.window ?? 7,
     borrowed: o.borrowed ?? false,
@@ -44,46 +44,96 @@ export const tinyConfig = (o: TinyOptions): ModelConfig => ({
   },
 });
 
-export function tinyModel(device: Device, o: TinyOptions): Model {
+/** Raw weights by name: matrices [rows, cols] row-major. */
+export interface Raw {
+  config: ModelConfig;
+  embed: Float32Array;
+  head: Float32Array;
+  norm: Float32Array;
+  layers: Record<RawName, Float32Array>[];
+}
+type RawName =
+  | "inputNorm"
+  | "q"
+  | "k"
+  | "v"
+  | "o"
+  | "qNorm"
+  | "kNorm"
+  | "postNorm"
+  | "gate"
+  | "up"
+  | "down"
+  | "alphaNorm"
+  | "alpha";
+
+export function tinyRaw(o: TinyOptions): Raw {
   const config = tinyConfig(o);
   const rng = seeded(o.seed);
-  const { hidden: H, intermediate: I, queryHeads, kvHeads, headDim: D } = config;
-  const matrix = (rows: number, cols: number, dtype: Dtype = o.weights ?? "f32", scale = 1) => {
-    const m = device.matrix(rows, cols, dtype);
-    device.writeRows(m, 0, Float32Array.from({ length: rows * cols }, () => (scale * rng.gaussian()) / Math.sqrt(cols)));
-    return m;
-  };
-  const norm = (n: number) => {
-    const v = device.f32(n);
-    for (let i = 0; i < n; i++) v.host[i] = 1 + 0.1 * rng.gaussian();
-    return v;
-  };
-  const embed = matrix(config.vocabulary, H, undefined, Math.sqrt(H));
-  const head = matrix(config.vocabulary, H, undefined, 2);
-  const layers = Array.from(
-    { length: config.layers },
-    (): LayerWeights => ({
+  const { hidden: H, intermediate: I, queryHeads, kvHeads, headDim: D, vocabulary: V } = config;
+  const round = o.weights === "bf16" ? roundBf16 : Math.fround;
+  const matrix = (rows: number, cols: number, scale = 1) =>
+    Float32Array.from({ length: rows * cols }, () => round((scale * rng.gaussian()) / Math.sqrt(cols)));
+  const norm = (n: number) => Float32Array.from({ length: n }, () => 1 + 0.1 * rng.gaussian());
+  return {
+    config,
+    embed: matrix(V, H, Math.sqrt(H)),
+    head: matrix(V, H, 2),
+    norm: norm(H),
+    layers: Array.from({ length: config.layers }, () => ({
       inputNorm: norm(H),
       q: matrix(queryHeads * D, H),
       k: matrix(kvHeads * D, H),
       v: matrix(kvHeads * D, H),
       o: matrix(H, queryHeads * D),
-      qBias: null,
-      kBias: null,
-      vBias: null,
-      oBias: null,
       qNorm: norm(D),
       kNorm: norm(D),
       postNorm: norm(H),
       gate: matrix(I, H),
       up: matrix(I, H),
       down: matrix(H, I),
-      gateBias: null,
-      upBias: null,
-      downBias: null,
-      alpha: config.dms?.borrowed ? null : { norm: norm(H), proj: matrix(kvHeads, H, "f32"), bias: null },
+      alphaNorm: norm(H),
+      alpha: matrix(kvHeads, H),
+    })),
+  };
+}
+
+export function tinyModel(device: Device, o: TinyOptions, raw: Raw = tinyRaw(o)): Model {
+  const { config } = raw;
+  const { hidden: H, intermediate: I } = config;
+  const put = (values: Float32Array, cols: number, dtype: Dtype = o.weights ?? "f32") => {
+    const m = device.matrix(values.length / cols, cols, dtype);
+    device.writeRows(m, 0, values);
+    return m;
+  };
+  const vector = (values: Float32Array) => {
+    const v = device.f32(values.length);
+    v.host.set(values);
+    return v;
+  };
+  const biases = { qBias: null, kBias: null, vBias: null, oBias: null, gateBias: null, upBias: null, downBias: null };
+  const layers = raw.layers.map(
+    (l): LayerWeights => ({
+      ...biases,
+      inputNorm: vector(l.inputNorm),
+      q: put(l.q, H),
+      k: put(l.k, H),
+      v: put(l.v, H),
+      o: put(l.o, config.queryHeads * config.headDim),
+      qNorm: vector(l.qNorm),
+      kNorm: vector(l.kNorm),
+      postNorm: vector(l.postNorm),
+      gate: put(l.gate, H),
+      up: put(l.up, H),
+      down: put(l.down, I),
+      alpha: config.dms?.borrowed ? null : { norm: vector(l.alphaNorm), proj: put(l.alpha, H, "f32"), bias: null },
       borrowed: null,
     }),
   );
-  return { config, weights: { embed, head, norm: norm(H), layers } };
+  return { config, weights: { embed: put(raw.embed, H), head: put(raw.head, H), norm: vector(raw.norm), layers } };
 }
+
+export const randomTokens = (seed: number, count: number, vocabulary: number): number[] => {
+  const rng = seeded(seed);
+  return Array.from({ length: count }, () => rng.below(vocabulary));
+};

@@ -1,0 +1,203 @@
+// The inner loops of attention over one cut: up to 16 pages, R query rows. Scores are one accumulator a slot over channels
+// ascending, outputs one accumulator a channel over slots ascending; the softmax sum goes by 16 slots, then a fixed tree.
+// So a row's bits depend on its own keys in the cut and on nothing else.
+#pragma once
+#include "isa.h"
+#include "pages.h"
+#include "pass.h"
+
+namespace HT_NS {
+
+// Tiles of pages x rows (scores) and of 16-channel vectors x rows (outputs), by the registers there are.
+#if defined(__AVX512F__)
+constexpr int TILE_ROWS = 4;
+constexpr int scorePages(int) { return 4; }
+constexpr int valueVectors(int rows) { return rows <= 2 ? 8 : 4; }
+#elif defined(__AVX2__)
+constexpr int TILE_ROWS = 4;
+constexpr int scorePages(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
+constexpr int valueVectors(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
+#elif defined(__aarch64__)
+constexpr int TILE_ROWS = 4;
+constexpr int scorePages(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
+constexpr int valueVectors(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
+#else
+constexpr int TILE_ROWS = 2;
+constexpr int scorePages(int rows) { return rows == 1 ? 2 : 1; }
+constexpr int valueVectors(int rows) { return rows == 1 ? 2 : 1; }
+#endif
+
+/** One cut and the query rows that read it. Arrays live in a thread's scratch. */
+struct Cut {
+  const char* pages[CUT_PAGES + 1];  // [count], then one to prefetch (or the last again)
+  int begin, end;                    // live slots [begin, end) of the cut
+  int D, width;                      // channels; rounded up to 16
+  int rows;
+  const float* q;  // [rows][width], scaled
+  float* scores;   // [rows][CUT]
+};
+
+template <int R, int P, bool BF>
+HT_INLINE void scoreTile(const Cut& cut, int page, int row) {
+  F16 acc[P][R];
+  HT_UNROLL for (int j = 0; j < P; j++)
+    HT_UNROLL for (int r = 0; r < R; r++) acc[j][r] = splat(0);
+  const float* q = cut.q + (size_t)row * cut.width;
+  const size_t lines = (size_t)cut.D * (BF ? 32 : 64);
+  const char* const* k = cut.pages + page;
+  // Hardware prefetch stops at a page's end; the next tile's keys are asked for here, line by line.
+  const char* next[P];
+  const int last = (cut.end + PAGE - 1) / PAGE;
+  HT_UNROLL for (int j = 0; j < P; j++) next[j] = cut.pages[least(page + P + j, last)];
+  int d = 0;
+  for (size_t at = 0; at < lines; at += 64) {
+    HT_UNROLL for (int j = 0; j < P; j++) {
+      if (row == 0) prefetch(next[j] + at);
+      if constexpr (BF) {
+        F16 even, odd;
+        loadPair(k[j] + at, even, odd);
+        HT_UNROLL for (int r = 0; r < R; r++) acc[j][r] = fma(splat(q[(size_t)r * cut.width + d]), even, acc[j][r]);
+        HT_UNROLL for (int r = 0; r < R; r++) acc[j][r] = fma(splat(q[(size_t)r * cut.width + d + 1]), odd, acc[j][r]);
+      } else {
+        const F16 y = load((const float*)(k[j] + at));
+        HT_UNROLL for (int r = 0; r < R; r++) acc[j][r] = fma(splat(q[(size_t)r * cut.width + d]), y, acc[j][r]);
+      }
+    }
+    d += BF ? 2 : 1;
+  }
+  HT_UNROLL for (int j = 0; j < P; j++)
+    HT_UNROLL for (int r = 0; r < R; r++) store(cut.scores + (size_t)(row + r) * CUT + (page + j) * PAGE, acc[j][r]);
+}
+
+template <int R, bool BF>
+static void scoreRows(const Cut& cut, int row) {
+  constexpr int P = scorePages(R);
+  const int end = (cut.end + PAGE - 1) / PAGE;
+  int page = cut.begin / PAGE;
+  for (; page + P <= end; page += P) scoreTile<R, P, BF>(cut, page, row);
+  for (; page < end; page++) scoreTile<R, 1, BF>(cut, page, row);
+}
+
+/** Scores of all rows; what lies outside [begin, end) is garbage until `edges`. */
+template <bool BF>
+static void scoreAll(const Cut& cut) {
+  int row = 0;
+  if constexpr (TILE_ROWS == 4) {
+    for (; row + 4 <= cut.rows; row += 4) scoreRows<4, BF>(cut, row);
+    if (row + 3 == cut.rows) return scoreRows<3, BF>(cut, row);
+  }
+  for (; row + 2 <= cut.rows; row += 2) scoreRows<2, BF>(cut, row);
+  if (row < cut.rows) scoreRows<1, BF>(cut, row);
+}
+
+/** Slots of the touched pages outside [begin, end) hold anything, NaN too: they weigh nothing. */
+HT_INLINE void edges(float* scores, int begin, int end) {
+  for (int s = begin / PAGE * PAGE; s < begin; s++) scores[s] = -INFINITY;
+  for (int s = end; s < (end + PAGE - 1) / PAGE * PAGE; s++) scores[s] = -INFINITY;
+}
+
+/** The largest score of a row of which `edges` are set. */
+HT_INLINE float mostOf(const float* scores, int begin, int end) {
+  F16 top = load(scores + begin / PAGE * PAGE);
+  for (int s = begin / PAGE * PAGE; s < end; s += PAGE) {
+    const F16 x = load(scores + s);
+    HT_UNROLL for (int i = 0; i < NV; i++) top.v[i] = x.v[i] > top.v[i] ? x.v[i] : top.v[i];
+  }
+  return most(top);
+}
+
+/** scores = e^(scores - top); returns their sum. */
+HT_INLINE float weigh(float* scores, int begin, int end, float top) {
+  F16 total = splat(0);
+  for (int s = begin / PAGE * PAGE; s < end; s += PAGE) {
+    const F16 e = exp(load(scores + s) - splat(top));
+    store(scores + s, e);
+    total = total + e;
+  }
+  return sum(total);
+}
+
+template <int R, int N, bool BF>
+HT_INLINE void valueTile(const Cut& cut, int row, int channel, float* const* out) {
+  F16 acc[N][R];
+  HT_UNROLL for (int n = 0; n < N; n++)
+    HT_UNROLL for (int r = 0; r < R; r++) acc[n][r] = load(out[row + r] + channel + 16 * n);
+  const float* weights = cut.scores + (size_t)row * CUT;
+  const size_t line = (size_t)cut.D * 4, keys = (size_t)cut.D * PAGE * (BF ? 2 : 4) + (size_t)channel * 4;
+  const int lastPage = (cut.end - 1) / PAGE;
+  int s = cut.begin;
+  while (s < cut.end) {
+    const int page = s / PAGE, stop = least(cut.end, (page + 1) * PAGE);
+    const char* v = cut.pages[page] + keys;
+    const char* next = cut.pages[least(page + 1, lastPage)] + keys;
+    const auto add = [&](int slot, const F16* y) __attribute__((always_inline)) {
+      HT_UNROLL for (int r = 0; r < R; r++) {
+        const F16 p = splat(weights[(size_t)r * CUT + slot]);
+        HT_UNROLL for (int n = 0; n < N; n++) acc[n][r] = fma(p, y[n], acc[n][r]);
+      }
+    };
+    if constexpr (BF) {
+      F16 low[N], high[N];
+      if (s % 2 == 1) {
+        const char* at = v + line * (size_t)(s % PAGE / 2);
+        HT_UNROLL for (int n = 0; n < N; n++) high[n] = loadHigh(at + 64 * n);
+        add(s++, high);
+      }
+      for (; s + 2 <= stop; s += 2) {
+        const size_t to = line * (size_t)(s % PAGE / 2);
+        HT_UNROLL for (int n = 0; n < N; n++) {
+          loadPair(v + to + 64 * n, low[n], high[n]);
+          if (row == 0) prefetch(next + to + 64 * n);
+        }
+        add(s, low);
+        add(s + 1, high);
+      }
+      if (s < stop) {
+        const char* at = v + line * (size_t)(s % PAGE / 2);
+        HT_UNROLL for (int n = 0; n < N; n++) low[n] = loadLow(at + 64 * n);
+        add(s++, low);
+      }
+    } else {
+      for (; s < stop; s++) {
+        F16 y[N];
+        const size_t to = line * (size_t)(s % PAGE);
+        HT_UNROLL for (int n = 0; n < N; n++) {
+          y[n] = load((const float*)(v + to + 64 * n));
+          if (row == 0) prefetch(next + to + 64 * n);
+        }
+        add(s, y);
+      }
+    }
+  }
+  HT_UNROLL for (int n = 0; n < N; n++)
+    HT_UNROLL for (int r = 0; r < R; r++) store(out[row + r] + channel + 16 * n, acc[n][r]);
+}
+
+template <int R, bool BF>
+static void valueRows(const Cut& cut, int row, float* const* out) {
+  constexpr int N = valueVectors(R);
+  int channel = 0;
+  for (; channel + 16 * N <= cut.width; channel += 16 * N) valueTile<R, N, BF>(cut, row, channel, out);
+  if constexpr (N > 4)
+    for (; channel + 64 <= cut.width; channel += 64) valueTile<R, 4, BF>(cut, row, channel, out);
+  for (; channel < cut.width; channel += 16) valueTile<R, 1, BF>(cut, row, channel, out);
+}
+
+/** out[r] += sum of the slots' weights (in `scores`) times their values; out[r] has `width` floats. */
+template <bool BF>
+static void valueAll(const Cut& cut, float* const* out) {
+  int row = 0;
+  if constexpr (TILE_ROWS == 4)
+    for (; row + 4 <= cut.rows; row += 4) valueRows<4, BF>(cut, row, out);
+  for (; row + 2 <= cut.rows; row += 2) valueRows<2, BF>(cut, row, out);
+  if (row < cut.rows) valueRows<1, BF>(cut, row, out);
+}
+
+/** q * 1 / sqrt(D), padded with zeros to `width`. */
+HT_INLINE void scaleQuery(float* to, const float* q, int D, int width) {
+  const float scale = 1 / sqrtf((float)D);
+  for (int d = 0; d < D; d++) to[d] = q[d] * scale;
+  for (int d = D; d < width; d++) to[d] = 0;
+}
+
+}  // namespace HT_NS

@@ -1,0 +1,179 @@
+// Products of a few rows with a weight matrix. Each output element is one accumulator over k, ascending: its bits do not depend
+// on how many rows there are, on blocking or on threads.
+//
+// Panels of 32 outputs lie k-major (pages.h), so one step over k loads one line of weights (two for f32) and needs no
+// horizontal sum. x is packed into blocks of up to ROWS rows, k-major too: rows of 4,096 bytes would alias in L1. A panel then
+// stays in L1 or L2 while all row blocks pass over it, so weights are read from memory once.
+#include "table.h"
+#include "words.h"
+
+namespace HT_NS {
+
+// Accumulators fill the registers: AVX-512 has 32 of 16 floats (12 rows x 32 outputs = 24), AVX2 16 of 8 (6 rows x 16 outputs =
+// 12), NEON 32 of 4 (4 x 16 = 16 of them), SSE 16 of 4 (2 x 16 = 8).
+#if defined(__AVX512F__)
+constexpr int ROWS = 12;
+constexpr bool HALVES = false;
+constexpr int panelsOf(int rows) { return rows <= 2 ? 4 : rows <= 6 ? 2 : 1; }
+#elif defined(__AVX2__)
+constexpr int ROWS = 6;
+constexpr bool HALVES = true;
+constexpr int panelsOf(int rows) { return rows <= 3 ? 2 : 1; }
+#elif defined(__aarch64__)
+constexpr int ROWS = 4;
+constexpr bool HALVES = true;
+constexpr int panelsOf(int rows) { return rows <= 2 ? 2 : 1; }
+#else
+constexpr int ROWS = 2;
+constexpr bool HALVES = true;
+constexpr int panelsOf(int) { return 1; }
+#endif
+// Whole panels for one row everywhere: two halves would widen every line twice, and a row alone has registers to spare.
+constexpr bool halved(int rows) { return HALVES && rows > 1; }
+
+extern const int matmulRows = ROWS;
+
+struct Product {
+  float* out;
+  const Matrix* w;
+  const float* bias;
+  bool add;
+  const float* x;  // packed block [K][R]
+  int firstRow;
+};
+
+/** What follows the sum: bias, then the old output. */
+static void finish(const Product& p, int row, int n, F16 value) {
+  const int N = p.w->rows;
+  float* out = p.out + (size_t)row * N + n;
+  if (n + 16 <= N) {
+    if (p.bias) value = value + load(p.bias + n);
+    if (p.add) value = value + load(out);
+    store(out, value);
+    return;
+  }
+  float t[16];
+  store(t, value);
+  for (int i = 0; i < N - n; i++) {
+    if (p.bias) t[i] = t[i] + p.bias[n + i];
+    out[i] = p.add ? t[i] + out[i] : t[i];
+  }
+}
+
+/** R rows by P panels; HALF 0: all 32 outputs of each, 1: the first 16, 2: the last 16. */
+template <int R, int P, int HALF, bool BF>
+static void tile(const Product& p, int panel) {
+  constexpr int H = HALF == 0 ? 2 : 1;
+  const int K = p.w->cols;
+  const size_t stride = (size_t)K * PANEL * (BF ? 2 : 4);
+  const char* w = (const char*)p.w->data + (size_t)panel * stride;
+  const float* x = p.x;
+  F16 acc[P][H][R];
+  HT_UNROLL for (int j = 0; j < P; j++)
+    HT_UNROLL for (int h = 0; h < H; h++)
+      HT_UNROLL for (int r = 0; r < R; r++) acc[j][h][r] = splat(0);
+  for (int k = 0; k < K; k++) {
+    HT_UNROLL for (int j = 0; j < P; j++) {
+      const char* line = w + j * stride;
+      F16 y[H];
+      if constexpr (BF) {
+        if constexpr (HALF == 0) loadPair(line, y[0], y[1]);
+        if constexpr (HALF == 1) y[0] = loadLow(line);
+        if constexpr (HALF == 2) y[0] = loadHigh(line);
+      } else {
+        HT_UNROLL for (int h = 0; h < H; h++) y[h] = load((const float*)line + (HALF == 2 ? 16 : 16 * h));
+      }
+      HT_UNROLL for (int r = 0; r < R; r++) {
+        const F16 xr = splat(x[r]);
+        HT_UNROLL for (int h = 0; h < H; h++) acc[j][h][r] = fma(xr, y[h], acc[j][h][r]);
+      }
+    }
+    w += PANEL * (BF ? 2 : 4);
+    x += R;
+  }
+  HT_UNROLL for (int j = 0; j < P; j++)
+    HT_UNROLL for (int h = 0; h < H; h++) {
+      const int n = (panel + j) * PANEL + (HALF == 2 ? 16 : 16 * h);
+      if (n < p.w->rows) HT_UNROLL for (int r = 0; r < R; r++) finish(p, p.firstRow + r, n, acc[j][h][r]);
+    }
+}
+
+template <int R, int P, bool BF>
+static void panels(const Product& p, int panel) {
+  if constexpr (halved(R)) {
+    tile<R, P, 1, BF>(p, panel);
+    tile<R, P, 2, BF>(p, panel);
+  } else {
+    tile<R, P, 0, BF>(p, panel);
+  }
+}
+
+/** R rows by panels [from, to). */
+template <int R, bool BF>
+static void block(const Product& p, int from, int to) {
+  constexpr int P = panelsOf(R);
+  for (; from + P <= to; from += P) panels<R, P, BF>(p, from);
+  for (; from < to; from++) panels<R, 1, BF>(p, from);
+}
+
+template <int R>
+static void rowsOf(const Product& p, int rows, int from, int to) {
+  if constexpr (R <= ROWS) {
+    if (rows != R) return rowsOf<R + 1>(p, rows, from, to);
+    if (p.w->bf16) return block<R, true>(p, from, to);
+    block<R, false>(p, from, to);
+  }
+}
+
+/** [K][count] from rows of K. */
+static void pack(float* to, const float* x, int K, int count) {
+  if (count == ROWS) {
+    for (int k = 0; k < K; k++)
+      HT_UNROLL for (int r = 0; r < ROWS; r++) to[(size_t)k * ROWS + r] = x[(size_t)r * K + k];
+    return;
+  }
+  for (int k = 0; k < K; k++)
+    for (int r = 0; r < count; r++) to[(size_t)k * count + r] = x[(size_t)r * K + k];
+}
+
+void matmul(const Call& c, int) {
+  const float* x = floats(c, 1);
+  const Matrix& w = matrix(c, 2);
+  const int rows = c.words[3], K = w.cols;
+  Product p = {floats(c, 0), &w, floats(c, 4), c.words[5] != 0, x, 0};
+  // Blocks as equal as possible: 16 rows are 8 + 8, not 12 + 4.
+  const int blocks = (rows + ROWS - 1) / ROWS;
+  const auto start = [&](int b) { return (int)((int64_t)rows * b / blocks); };
+  if (rows > 1) {
+    HT_TASKS(c, b, blocks) pack((float*)c.scratch + (size_t)start(b) * K, x + (size_t)start(b) * K, K, start(b + 1) - start(b));
+    teamMeet(c.team);
+    x = (const float*)c.scratch;
+  }
+  const int count = (w.rows + PANEL - 1) / PANEL;
+  int unit = panelsOf(start(blocks) - start(blocks - 1));
+  while (unit > 1 && count / unit < 4 * teamSize(c.team)) unit /= 2;
+  HT_TASKS(c, t, (count + unit - 1) / unit) {
+    for (int b = 0; b < blocks; b++) {
+      p.firstRow = start(b);
+      p.x = x + (size_t)p.firstRow * K;
+      rowsOf<1>(p, start(b + 1) - p.firstRow, t * unit, least(count, (t + 1) * unit));
+    }
+  }
+}
+
+void writeRows(Matrix& m, int first, int rows, const float* values) {
+  for (int n = first; n < first + rows; n++) {
+    const size_t panel = (size_t)(n / PANEL) * m.cols * PANEL;
+    const int j = n % PANEL;
+    const float* from = values + (size_t)(n - first) * m.cols;
+    if (m.bf16) {
+      uint16_t* to = (uint16_t*)m.data + panel + 2 * (j % 16) + j / 16;
+      for (int k = 0; k < m.cols; k++) to[(size_t)k * PANEL] = toBf16(from[k]);
+    } else {
+      float* to = (float*)m.data + panel + j;
+      for (int k = 0; k < m.cols; k++) to[(size_t)k * PANEL] = from[k];
+    }
+  }
+}
+
+}  // namespace HT_NS

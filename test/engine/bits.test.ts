@@ -1,0 +1,170 @@
+// Equal bits: whatever else runs, shares, is preempted or scheduled, each step of a chain has the logits of its lone run.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { seeded } from "../../src/base/rng.ts";
+import type { Dtype } from "../../src/device/device.ts";
+import type { Chain } from "../../src/engine/chain.ts";
+import { Engine } from "../../src/engine/engine.ts";
+import { Runner } from "../../src/engine/runner.ts";
+import { greedy } from "../../src/engine/sampling.ts";
+import { makePolicy } from "../../src/policy/index.ts";
+import { type Candidate, devices } from "../device/devices.ts";
+import { hashBits } from "../support/hash.ts";
+import { randomTokens, tinyModel } from "../support/tiny.ts";
+
+const CHUNK = 16;
+const CONTEXT = 640;
+// Prompts of different lengths; the longest has two whole cuts of 256 slots, so that shared pages are read for several chains at once.
+const PROMPTS = [5, 40, 90, 530].map((length, i) => randomTokens(i + 1, length, 96));
+
+function build(candidate: Candidate, policy: string, kv: Dtype, pages: number): { runner: Runner; close: () => void } {
+  const device = candidate.open();
+  const model = tinyModel(device, { seed: 11, window: 9, weights: kv });
+  const runner = new Runner(device, model, makePolicy(policy, model.config, { budget: 30 }), {
+    kv,
+    kvBytes: pages * (kv === "f32" ? 16 * (2 * 12 * 4 + 4) : 16 * (2 * 12 * 2 + 4)),
+    sets: 8,
+    contextLength: CONTEXT,
+    chunk: CHUNK,
+    rows: CHUNK + 8 + 16,
+    logitRows: 9,
+    samplers: 32,
+  });
+  return { runner, close: () => device.close() };
+}
+
+interface Record {
+  prompt: number;
+  tokens: number[];
+  hashes: string[]; // of the logits that each token was drawn from, as far as this chain drew it itself
+  first: number; // tokens taken over from a parent
+}
+
+/** Random joins, aborts and forks over a pool of random size; every chain's hashes and drawn tokens. */
+async function schedule(
+  candidate: Candidate,
+  policy: string,
+  kv: Dtype,
+  seed: number,
+): Promise<{ records: Record[]; preemptions: number; shared: number }> {
+  const rng = seeded(seed);
+  const tight = rng.below(2) === 1;
+  // One chain of the longest prompt needs about 4 * 36 pages under `full`; the tight pools hold one or two of those.
+  const { runner, close } = build(candidate, policy, kv, tight ? 220 + rng.below(120) : 4000);
+  const records = new Map<Chain, Record>();
+  const live: Chain[] = [];
+  let joins = 6;
+  let index = 0;
+  let shared = 0;
+  const spec = () => ({
+    sampling: { ...greedy, temperature: 1, seed },
+    maxTokens: 3 + rng.below(40),
+    stopIds: new Set<number>(),
+    index: index++,
+  });
+  const register = (chain: Chain, prompt: number, first: number) => {
+    records.set(chain, { prompt, tokens: chain.tokens, hashes: [], first });
+    live.push(chain);
+  };
+  const join = () => {
+    const prompt = rng.below(PROMPTS.length);
+    const width = 1 + rng.below(4);
+    for (const chain of engine.submit(PROMPTS[prompt], Array.from({ length: width }, spec)).chains)
+      register(chain, prompt, 0);
+  };
+  const engine = new Engine(runner, {
+    onLogits: (chain, i, logits) => {
+      records.get(chain)!.hashes[i] = hashBits(logits);
+    },
+    onStep: () => {
+      runner.table.check();
+      shared = Math.max(shared, ...runner.table.pool.holders);
+      const running = live.filter((chain) => !chain.finish);
+      if (joins > 0 && rng.below(6) === 0) joins-- && join();
+      if (running.length && rng.below(25) === 0) engine.abort(running[rng.below(running.length)]);
+      if (running.length && rng.below(15) === 0 && running.length < 10) {
+        const parent = running[rng.below(running.length)];
+        register(engine.fork(parent, spec()), records.get(parent)!.prompt, parent.tokens.length);
+      }
+    },
+  });
+  join();
+  await engine.idle();
+  assert.equal(runner.table.pool.used, 0, "pages left after all chains ended");
+  const { preemptions } = engine.scheduler;
+  close();
+  for (const chain of live) assert.notEqual(chain.finish, "error");
+  return { records: [...records.values()], preemptions, shared };
+}
+
+/** Feeds a chain's record alone, chunk by chunk and token by token: hash of the logits before each token. */
+async function lone(runner: Runner, record: Record): Promise<string[]> {
+  const prompt = PROMPTS[record.prompt];
+  const ids = [...prompt, ...record.tokens];
+  const set = runner.table.open();
+  const logits = new Float32Array(96);
+  const hashes: string[] = [];
+  for (let at = 0; at < ids.length - 1; ) {
+    const chunk = at < prompt.length;
+    const count = chunk ? Math.min(CHUNK, prompt.length - at) : 1;
+    const endsPrompt = chunk && at + count === prompt.length;
+    const segment = { set, kind: chunk ? "chunk" : "steps", ids, from: at, count, endsPrompt, logits: "last" } as const;
+    runner.reserve(segment);
+    await runner.step([segment], []);
+    at += count;
+    if (at >= prompt.length) {
+      await runner.logits(0, logits);
+      hashes.push(hashBits(logits));
+    }
+  }
+  runner.table.close(set);
+  return hashes;
+}
+
+async function compare(records: Record[], runner: Runner): Promise<number> {
+  let compared = 0;
+  for (const record of records) {
+    if (record.tokens.length === 0) continue;
+    const expected = await lone(runner, record);
+    for (let i = record.first; i < record.tokens.length; i++, compared++)
+      assert.equal(record.hashes[i], expected[i], `prompt ${record.prompt}: step ${i} differs from the lone run`);
+  }
+  return compared;
+}
+
+const schedules: [string, Dtype, number][] = [
+  ["full", "f32", 18],
+  ["dms", "f32", 18],
+  ["tova", "f32", 14],
+  ["full", "bf16", 4],
+  ["dms", "bf16", 4],
+];
+const SLOW = 5; // the reference device takes this many times fewer schedules
+
+for (const candidate of devices.filter((d) => d.name !== "cpu, threads 1"))
+  describe(`equal bits on ${candidate.name}`, () => {
+    for (const [policy, kv, count] of schedules)
+      test(`${policy}, ${kv}`, async () => {
+        const alone = build(
+          devices.find((d) => d.name === "cpu, threads 1" && candidate.name !== "reference") ?? candidate,
+          policy,
+          kv,
+          4000,
+        );
+        let preemptions = 0;
+        let compared = 0;
+        let shared = 0;
+        for (let seed = 1; seed <= Math.ceil(count / (candidate.name === "reference" ? SLOW : 1)); seed++) {
+          const run = await schedule(candidate, policy, kv, seed);
+          preemptions += run.preemptions;
+          shared = Math.max(shared, run.shared);
+          compared += await compare(run.records, alone.runner);
+        }
+        alone.close();
+        assert.ok(
+          compared > 100 && shared > 1,
+          `${compared} steps compared, at most ${shared} holders: too few to show anything`,
+        );
+        if (candidate.name !== "reference") assert.ok(preemptions > 0, "no chain was preempted");
+      });
+  });
