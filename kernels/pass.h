@@ -19,6 +19,7 @@ struct Call {
   Team* team;
   char* scratch;  // shared by the threads, laid out by the operation; sized by plan.cc
   Fault* fault;
+  const float* zeros;  // as many as the widest head, rounded up
 };
 
 typedef void (*Kernel)(const Call& call, int thread);

@@ -26,6 +26,7 @@ export const dms: Recipe = {
     const off = options.cr === 1;
     return {
       name: "dms",
+      key: off ? "dms off" : `dms window ${window}`,
       summary: dms.summary,
       paper: "https://arxiv.org/abs/2506.05345",
       watches: off ? "nothing" : "gate",

@@ -13,6 +13,7 @@ export const full: Recipe = {
       );
     return {
       name: "full",
+      key: "full",
       summary: full.summary,
       paper: null,
       watches: "nothing",

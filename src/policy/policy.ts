@@ -16,6 +16,8 @@ export interface Cut {
  */
 export interface Policy {
   readonly name: string;
+  /** Name and settings; policies with equal keys behave alike. */
+  readonly key: string;
   readonly summary: string;
   readonly paper: string | null;
   /** What the pass must compute for it: nothing, the model's DMS gate, or the attention scores of the newest query. */

@@ -23,6 +23,7 @@ export const tova: Recipe = {
       );
     return {
       name: "tova",
+      key: `tova budget ${budget}`,
       summary: tova.summary,
       paper: "https://arxiv.org/abs/2401.06104",
       watches: "weights",

@@ -17,6 +17,16 @@ const CONTEXT = 640;
 // Prompts of different lengths; the longest has two whole cuts of 256 slots, so that shared pages are read for several chains at once.
 const PROMPTS = [5, 40, 90, 530].map((length, i) => randomTokens(i + 1, length, 96));
 
+/**
+ * Pools that hold one chain and little more: pages, and how many of the prompts are used there. TOVA reads its prompt densely
+ * and then keeps 8 to 12 pages a chain, so it is short of memory only with short prompts.
+ */
+const TIGHT: { [policy: string]: { least: number; prompts: number } } = {
+  full: { least: 168, prompts: 4 },
+  dms: { least: 110, prompts: 4 },
+  tova: { least: 44, prompts: 3 },
+};
+
 function build(candidate: Candidate, policy: string, kv: Dtype, pages: number): { runner: Runner; close: () => void } {
   const device = candidate.open();
   const model = tinyModel(device, { seed: 11, window: 9, weights: kv });
@@ -49,8 +59,8 @@ async function schedule(
 ): Promise<{ records: Record[]; preemptions: number; shared: number }> {
   const rng = seeded(seed);
   const tight = rng.below(2) === 1;
-  // One chain of the longest prompt needs about 4 * 36 pages under `full`; the tight pools hold one or two of those.
-  const { runner, close } = build(candidate, policy, kv, tight ? 220 + rng.below(120) : 4000);
+  const { least, prompts } = TIGHT[policy];
+  const { runner, close } = build(candidate, policy, kv, tight ? least + rng.below(least / 3) : 4000);
   const records = new Map<Chain, Record>();
   const live: Chain[] = [];
   let joins = 6;
@@ -58,7 +68,7 @@ async function schedule(
   let shared = 0;
   const spec = () => ({
     sampling: { ...greedy, temperature: 1, seed },
-    maxTokens: 3 + rng.below(40),
+    maxTokens: 3 + rng.below(80),
     stopIds: new Set<number>(),
     index: index++,
   });
@@ -67,7 +77,7 @@ async function schedule(
     live.push(chain);
   };
   const join = () => {
-    const prompt = rng.below(PROMPTS.length);
+    const prompt = rng.below(tight ? prompts : PROMPTS.length);
     const width = 1 + rng.below(4);
     for (const chain of engine.submit(PROMPTS[prompt], Array.from({ length: width }, spec)).chains)
       register(chain, prompt, 0);
@@ -139,7 +149,7 @@ const schedules: [string, Dtype, number][] = [
   ["full", "bf16", 4],
   ["dms", "bf16", 4],
 ];
-const SLOW = 5; // the reference device takes this many times fewer schedules
+const SLOW = 9; // the reference device takes this many times fewer schedules
 
 for (const candidate of devices.filter((d) => d.name !== "cpu, threads 1"))
   describe(`equal bits on ${candidate.name}`, () => {
@@ -165,6 +175,6 @@ for (const candidate of devices.filter((d) => d.name !== "cpu, threads 1"))
           compared > 100 && shared > 1,
           `${compared} steps compared, at most ${shared} holders: too few to show anything`,
         );
-        if (candidate.name !== "reference") assert.ok(preemptions > 0, "no chain was preempted");
+        if (candidate.name !== "reference" && count > 10) assert.ok(preemptions > 0, "no chain was preempted");
       });
   });

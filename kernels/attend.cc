@@ -1,0 +1,229 @@
+// Decode attention. A step's keys fall into cuts of 256 logical slots (archive, then doomed) and the pending key; each gives a
+// partial (maximum, sum, output), and the partials are merged in that order. Steps whose archives hold the same 16 pages in a
+// whole cut read them together, once. Tasks: whole archive cuts by KV head, then each step's rest by KV head; then the merge.
+#include "cut.h"
+#include "lane.h"
+#include "scratch.h"
+#include "table.h"
+
+namespace HT_NS {
+
+struct Decode {
+  const Call* c;
+  Store* st;
+  int layer, steps, group, parts;
+  const int32_t* items;
+  const float* q;
+  float *out, *raw, *lse;
+  int stride;
+  float* partials;
+  // This thread's.
+  float *query, *scores;
+  uint8_t* done;
+
+  __attribute__((always_inline)) int lane(int i, int h) const { return laneOf(*st, items[3 * i], layer, h); }
+  __attribute__((always_inline)) float* partial(int i, int head, int part) const {
+    return partials + (((size_t)i * st->queryHeads + head) * parts + part) * partialFloats(*st);
+  }
+};
+
+static int archiveCuts(const Store& st, int lane) { return (st.archive[lane] + CUT - 1) / CUT; }
+static int doomedCuts(const Store& st, int lane) {
+  if (st.tail[lane] <= st.head[lane]) return 0;
+  return (st.tail[lane] - 1) / CUT - st.head[lane] / CUT + 1;
+}
+
+/** Query row `r` of a cut: step and query head. */
+struct Row {
+  int step, head;
+};
+
+template <bool BF>
+static void partialsOf(const Decode& d, Cut& cut, const Row* rows, int part, int rawSlot) {
+  const Store& st = *d.st;
+  float* outs[QUERY_ROWS];
+  cut.D = st.headDim;
+  cut.width = st.width;
+  cut.q = d.query;
+  cut.scores = d.scores;
+  // After the last keys, the first values are what comes next.
+  cut.pages[(cut.end + PAGE - 1) / PAGE] = cut.pages[cut.begin / PAGE] + (size_t)st.headDim * PAGE * (BF ? 2 : 4);
+  for (int r = 0; r < cut.rows; r++)
+    scaleQuery(d.query + (size_t)r * st.width,
+               d.q + ((size_t)d.items[3 * rows[r].step + 1] * st.queryHeads + rows[r].head) * st.headDim, st.headDim,
+               st.width);
+  scoreAll<BF>(cut);
+  for (int r = 0; r < cut.rows; r++) {
+    float* s = d.scores + (size_t)r * CUT;
+    if (d.raw && rawSlot >= 0)
+      memcpy(d.raw + ((size_t)rows[r].step * st.queryHeads + rows[r].head) * d.stride + rawSlot, s, (size_t)cut.end * 4);
+    edges(s, cut.begin, cut.end);
+    outs[r] = d.partial(rows[r].step, rows[r].head, part);
+    memset(outs[r], 0, (size_t)st.width * 4);
+    const float top = mostOf(s, cut.begin, cut.end);
+    outs[r][st.width] = top;
+    outs[r][st.width + 1] = weigh(s, cut.begin, cut.end, top);
+  }
+  valueAll<BF>(cut, outs);
+}
+
+static void cutOf(const Decode& d, Cut& cut, const Row* rows, int part, int rawSlot) {
+  if (d.st->bf16) return partialsOf<true>(d, cut, rows, part, rawSlot);
+  partialsOf<false>(d, cut, rows, part, rawSlot);
+}
+
+/** Whole archive cut `n` of KV head `h`, for all steps that have it: those with equal pages together. */
+static void wholeCut(Decode& d, int h, int n) {
+  Store& st = *d.st;
+  const auto table = [&](int i) { return st.archiveTable + (size_t)d.lane(i, h) * st.archivePages + (size_t)n * CUT_PAGES; };
+  for (int i = 0; i < d.steps; i++) d.done[i] = st.archive[d.lane(i, h)] < (n + 1) * CUT;
+  for (int i = 0; i < d.steps; i++) {
+    if (d.done[i]) continue;
+    Cut cut;
+    for (int p = 0; p < CUT_PAGES; p++) cut.pages[p] = pageData(st, pageAt(*d.c, st, d.lane(i, h), table(i)[p]));
+    cut.begin = 0;
+    cut.end = CUT;
+    __atomic_fetch_add(&st.physical[d.layer * st.kvHeads + h], CUT, __ATOMIC_RELAXED);
+    Row rows[QUERY_ROWS];
+    cut.rows = 0;
+    for (int j = i; j < d.steps; j++) {
+      if (d.done[j] || memcmp(table(i), table(j), CUT_PAGES * 4) != 0) continue;
+      d.done[j] = 1;
+      for (int g = 0; g < d.group; g++) {
+        rows[cut.rows++] = {j, h * d.group + g};
+        if (cut.rows < QUERY_ROWS) continue;
+        cutOf(d, cut, rows, n, n * CUT);
+        cut.rows = 0;
+      }
+    }
+    if (cut.rows > 0) cutOf(d, cut, rows, n, n * CUT);
+  }
+}
+
+/** Query heads of KV head `h` at step `i`, in blocks that fit the scratch. */
+static void cutOfStep(Decode& d, Cut& cut, int i, int h, int part, int rawSlot) {
+  Row rows[QUERY_ROWS];
+  cut.rows = 0;
+  for (int g = 0; g < d.group; g++) {
+    rows[cut.rows++] = {i, h * d.group + g};
+    if (cut.rows < QUERY_ROWS && g + 1 < d.group) continue;
+    cutOf(d, cut, rows, part, rawSlot);
+    cut.rows = 0;
+  }
+}
+
+/** What no other step shares: the archive's last cut, doomed cuts, the pending key. */
+static void rest(Decode& d, int i, int h) {
+  Store& st = *d.st;
+  const int lane = d.lane(i, h), archive = st.archive[lane], head = st.head[lane], tail = st.tail[lane];
+  const int whole = archive / CUT, cuts = archiveCuts(st, lane);
+  if (cuts > whole) {
+    Cut cut;
+    cut.begin = 0;
+    cut.end = archive - whole * CUT;
+    const int32_t* table = st.archiveTable + (size_t)lane * st.archivePages + (size_t)whole * CUT_PAGES;
+    for (int p = 0; p * PAGE < cut.end; p++) cut.pages[p] = pageData(st, pageAt(*d.c, st, lane, table[p]));
+    cutOfStep(d, cut, i, h, whole, whole * CUT);
+  }
+  const int doomed = doomedCuts(st, lane);
+  for (int n = 0; n < doomed; n++) {
+    const int base = (head / CUT + n) * CUT;
+    Cut cut;
+    cut.begin = head > base ? head - base : 0;
+    cut.end = least(CUT, tail - base);
+    for (int p = cut.begin / PAGE; p * PAGE < cut.end; p++)
+      cut.pages[p] = pageData(st, pageAt(*d.c, st, lane, *doomedEntry(st, lane, base + p * PAGE)));
+    cutOfStep(d, cut, i, h, cuts + n, -1);
+  }
+  for (int g = 0; g < d.group; g++) {
+    const int j = h * d.group + g;
+    scaleQuery(d.query, d.q + ((size_t)d.items[3 * i + 1] * st.queryHeads + j) * st.headDim, st.headDim, st.width);
+    const float* k = st.pendingK + (size_t)lane * st.width;
+    F16 dot = splat(0);
+    for (int at = 0; at < st.width; at += 16) dot = fma(load(d.query + at), load(k + at), dot);
+    float* part = d.partial(i, j, cuts + doomed);
+    memcpy(part, st.pendingV + (size_t)lane * st.width, (size_t)st.width * 4);
+    part[st.width] = sum(dot);
+    part[st.width + 1] = 1;
+    if (d.raw) d.raw[((size_t)i * st.queryHeads + j) * d.stride + archive] = part[st.width];
+  }
+  st.reads[lane] += archive + tail - head + 1;
+  __atomic_fetch_add(&st.physical[d.layer * st.kvHeads + h], archive - whole * CUT + tail - head + 1, __ATOMIC_RELAXED);
+}
+
+static void merge(const Decode& d, int i, int h) {
+  const Store& st = *d.st;
+  const int lane = d.lane(i, h), parts = archiveCuts(st, lane) + doomedCuts(st, lane) + 1;
+  for (int g = 0; g < d.group; g++) {
+    const int j = h * d.group + g;
+    float* first = d.partial(i, j, 0);
+    float top = first[st.width];
+    for (int p = 1; p < parts; p++) {
+      const float m = d.partial(i, j, p)[st.width];
+      top = m > top ? m : top;
+    }
+    float total = 0;
+    for (int p = 0; p < parts; p++) {
+      const float* part = d.partial(i, j, p);
+      const float weight = exp1(part[st.width] - top);
+      total += weight * part[st.width + 1];
+      for (int at = 0; at < st.width; at += 16) {
+        const F16 x = splat(weight) * load(part + at);
+        store(first + at, p == 0 ? x : load(first + at) + x);
+      }
+    }
+    for (int at = 0; at < st.width; at += 16) store(first + at, load(first + at) * splat(1 / total));
+    const size_t row = (size_t)d.items[3 * i + 1] * st.queryHeads + j;
+    memcpy(d.out + row * st.headDim, first, (size_t)st.headDim * 4);
+    if (d.lse) d.lse[(size_t)i * st.queryHeads + j] = top + logf(total);
+  }
+}
+
+void attend(const Call& c, int thread) {
+  Store& st = lanesOf(c, 2);
+  Decode d = {};
+  d.c = &c;
+  d.st = &st;
+  d.layer = c.words[3];
+  d.steps = c.words[6];
+  d.group = st.queryHeads / st.kvHeads;
+  d.items = ints(c, 4) + (size_t)c.words[5] * 3;
+  d.out = floats(c, 0);
+  d.q = floats(c, 1);
+  d.raw = floats(c, 7);
+  d.lse = floats(c, 8);
+  d.stride = c.words[9];
+  int whole = 0;
+  d.parts = 1;
+  for (int i = 0; i < d.steps; i++) {
+    for (int h = 0; h < st.kvHeads; h++) {
+      const int lane = d.lane(i, h), parts = archiveCuts(st, lane) + doomedCuts(st, lane) + 1;
+      if (parts > d.parts) d.parts = parts;
+      if (st.archive[lane] / CUT > whole) whole = st.archive[lane] / CUT;
+      if (thread == 0 && (st.dead[lane] != DEAD_NONE || st.pendingPosition[lane] < 0))
+        fail(c.fault, "lane %d: expected no dead key at attention, got slot %d; admit first", lane, st.dead[lane]);
+      if (st.archive[lane] < 0 || st.archive[lane] > st.archivePages * PAGE || st.head[lane] < 0 ||
+          st.tail[lane] - st.head[lane] > st.doomedPages * PAGE || (d.raw && st.archive[lane] >= d.stride))
+        return fail(c.fault, "lane %d: archive of %d or doomed %d .. %d do not fit their tables or the scores' stride", lane,
+                    st.archive[lane], st.head[lane], st.tail[lane]);
+    }
+  }
+  // Partials lie behind the threads' own memory, whose size the host knows before the lanes have grown.
+  const size_t own = threadBytes(st, d.steps);
+  d.query = (float*)(c.scratch + own * thread);
+  d.scores = d.query + (size_t)2 * QUERY_ROWS * st.width;
+  d.done = (uint8_t*)(d.scores + QUERY_ROWS * CUT) + 2 * CUT * 4;
+  d.partials = (float*)(c.scratch + own * teamSize(c.team));
+  const int shared = st.kvHeads * whole;
+  HT_TASKS(c, t, shared + d.steps * st.kvHeads) {
+    if (t < shared) {
+      wholeCut(d, t / whole, t % whole);
+    } else {
+      rest(d, (t - shared) / st.kvHeads, (t - shared) % st.kvHeads);
+    }
+  }
+  teamMeet(c.team);
+  HT_TASKS(c, t, d.steps * st.kvHeads) merge(d, t / st.kvHeads, t % st.kvHeads);
+}
+
+}  // namespace HT_NS

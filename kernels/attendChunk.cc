@@ -1,0 +1,248 @@
+// Attention of prompt chunks. The chunk's keys are first written into page-like blocks in the lanes' dtype, the pending key
+// before them; then tasks of up to 32 query rows (positions x query heads of a KV head) run over archive, doomed and chunk cuts
+// with the inner loops of decode and a running maximum. What a query does not see is masked by two numbers a key: its
+// position and the last position that sees it.
+#include "cut.h"
+#include "lane.h"
+#include "scratch.h"
+#include "table.h"
+
+namespace HT_NS {
+
+struct Chunk {
+  int set, row, rows, first;
+  int pages;    // of the converted keys of one KV head
+  char* keys;   // [Hkv][pages] converted pages
+};
+
+struct Prefill {
+  const Call* c;
+  Store* st;
+  int layer, group;
+  Gates g;
+};
+
+/** The last position that sees a key. */
+HT_INLINE int lastSeer(const Gates& g, int position, bool labelled) {
+  if (!labelled || !g.z) return INT32_MAX;
+  const int64_t last = (int64_t)position + g.window;
+  return last > INT32_MAX ? INT32_MAX : (int)last;
+}
+
+/** How many of the chunk's queries see a key. */
+HT_INLINE int seers(const Chunk& k, int position, int last) {
+  const int from = position > k.first ? position : k.first;
+  const int to = least(last, k.first + k.rows - 1);
+  return to >= from ? to - from + 1 : 0;
+}
+
+HT_INLINE char* blockOf(const Store& st, const Chunk& k, int h, int page) {
+  return k.keys + ((size_t)h * k.pages + page) * chunkPageBytes(st);
+}
+HT_INLINE int32_t* limitsOf(const Store& st, char* block) { return (int32_t*)(block + lineUp(st.pageBytes)); }
+
+/** Page `page` of the converted keys of head h: slot s of it is key 16 page + s, key 0 the pending one. */
+static void convert(const Prefill& p, const Chunk& k, int h, int page) {
+  Store& st = *p.st;
+  const float* keys = floats(*p.c, 2);
+  const float* values = floats(*p.c, 3);
+  const int lane = laneOf(st, k.set, p.layer, h);
+  char* block = blockOf(st, k, h, page);
+  int32_t* limits = limitsOf(st, block);
+  int reads = 0;
+  for (int s = 0; s < PAGE; s++) {
+    const int i = page * PAGE + s - 1, position = k.first + i;
+    limits[s] = INT32_MIN;
+    const float *key = nullptr, *value = nullptr;
+    if (i < 0 && predecessor(*p.c, st, lane, k.first)) {
+      key = st.pendingK + (size_t)lane * st.width;
+      value = st.pendingV + (size_t)lane * st.width;
+      limits[s] = lastSeer(p.g, position, pendingLabelled(st, lane, h, k.row, p.g));
+    } else if (i >= 0 && i < k.rows) {
+      const size_t at = ((size_t)(k.row + i) * st.kvHeads + h) * st.headDim;
+      key = keys + at;
+      value = values + at;
+      limits[s] = lastSeer(p.g, position, i < k.rows - 1 && over(st, p.g, h, k.row + i + p.g.shift));
+    }
+    if (key) {
+      writeNumbers(block, st.headDim, st.bf16, s, key, value);
+    } else {
+      writeNumbers(block, st.headDim, st.bf16, s, p.c->zeros, p.c->zeros);
+    }
+    reads += seers(k, position, limits[s]);
+  }
+  if (page == 0) {
+    reads += k.rows * (st.archive[lane] - (st.dead[lane] >= 0));
+    for (int s = st.head[lane]; s < st.tail[lane]; s++) {
+      const int at = pageAt(*p.c, st, lane, *doomedEntry(st, lane, s));
+      const int position = st.positions[(size_t)at * PAGE + s % PAGE];
+      reads += seers(k, position, lastSeer(p.g, position, true));
+    }
+  }
+  __atomic_fetch_add(&st.reads[lane], reads, __ATOMIC_RELAXED);
+}
+
+/** Query rows of one task with their running softmax. */
+struct Rows {
+  int position[QUERY_ROWS];
+  float top[QUERY_ROWS], total[QUERY_ROWS];
+  float* out[QUERY_ROWS];
+  int32_t *positions, *limits;  // [CUT] of the cut's keys
+};
+
+template <bool BF>
+static void fold(Cut& cut, Rows& rows, int dead, bool masked) {
+  scoreAll<BF>(cut);
+  for (int r = 0; r < cut.rows; r++) {
+    float* s = cut.scores + (size_t)r * CUT;
+    if (dead >= 0 && dead < CUT) s[dead] = -INFINITY;
+    if (masked) {
+      const VI q = rows.position[r] - VI{};
+      for (int at = cut.begin / PAGE * PAGE; at < cut.end; at += W) {
+        const VI position = *(const VIUnaligned*)(rows.positions + at), limit = *(const VIUnaligned*)(rows.limits + at);
+        const VI seen = (position <= q) & (q <= limit);
+        const V x = *(const VUnaligned*)(s + at);
+        *(VUnaligned*)(s + at) = seen ? x : splatV(-INFINITY);
+      }
+    }
+    edges(s, cut.begin, cut.end);
+    const float most = mostOf(s, cut.begin, cut.end), top = most > rows.top[r] ? most : rows.top[r];
+    if (top == -INFINITY) {  // this row has seen no key yet
+      for (int at = cut.begin / PAGE * PAGE; at < cut.end; at++) s[at] = 0;
+      continue;
+    }
+    const float old = exp1(rows.top[r] - top);
+    if (old != 1)
+      for (int at = 0; at < cut.width; at += 16) store(rows.out[r] + at, load(rows.out[r] + at) * splat(old));
+    rows.total[r] = rows.total[r] * old + weigh(s, cut.begin, cut.end, top);
+    rows.top[r] = top;
+  }
+  valueAll<BF>(cut, rows.out);
+}
+
+template <bool BF>
+static void queries(const Prefill& p, const Chunk& k, int h, int from, char* own) {
+  Store& st = *p.st;
+  const int lane = laneOf(st, k.set, p.layer, h), D = st.headDim, archive = st.archive[lane];
+  Cut cut;
+  Rows rows;
+  cut.D = D;
+  cut.width = st.width;
+  cut.rows = least(QUERY_ROWS, k.rows * p.group - from);
+  float* q = (float*)own;
+  cut.q = q;
+  float* out = q + (size_t)QUERY_ROWS * st.width;
+  cut.scores = out + (size_t)QUERY_ROWS * st.width;
+  rows.positions = (int32_t*)(cut.scores + QUERY_ROWS * CUT);
+  rows.limits = rows.positions + CUT;
+  const auto at = [&](int r) {
+    return ((size_t)(k.row + (from + r) / p.group) * st.queryHeads + h * p.group + (from + r) % p.group) * D;
+  };
+  for (int r = 0; r < cut.rows; r++) {
+    rows.position[r] = k.first + (from + r) / p.group;
+    rows.top[r] = -INFINITY;
+    rows.total[r] = 0;
+    rows.out[r] = out + (size_t)r * st.width;
+    memset(rows.out[r], 0, (size_t)st.width * 4);
+    scaleQuery(q + (size_t)r * st.width, floats(*p.c, 1) + at(r), D, st.width);
+  }
+  const size_t keyBytes = (size_t)D * PAGE * (BF ? 2 : 4);
+  const auto close = [&] { cut.pages[(cut.end + PAGE - 1) / PAGE] = cut.pages[cut.begin / PAGE] + keyBytes; };
+
+  for (int base = 0; base < archive; base += CUT) {
+    const int32_t* table = st.archiveTable + (size_t)lane * st.archivePages + base / PAGE;
+    cut.begin = 0;
+    cut.end = least(CUT, archive - base);
+    for (int n = 0; n * PAGE < cut.end; n++) cut.pages[n] = pageData(st, pageAt(*p.c, st, lane, table[n]));
+    close();
+    fold<BF>(cut, rows, st.dead[lane] - base, false);
+  }
+  const int head = st.head[lane], tail = st.tail[lane];
+  for (int base = head / CUT * CUT; base < tail; base += CUT) {
+    if (head >= tail) break;
+    cut.begin = head > base ? head - base : 0;
+    cut.end = least(CUT, tail - base);
+    for (int n = cut.begin / PAGE; n * PAGE < cut.end; n++) {
+      const int page = pageAt(*p.c, st, lane, *doomedEntry(st, lane, base + n * PAGE));
+      cut.pages[n] = pageData(st, page);
+      for (int s = 0; s < PAGE; s++) {
+        const int position = st.positions[(size_t)page * PAGE + s];
+        rows.positions[n * PAGE + s] = position;
+        rows.limits[n * PAGE + s] = lastSeer(p.g, position, true);
+      }
+    }
+    close();
+    fold<BF>(cut, rows, -1, true);
+  }
+  // Keys past the last query's position are nobody's: key i has position first - 1 + i.
+  const int keys = rows.position[cut.rows - 1] - (k.first - 1) + 1;
+  for (int base = 0; base < keys; base += CUT) {
+    cut.begin = 0;
+    cut.end = least(CUT, keys - base);
+    for (int n = 0; n * PAGE < cut.end; n++) {
+      char* block = blockOf(st, k, h, base / PAGE + n);
+      cut.pages[n] = block;
+      for (int s = 0; s < PAGE; s++) rows.positions[n * PAGE + s] = k.first - 1 + base + n * PAGE + s;
+      memcpy(rows.limits + n * PAGE, limitsOf(st, block), PAGE * 4);
+    }
+    close();
+    fold<BF>(cut, rows, -1, true);
+  }
+  for (int r = 0; r < cut.rows; r++) {
+    const F16 scale = splat(1 / rows.total[r]);
+    for (int d = 0; d < st.width; d += 16) store(rows.out[r] + d, load(rows.out[r] + d) * scale);
+    memcpy(floats(*p.c, 0) + at(r), rows.out[r], (size_t)D * 4);
+  }
+}
+
+void attendChunk(const Call& c, int thread) {
+  Store& st = lanesOf(c, 4);
+  const Prefill p = {&c, &st, c.words[5], st.queryHeads / st.kvHeads, gates(c, 9)};
+  const int count = c.words[8];
+  const int32_t* items = ints(c, 6) + (size_t)c.words[7] * 4;
+  const size_t own = threadBytes(st, 0);
+  // Walks the chunks: which one holds task t, given the tasks of each?
+  const auto find = [&](int t, auto&& tasks, Chunk& k, int& within) {
+    char* keys = c.scratch + own * teamSize(c.team);
+    for (int i = 0; i < count; i++) {
+      const int32_t* item = items + (size_t)i * 4;
+      k = {item[0], item[1], item[2], item[3], chunkPages(item[2]), keys};
+      const int n = tasks(k);
+      if (t < n) {
+        within = t;
+        return true;
+      }
+      t -= n;
+      keys += (size_t)st.kvHeads * k.pages * chunkPageBytes(st);
+    }
+    return false;
+  };
+  Chunk k;
+  int within;
+  for (int i = 0; i < count; i++) {
+    for (int h = 0; h < st.kvHeads; h++) {
+      const int lane = laneOf(st, items[4 * i], p.layer, h);
+      if (st.archive[lane] < 0 || st.archive[lane] > st.archivePages * PAGE || st.head[lane] < 0 ||
+          st.tail[lane] - st.head[lane] > st.doomedPages * PAGE)
+        return fail(c.fault, "lane %d: archive of %d or doomed %d .. %d do not fit their tables", lane, st.archive[lane],
+                    st.head[lane], st.tail[lane]);
+    }
+  }
+  const auto pages = [&](const Chunk& x) { return x.rows > 0 ? st.kvHeads * x.pages : 0; };
+  while (find(teamNext(c.team), pages, k, within)) convert(p, k, within / k.pages, within % k.pages);
+  teamMeet(c.team);
+  const auto blocks = [&](const Chunk& x) { return (x.rows * p.group + QUERY_ROWS - 1) / QUERY_ROWS; };
+  const auto tasks = [&](const Chunk& x) { return st.kvHeads * blocks(x); };
+  while (find(teamNext(c.team), tasks, k, within)) {
+    // The last blocks see the most keys: first.
+    const int block = blocks(k) - 1 - within / st.kvHeads;
+    char* mine = c.scratch + own * thread;
+    if (st.bf16) {
+      queries<true>(p, k, within % st.kvHeads, block * QUERY_ROWS, mine);
+    } else {
+      queries<false>(p, k, within % st.kvHeads, block * QUERY_ROWS, mine);
+    }
+  }
+}
+
+}  // namespace HT_NS

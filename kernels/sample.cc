@@ -1,0 +1,252 @@
+// Drawing tokens: the filters of src/device/reference/sample.ts in their order. An item is one task.
+//
+// Vocabularies have 150,000 tokens, so nothing is sorted whole: logits fall into bins of 1/64 nat below the largest one, and only
+// the bin that holds the boundary of top-k or top-p is ranked.
+#include "sample.h"
+
+#include "scratch.h"
+#include "table.h"
+#include "words.h"
+
+namespace HT_NS {
+
+constexpr int WD = W / 2;
+constexpr int BLOCK = 64;  // numbers summed apart, so that the walk to the drawn token skips
+
+struct Work {
+  double *logits, *weights;  // [V rounded up to BLOCK]; the padding weighs nothing
+  int32_t* ids;              // of one bin
+  int32_t* counts;           // [BINS]
+  double* sums;              // [BINS]
+  int V, padded;
+};
+
+HT_INLINE int binOf(double most, double x) {
+  const double d = (most - x) * 64;
+  return d < BINS - 1 ? (int)d : BINS - 1;  // NaN and -inf: the last
+}
+
+/** Comes a before b: the larger logit, of equals the lower id. */
+HT_INLINE bool before(const double* x, int a, int b) { return x[a] > x[b] || (x[a] == x[b] && a < b); }
+
+static void rank(const double* x, int32_t* ids, int n) {
+  const auto sink = [&](int i, int end) {
+    for (;;) {
+      int child = 2 * i + 1;
+      if (child >= end) return;
+      if (child + 1 < end && before(x, ids[child], ids[child + 1])) child++;
+      if (!before(x, ids[i], ids[child])) return;
+      const int32_t t = ids[i];
+      ids[i] = ids[child];
+      ids[child] = t;
+      i = child;
+    }
+  };
+  for (int i = n / 2 - 1; i >= 0; i--) sink(i, n);
+  for (int end = n - 1; end > 0; end--) {
+    const int32_t t = ids[0];
+    ids[0] = ids[end];
+    ids[end] = t;
+    sink(0, end);
+  }
+}
+
+static int gather(const Work& w, double most, int bin) {
+  int n = 0;
+  for (int i = 0; i < w.V; i++)
+    if (w.weights[i] >= 0 && binOf(most, w.logits[i]) == bin) w.ids[n++] = i;
+  rank(w.logits, w.ids, n);
+  return n;
+}
+
+/** Drops what comes after token `last` in rank: its weight turns to -1 until `clear`. */
+static void dropAfter(const Work& w, int last) {
+  for (int i = 0; i < w.V; i++)
+    if (i != last && !before(w.logits, i, last)) w.weights[i] = -1;
+}
+
+static void topK(const Work& w, double most, int k) {
+  memset(w.counts, 0, BINS * 4);
+  for (int i = 0; i < w.V; i++) w.counts[binOf(most, w.logits[i])]++;
+  int bin = 0;
+  while (k > w.counts[bin]) k -= w.counts[bin++];
+  gather(w, most, bin);
+  dropAfter(w, w.ids[k - 1]);
+}
+
+static void topP(const Work& w, double most, double p) {
+  memset(w.counts, 0, BINS * 4);
+  memset(w.sums, 0, BINS * 8);
+  double total = 0;
+  for (int i = 0; i < w.V; i++) {
+    if (w.weights[i] < 0) continue;
+    const int bin = binOf(most, w.logits[i]);
+    w.counts[bin]++;
+    w.sums[bin] += w.weights[i];
+    total += w.weights[i];
+  }
+  double left = p * total;
+  int bin = 0;
+  for (; bin < BINS && (w.counts[bin] == 0 || w.sums[bin] < left); bin++) left -= w.sums[bin];
+  if (bin == BINS) return;  // rounding ran out: all stay
+  const int n = gather(w, most, bin);
+  int last = 0;
+  double sum = w.weights[w.ids[0]];
+  while (last + 1 < n && sum < left) sum += w.weights[w.ids[++last]];
+  dropAfter(w, w.ids[last]);
+}
+
+/** weights = e^(logits - most). */
+static void exponentials(const Work& w, double most) {
+  for (int i = 0; i < w.padded; i += WD)
+    *(VDUnaligned*)(w.weights + i) = expD(*(const VDUnaligned*)(w.logits + i) - most);
+}
+
+static double sumBlock(const double* x) {
+  VD s[4] = {};
+  for (int i = 0; i < BLOCK; i += 4 * WD)
+    HT_UNROLL for (int j = 0; j < 4; j++) if (i + j * WD < BLOCK) s[j] += *(const VDUnaligned*)(x + i + j * WD);
+  const VD t = (s[0] + s[1]) + (s[2] + s[3]);
+  double total = 0;
+  for (int i = 0; i < WD; i++) total += t[i];
+  return total;
+}
+
+HT_INLINE uint32_t step(uint32_t word) { return word * 1664525u + 1013904223u; }
+
+/** pcg4d, as src/base/rng.ts. */
+static double uniform(uint32_t seedLow, uint32_t seedHigh, uint32_t chain, uint32_t position) {
+  uint32_t x = step(seedLow), y = step(seedHigh), z = step(chain), w = step(position);
+  x += y * w;
+  y += z * x;
+  z += x * y;
+  w += y * z;
+  x ^= x >> 16;
+  y ^= y >> 16;
+  w ^= w >> 16;
+  x += y * w;
+  return (double)(x >> 8) * (1.0 / 16777216);
+}
+
+static int widest(const double* x, int n) {
+  int best = 0;
+  for (int i = 1; i < n; i++)
+    if (x[i] > x[best]) best = i;
+  return best;
+}
+
+/** The largest of the row; the lowest id of equals. Two passes, the first of them in vectors. */
+static int argmax(const float* x, int n) {
+  float top = x[0];
+  int i = 0;
+  if (n >= 16) {
+    F16 best = load(x);
+    for (; i + 16 <= n; i += 16) best = larger(load(x + i), best);
+    top = most(best);
+  }
+  for (; i < n; i++) top = x[i] > top ? x[i] : top;
+  for (i = 0; i < n; i++)
+    if (x[i] == top) return i;
+  return 0;
+}
+
+static void widen(const Work& w, const float* plain) {
+  for (int i = 0; i < w.V; i++) w.logits[i] = plain[i];
+  for (int i = w.V; i < w.padded; i++) w.logits[i] = -INFINITY;
+}
+
+static int draw(const Work& w, const float* plain, const float* filters, const uint32_t* whole, const uint32_t* seen,
+                int position) {
+  const double temperature = filters[0], p = filters[1], minP = filters[2], penalty = filters[3];
+  if (temperature == 0 && penalty == 1) return argmax(plain, w.V);
+  widen(w, plain);
+  if (penalty != 1)
+    for (int t = 0; t < w.V; t++)
+      if (seen[t / 32] >> (t % 32) & 1) w.logits[t] = w.logits[t] > 0 ? w.logits[t] / penalty : w.logits[t] * penalty;
+  const int top = widest(w.logits, w.V);
+  if (temperature == 0) return top;
+  for (int t = 0; t < w.V; t++) w.logits[t] /= temperature;
+  const double most = w.logits[top];
+  if (!(most - most == 0)) return top;  // infinite or NaN: there is no distribution to draw from
+  exponentials(w, most);
+  if (whole[0] > 0 && whole[0] < (uint32_t)w.V) topK(w, most, (int)whole[0]);
+  if (p < 1) topP(w, most, p);
+  for (int t = 0; t < w.V; t++) w.weights[t] = w.weights[t] < minP || w.weights[t] < 0 ? 0 : w.weights[t];
+  double total = 0;
+  for (int b = 0; b < w.padded; b += BLOCK) total += sumBlock(w.weights + b);
+  const double target = uniform(whole[1], whole[2], whole[3], (uint32_t)position) * total;
+  double sum = 0;
+  int last = top;
+  for (int b = 0; b < w.padded; b += BLOCK) {
+    const double block = sumBlock(w.weights + b);
+    if (sum + block <= target) {
+      sum += block;
+      continue;
+    }
+    double within = sum;
+    for (int t = b; t < b + BLOCK; t++) {
+      within += w.weights[t];
+      if (w.weights[t] > 0) last = t;
+      if (within > target) return last;
+    }
+    return last;
+  }
+  for (int t = 0; t < w.V; t++)
+    if (w.weights[t] > 0) last = t;
+  return last;
+}
+
+/** The largest `wanted` (at most MOST_TOP) of the row, ranked. */
+static int largest(const float* x, int n, int wanted, int32_t* ids) {
+  int held = 0;
+  for (int i = 0; i < n; i++) {
+    if (held == wanted && !(x[i] > x[ids[held - 1]])) continue;
+    int at = held < wanted ? held++ : held - 1;
+    for (; at > 0 && x[i] > x[ids[at - 1]]; at--) ids[at] = ids[at - 1];
+    ids[at] = i;
+  }
+  return held;
+}
+
+void sample(const Call& c, int thread) {
+  int32_t* ids = ints(c, 0);
+  float* logprob = floats(c, 1);
+  int32_t* topIds = ints(c, 2);
+  float* topLogprobs = floats(c, 3);
+  const float* logits = floats(c, 4);
+  const int V = c.words[5], count = c.words[11];
+  const int32_t* items = ints(c, 9) + (size_t)c.words[10] * 4;
+  Work w;
+  w.V = V;
+  w.padded = up(V, BLOCK);
+  char* own = c.scratch + sampleBytes(V) * thread;
+  w.logits = (double*)own;
+  w.weights = w.logits + w.padded;
+  w.sums = w.weights + w.padded;
+  w.counts = (int32_t*)(w.sums + BINS);
+  w.ids = w.counts + BINS;
+  HT_TASKS(c, i, count) {
+    const int row = items[4 * i], sampler = items[4 * i + 1], position = items[4 * i + 2], wanted = items[4 * i + 3];
+    const float* plain = logits + (size_t)row * V;
+    const uint32_t* seen = (const uint32_t*)ints(c, 8) + (size_t)sampler * ((V + 31) / 32);
+    const int id = draw(w, plain, floats(c, 6) + 4 * sampler, (const uint32_t*)ints(c, 7) + 4 * sampler, seen, position);
+    ids[i] = id;
+    logprob[i] = 0;
+    if (wanted < 0) continue;
+    widen(w, plain);
+    const double most = plain[argmax(plain, V)];
+    exponentials(w, most);
+    double total = 0;
+    for (int b = 0; b < w.padded; b += BLOCK) total += sumBlock(w.weights + b);
+    const double norm = most + ::log(total);
+    logprob[i] = (float)(plain[id] - norm);
+    int32_t top[MOST_TOP];
+    const int held = wanted > 0 ? largest(plain, V, wanted, top) : 0;
+    for (int n = 0; n < held; n++) {
+      topIds[(size_t)i * MOST_TOP + n] = top[n];
+      topLogprobs[(size_t)i * MOST_TOP + n] = (float)(plain[top[n]] - norm);
+    }
+  }
+}
+
+}  // namespace HT_NS

@@ -1,0 +1,156 @@
+import { HyperthinkError } from "../base/errors.ts";
+import type { ChatMessage } from "../model/chat.ts";
+import type { Policy, PolicyOptions } from "../policy/policy.ts";
+import type { Chain, ChainSpec, Finish, Token } from "./chain.ts";
+import { Channel } from "./channel.ts";
+import { type Bill, bill, type Receipt, receipt } from "./receipt.ts";
+import { greedy, type Sampling } from "./sampling.ts";
+import type { Session } from "./session.ts";
+import { ChainText } from "./text.ts";
+
+/** A question (rendered by the model's chat template), a conversation, text as it is, or token ids. */
+export type Prompt = string | readonly ChatMessage[] | { raw: string } | { ids: readonly number[] };
+
+export interface GenerateOptions extends Partial<Sampling> {
+  /** Most new tokens; default: what the context leaves. */
+  maxTokens?: number;
+  /** Texts that end the output; they are not part of it. */
+  stop?: readonly string[];
+  /** End ids; default: the model's. */
+  stopIds?: readonly number[];
+  /** A policy's name ("full", "dms", "tova") or a policy; default: dms where the model has gates, else full. */
+  policy?: string | Policy;
+  window?: number;
+  cr?: number;
+  budget?: number;
+  /** Extra variables of the chat template, such as { enable_thinking: false }. */
+  template?: Record<string, unknown>;
+  signal?: AbortSignal;
+}
+
+export interface Piece {
+  /** Text that became safe to show; may be empty. */
+  text: string;
+  token: Token | null; // null: held-back text at the end
+}
+
+export interface GenerateResult extends Receipt {
+  prompt: { text: string | null; tokens: number };
+  bill: Bill;
+}
+
+/** Ids of a prompt, and the text that they stand for where it is known. */
+export function encodePrompt(session: Session, prompt: Prompt, template: Record<string, unknown> = {}): { text: string | null; ids: number[] } {
+  if (typeof prompt === "object" && "ids" in prompt) return { text: null, ids: [...prompt.ids] };
+  if (typeof prompt === "object" && "raw" in prompt)
+    return { text: prompt.raw, ids: session.tokenizer.encode(prompt.raw, { special: true }) };
+  const messages: readonly ChatMessage[] = typeof prompt === "string" ? [{ role: "user", content: prompt }] : prompt;
+  const text = session.chat.render(messages, { addGenerationPrompt: true, ...template });
+  return { text, ids: session.tokenizer.encode(text, { special: false }) };
+}
+
+export function policyOf(session: Session, options: GenerateOptions, tokens: number): Policy {
+  if (typeof options.policy === "object") return options.policy;
+  const { window, cr, budget } = options;
+  const settings: PolicyOptions = { window, cr, budget, tokens };
+  return session.policy(options.policy, settings);
+}
+
+export const samplingOf = (options: Partial<Sampling>, fallback: Sampling): Sampling => ({
+  temperature: options.temperature ?? fallback.temperature,
+  topK: options.topK ?? fallback.topK,
+  topP: options.topP ?? fallback.topP,
+  minP: options.minP ?? fallback.minP,
+  repetitionPenalty: options.repetitionPenalty ?? fallback.repetitionPenalty,
+  seed: options.seed ?? fallback.seed,
+  logprobs: options.logprobs === undefined ? fallback.logprobs : options.logprobs,
+});
+
+/** Most new tokens for a prompt: as asked, else what the context leaves. */
+export function tokenLimit(session: Session, promptTokens: number, asked: number | undefined): number {
+  return asked ?? Math.max(1, session.runner.options.contextLength - promptTokens);
+}
+
+/** Output of one chain, streamed. Iterate it for text as it comes, or await `result`. */
+export class Generation implements AsyncIterable<Piece> {
+  readonly result: Promise<GenerateResult>;
+  readonly #pieces = new Channel<Piece>();
+
+  constructor(session: Session, prompt: Prompt, options: GenerateOptions) {
+    this.result = this.#run(session, prompt, options);
+    this.result.then(
+      () => this.#pieces.end(),
+      (error) => this.#pieces.end(error),
+    );
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Piece> {
+    return this.#pieces[Symbol.asyncIterator]();
+  }
+
+  async #run(session: Session, prompt: Prompt, options: GenerateOptions): Promise<GenerateResult> {
+    const { text: promptText, ids } = encodePrompt(session, prompt, options.template);
+    const maxTokens = tokenLimit(session, ids.length, options.maxTokens);
+    const text = new ChainText(session.tokenizer, options.stop ?? []);
+    const stopIds = new Set(options.stopIds ?? session.config.eosIds);
+    return session.with(policyOf(session, options, ids.length + maxTokens), async (engine) => {
+      const { runner } = engine;
+      runner.table.pool.peak = runner.table.pool.used;
+      const physical = runner.physicalReads;
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const spec: ChainSpec = {
+        sampling: samplingOf(options, greedy),
+        maxTokens,
+        stopIds,
+        index: 0,
+        onToken: (token) => {
+          this.#pieces.push({ text: stopIds.has(token.id) ? "" : text.push(token.id), token });
+          return text.stopped;
+        },
+        onFinish: settle(resolve, reject),
+      };
+      options.signal?.throwIfAborted();
+      const group = engine.submit(ids, [spec]);
+      const [chain] = group.chains;
+      const abort = () => engine.abort(chain);
+      options.signal?.addEventListener("abort", abort);
+      try {
+        await promise;
+      } finally {
+        options.signal?.removeEventListener("abort", abort);
+      }
+      const last = text.end();
+      if (last) this.#pieces.push({ text: last, token: null });
+      return {
+        ...receipt(chain, text.text),
+        prompt: { text: promptText, tokens: ids.length },
+        bill: { ...bill(group.meter, ids.length, [chain]), ...poolBill(session, physical) },
+      };
+    });
+  }
+}
+
+/** Settles on a chain's end; an abort rejects. */
+export const settle =
+  (resolve: () => void, reject: (error: Error) => void) =>
+  (finish: Finish, error?: Error): void => {
+    if (error) reject(error);
+    else if (finish === "aborted") reject(new HyperthinkError("aborted", "generation was aborted"));
+    else resolve();
+  };
+
+/** The pool's share of a bill: reads since `physicalBefore`, and peak pages since `pool.peak` was reset. */
+export function poolBill(session: Session, physicalBefore: number): Pick<Bill, "physicalReads" | "peakPages" | "peakBytes"> {
+  const { table, physicalReads } = session.runner;
+  return {
+    physicalReads: physicalReads - physicalBefore,
+    peakPages: table.pool.peak,
+    peakBytes: table.pool.peak * table.device.bytesPerPage,
+  };
+}
+
+/** Generates one continuation. Throws (through the iterator and `result`) `bad-argument`, `no-memory`, `aborted`. */
+export const generate = (session: Session, prompt: Prompt, options: GenerateOptions = {}): Generation =>
+  new Generation(session, prompt, options);
+
+export type { Chain };

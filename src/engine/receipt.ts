@@ -1,0 +1,58 @@
+import { type Meter, ratio } from "../cache/meter.ts";
+import type { Chain, Finish } from "./chain.ts";
+
+/** What a chain produced and what it cost. Keys and reads are means over layers and KV heads. */
+export interface Receipt {
+  chain: number;
+  text: string;
+  tokens: number;
+  finish: Finish;
+  kvReads: number; // while decoding
+  fullReads: number; // what the full cache would have read in the same steps
+  peakKeys: number;
+  peakPages: number; // shared pages counted in full
+  compressionRatio: number; // sum of seen / sum of live, at the end
+  laneRatios: number[]; // the same per layer and KV head
+}
+
+export function receipt(chain: Chain, text: string): Receipt {
+  const { meter } = chain;
+  return {
+    chain: chain.spec.index,
+    text,
+    tokens: chain.tokens.length,
+    finish: chain.finish ?? "aborted",
+    kvReads: meter.decodeReads,
+    fullReads: meter.fullReads,
+    peakKeys: meter.peakLive,
+    peakPages: meter.peakPages,
+    compressionRatio: ratio(meter),
+    laneRatios: [...(chain.laneRatios ?? [])],
+  };
+}
+
+/** Costs of a prompt's chains together. */
+export interface Bill {
+  promptTokens: number;
+  tokens: number;
+  kvReads: number;
+  fullReads: number;
+  prefillReads: number;
+  physicalReads: number; // keys really read while decoding: pages shared by chains once
+  peakPages: number; // of the pool, shared pages once
+  peakBytes: number;
+  compressionRatio: number;
+}
+
+export function bill(prompt: Meter, promptTokens: number, chains: readonly Chain[]): Pick<Bill, "promptTokens" | "tokens" | "kvReads" | "fullReads" | "prefillReads" | "compressionRatio"> {
+  const sum = (of: (chain: Chain) => number) => chains.reduce((total, chain) => total + of(chain), 0);
+  const live = sum((chain) => chain.meter.live);
+  return {
+    promptTokens,
+    tokens: sum((chain) => chain.tokens.length),
+    kvReads: sum((chain) => chain.meter.decodeReads),
+    fullReads: sum((chain) => chain.meter.fullReads),
+    prefillReads: prompt.prefillReads,
+    compressionRatio: live > 0 ? sum((chain) => chain.meter.seen) / live : 1,
+  };
+}

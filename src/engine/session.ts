@@ -1,0 +1,166 @@
+import { freemem } from "node:os";
+import { HyperthinkError } from "../base/errors.ts";
+import { cpu, cpuAvailable } from "../device/cpu.ts";
+import type { Device, Dtype } from "../device/device.ts";
+import { reference } from "../device/reference.ts";
+import { type ChatTemplate, loadChat } from "../model/chat.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { defaultDtype, loadConfig, loadWeights } from "../model/load.ts";
+import { openSource } from "../model/source.ts";
+import { loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
+import type { Weights } from "../model/weights.ts";
+import { makePolicy } from "../policy/index.ts";
+import type { Policy, PolicyOptions } from "../policy/policy.ts";
+import { Engine } from "./engine.ts";
+import { Runner } from "./runner.ts";
+
+export interface LoadOptions {
+  /** A Hugging Face folder, or a .safetensors file with config.json beside it. */
+  model: string;
+  /** A folder with DMS gates, laid over the model. */
+  adapter?: string;
+  /** Default: cpu where its addon is built, else reference. */
+  device?: "cpu" | "reference";
+  threads?: number;
+  /** Type of weights in memory; default: bf16 where the checkpoint is bf16, else f32. */
+  weights?: Dtype;
+  /** Type of keys and values; default bf16. */
+  kv?: Dtype;
+  /** Bytes of the page pool; default: half of the free memory, at most 2 GiB. Pages are touched only when used. */
+  kvMemory?: number;
+  /** Most tokens of one chain, prompt included; default: the model's. */
+  context?: number;
+  /** Most chains that run at a time; others wait. Default 64. */
+  chains?: number;
+  /** Prompt tokens a pass; logits depend on it in the last bits. Default 256. */
+  chunk?: number;
+  onProgress?: (doneBytes: number, totalBytes: number) => void;
+  signal?: AbortSignal;
+}
+
+const DEFAULT_KV = 2 * 1024 ** 3;
+
+/** The device that options name, or the fastest that is there. */
+export function openDevice(name: LoadOptions["device"], threads?: number): Device {
+  if (name === "reference") return reference();
+  if (name === "cpu" || cpuAvailable() === null) return cpu({ threads });
+  return reference();
+}
+
+/** A model on a device, with a cache: what `generate` and `scale` run on. Close it, or hold it with `await using`. */
+export class Session implements AsyncDisposable {
+  readonly config: ModelConfig;
+  readonly device: Device;
+  readonly runner: Runner;
+  readonly #tokenizer: Tokenizer | Error;
+  readonly #chat: ChatTemplate | Error;
+  #engine: Engine | null = null;
+  #users = 0;
+  readonly #waiting: (() => void)[] = [];
+  #closed = false;
+
+  constructor(parts: { device: Device; config: ModelConfig; weights: Weights; tokenizer: Tokenizer | Error; chat: ChatTemplate | Error }, options: LoadOptions) {
+    const { device, config, weights } = parts;
+    this.device = device;
+    this.config = config;
+    this.#tokenizer = parts.tokenizer;
+    this.#chat = parts.chat;
+    const sets = whole("chains", options.chains ?? 64, 1, 1024) + 4; // and roots
+    const chunk = whole("chunk", options.chunk ?? 256, 1, 65536);
+    const context = whole("context", options.context ?? config.contextLength, 2, config.contextLength);
+    const kvBytes = options.kvMemory ?? Math.min(DEFAULT_KV, Math.floor(freemem() / 2));
+    if (!(kvBytes > 0 && Number.isFinite(kvBytes)))
+      throw new HyperthinkError("bad-argument", `--kv-memory must be a positive number of bytes, got ${options.kvMemory}`);
+    this.runner = new Runner(device, { config, weights }, makePolicy("full", config), {
+      kv: options.kv ?? "bf16",
+      kvBytes,
+      sets,
+      contextLength: context,
+      chunk,
+      rows: chunk + sets + 64,
+      logitRows: sets + 1,
+      samplers: 1024,
+    });
+  }
+
+  get tokenizer(): Tokenizer {
+    if (this.#tokenizer instanceof Error) throw this.#tokenizer;
+    return this.#tokenizer;
+  }
+
+  get chat(): ChatTemplate {
+    if (this.#chat instanceof Error) throw this.#chat;
+    return this.#chat;
+  }
+
+  /** A policy for this model; without a name: dms where it has gates, else full. */
+  policy(name?: string, options?: PolicyOptions): Policy {
+    return makePolicy(name, this.config, options);
+  }
+
+  /**
+   * Runs `work` with an engine under `policy`. Work under an equal policy shares the engine and its batches; work under
+   * another one waits until the cache is empty.
+   */
+  async with<T>(policy: Policy, work: (engine: Engine) => Promise<T>): Promise<T> {
+    while (this.#engine && this.runner.policy.key !== policy.key)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.#closed) throw new HyperthinkError("bad-argument", "this session is closed");
+    if (!this.#engine) {
+      this.runner.policy = policy;
+      this.#engine = new Engine(this.runner);
+    }
+    this.#users++;
+    try {
+      return await work(this.#engine);
+    } finally {
+      if (this.#users === 1) await this.#engine.idle();
+      if (--this.#users === 0) this.#release();
+    }
+  }
+
+  #release(): void {
+    this.#engine = null;
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** Waits for running work and frees the device. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    while (this.#engine) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.device.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function whole(name: string, value: number, least: number, most: number): number {
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw new HyperthinkError("bad-argument", `--${name} must be a whole number from ${least} to ${most}, got ${value}`);
+  return value;
+}
+
+/** Loads a model: weights stream into the device, which holds them once. Throws `bad-file`, `bad-model`, `unsupported`, `no-memory`. */
+export async function load(options: LoadOptions): Promise<Session> {
+  const source = await openSource(options.model);
+  const adapter = options.adapter ? await openSource(options.adapter) : undefined;
+  const config = await loadConfig(source, adapter);
+  const device = openDevice(options.device, options.threads);
+  try {
+    const weights = await loadWeights(device, config, source, {
+      weights: options.weights ?? (await defaultDtype(source)),
+      adapter,
+      onProgress: options.onProgress,
+      signal: options.signal,
+    });
+    const tokenizer = await loadTokenizer(source).catch((error: Error) => error);
+    const chat = await loadChat(source).catch((error: Error) => error);
+    return new Session({ device, config, weights, tokenizer, chat }, options);
+  } catch (error) {
+    device.close();
+    throw error;
+  }
+}
