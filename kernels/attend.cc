@@ -46,8 +46,7 @@ static void partialsOf(const Decode& d, Cut& cut, const Row* rows, int part, int
   cut.width = st.width;
   cut.q = d.query;
   cut.scores = d.scores;
-  // After the last keys, the first values are what comes next.
-  cut.pages[(cut.end + PAGE - 1) / PAGE] = cut.pages[cut.begin / PAGE] + (size_t)st.headDim * PAGE * (BF ? 2 : 4);
+  closePages(cut, (size_t)st.headDim * PAGE * (BF ? 2 : 4));
   for (int r = 0; r < cut.rows; r++)
     scaleQuery(d.query + (size_t)r * st.width,
                d.q + ((size_t)d.items[3 * rows[r].step + 1] * st.queryHeads + rows[r].head) * st.headDim, st.headDim,
@@ -81,6 +80,14 @@ static void wholeCut(Decode& d, int h, int n) {
     if (d.done[i]) continue;
     Cut cut;
     for (int p = 0; p < CUT_PAGES; p++) cut.pages[p] = pageData(st, pageAt(*d.c, st, d.lane(i, h), table(i)[p]));
+    const int32_t* after = nullptr;
+    for (int j = i + 1; j < d.steps && !after; j++)
+      if (!d.done[j] && memcmp(table(i), table(j), CUT_PAGES * 4) != 0) after = table(j);
+    // The other threads take the tasks between; a wrong guess is a few lines read in vain.
+    if (!after && st.archive[d.lane(0, h)] >= (n + teamSize(d.c->team) + 1) * CUT)
+      after = table(0) + teamSize(d.c->team) * CUT_PAGES;
+    for (int p = 0; p < 4; p++)
+      cut.after[p] = after && (uint32_t)after[p] < (uint32_t)st.pages ? pageData(st, after[p]) : nullptr;
     cut.begin = 0;
     cut.end = CUT;
     __atomic_fetch_add(&st.physical[d.layer * st.kvHeads + h], CUT, __ATOMIC_RELAXED);
@@ -118,7 +125,7 @@ static void rest(Decode& d, int i, int h) {
   const int lane = d.lane(i, h), archive = st.archive[lane], head = st.head[lane], tail = st.tail[lane];
   const int whole = archive / CUT, cuts = archiveCuts(st, lane);
   if (cuts > whole) {
-    Cut cut;
+    Cut cut = {};
     cut.begin = 0;
     cut.end = archive - whole * CUT;
     const int32_t* table = st.archiveTable + (size_t)lane * st.archivePages + (size_t)whole * CUT_PAGES;
@@ -128,7 +135,7 @@ static void rest(Decode& d, int i, int h) {
   const int doomed = doomedCuts(st, lane);
   for (int n = 0; n < doomed; n++) {
     const int base = (head / CUT + n) * CUT;
-    Cut cut;
+    Cut cut = {};
     cut.begin = head > base ? head - base : 0;
     cut.end = least(CUT, tail - base);
     for (int p = cut.begin / PAGE; p * PAGE < cut.end; p++)

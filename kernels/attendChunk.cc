@@ -147,7 +147,8 @@ static void queries(const Prefill& p, const Chunk& k, int h, int from, char* own
     scaleQuery(q + (size_t)r * st.width, floats(*p.c, 1) + at(r), D, st.width);
   }
   const size_t keyBytes = (size_t)D * PAGE * (BF ? 2 : 4);
-  const auto close = [&] { cut.pages[(cut.end + PAGE - 1) / PAGE] = cut.pages[cut.begin / PAGE] + keyBytes; };
+  const auto close = [&] { closePages(cut, keyBytes); };
+  memset(cut.after, 0, sizeof cut.after);
 
   for (int base = 0; base < archive; base += CUT) {
     const int32_t* table = st.archiveTable + (size_t)lane * st.archivePages + base / PAGE;

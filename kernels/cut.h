@@ -29,7 +29,8 @@ constexpr int valueVectors(int rows) { return rows == 1 ? 2 : 1; }
 
 /** One cut and the query rows that read it. Arrays live in a thread's scratch. */
 struct Cut {
-  const char* pages[CUT_PAGES + 1];  // [count], then one to prefetch (or the last again)
+  const char* pages[CUT_PAGES + 4];  // then what scores prefetch past the last keys: values of the first pages
+  const char* after[4];              // keys that are likely read next, or null
   int begin, end;                    // live slots [begin, end) of the cut
   int D, width;                      // channels; rounded up to 16
   int rows;
@@ -48,7 +49,7 @@ HT_INLINE void scoreTile(const Cut& cut, int page, int row) {
   // Hardware prefetch stops at a page's end; the next tile's keys are asked for here, line by line.
   const char* next[P];
   const int last = (cut.end + PAGE - 1) / PAGE;
-  HT_UNROLL for (int j = 0; j < P; j++) next[j] = cut.pages[least(page + P + j, last)];
+  HT_UNROLL for (int j = 0; j < P; j++) next[j] = cut.pages[least(page + P + j, last + 3)];
   int d = 0;
   for (size_t at = 0; at < lines; at += 64) {
     HT_UNROLL for (int j = 0; j < P; j++) {
@@ -130,42 +131,45 @@ HT_INLINE void valueTile(const Cut& cut, int row, int channel, float* const* out
     const int page = s / PAGE, stop = least(cut.end, (page + 1) * PAGE);
     const char* v = cut.pages[page] + keys;
     const char* next = cut.pages[least(page + 1, lastPage)] + keys;
-    const auto add = [&](int slot, const F16* y) __attribute__((always_inline)) {
-      HT_UNROLL for (int r = 0; r < R; r++) {
-        const F16 p = splat(weights[(size_t)r * CUT + slot]);
-        HT_UNROLL for (int n = 0; n < N; n++) acc[n][r] = fma(p, y[n], acc[n][r]);
-      }
+    // During the last four pages the next cut's first keys are on their way: hardware cannot know them.
+    const char* after = lastPage - page < 4 && cut.after[lastPage - page] ? cut.after[lastPage - page] : next;
+    const auto add = [&](int slot, int n, F16 y) __attribute__((always_inline)) {
+      HT_UNROLL for (int r = 0; r < R; r++) acc[n][r] = fma(splat(weights[(size_t)r * CUT + slot]), y, acc[n][r]);
     };
     if constexpr (BF) {
-      F16 low[N], high[N];
       if (s % 2 == 1) {
         const char* at = v + line * (size_t)(s % PAGE / 2);
-        HT_UNROLL for (int n = 0; n < N; n++) high[n] = loadHigh(at + 64 * n);
-        add(s++, high);
+        HT_UNROLL for (int n = 0; n < N; n++) add(s, n, loadHigh(at + 64 * n));
+        s++;
       }
       for (; s + 2 <= stop; s += 2) {
         const size_t to = line * (size_t)(s % PAGE / 2);
         HT_UNROLL for (int n = 0; n < N; n++) {
-          loadPair(v + to + 64 * n, low[n], high[n]);
-          if (row == 0) prefetch(next + to + 64 * n);
+          F16 low, high;
+          loadPair(v + to + 64 * n, low, high);
+          add(s, n, low);
+          add(s + 1, n, high);
+          if (row == 0) {
+            prefetch(next + to + 64 * n);
+            prefetch(after + to + 64 * n);
+          }
         }
-        add(s, low);
-        add(s + 1, high);
       }
       if (s < stop) {
         const char* at = v + line * (size_t)(s % PAGE / 2);
-        HT_UNROLL for (int n = 0; n < N; n++) low[n] = loadLow(at + 64 * n);
-        add(s++, low);
+        HT_UNROLL for (int n = 0; n < N; n++) add(s, n, loadLow(at + 64 * n));
+        s++;
       }
     } else {
       for (; s < stop; s++) {
-        F16 y[N];
         const size_t to = line * (size_t)(s % PAGE);
         HT_UNROLL for (int n = 0; n < N; n++) {
-          y[n] = load((const float*)(v + to + 64 * n));
-          if (row == 0) prefetch(next + to + 64 * n);
+          add(s, n, load((const float*)(v + to + 64 * n)));
+          if (row == 0) {
+            prefetch(next + to + 64 * n);
+            prefetch(after + to + 64 * n);
+          }
         }
-        add(s, y);
       }
     }
   }
@@ -191,6 +195,12 @@ static void valueAll(const Cut& cut, float* const* out) {
     for (; row + 4 <= cut.rows; row += 4) valueRows<4, BF>(cut, row, out);
   for (; row + 2 <= cut.rows; row += 2) valueRows<2, BF>(cut, row, out);
   if (row < cut.rows) valueRows<1, BF>(cut, row, out);
+}
+
+/** After the last keys, the first values are what comes next. */
+HT_INLINE void closePages(Cut& cut, size_t keyBytes) {
+  const int first = cut.begin / PAGE, end = (cut.end + PAGE - 1) / PAGE;
+  for (int j = 0; j < 4; j++) cut.pages[end + j] = cut.pages[least(first + j, end - 1)] + keyBytes;
 }
 
 /** q * 1 / sqrt(D), padded with zeros to `width`. */

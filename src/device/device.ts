@@ -146,7 +146,16 @@ export interface Pass {
    * q - i <= window; the pending key and the chunk's keys i <= q unless labelled with q - i > window. k, v [rows, Hkv, D]
    * are rounded to the lanes' dtype first; out, q [rows, Hq, D]; scores scaled by 1 / sqrt(D). Adds to `reads`.
    */
-  attendChunk(out: Hidden, q: Hidden, k: Hidden, v: Hidden, lanes: Lanes, layer: number, chunks: Work, labels: Labels | null): void;
+  attendChunk(
+    out: Hidden,
+    q: Hidden,
+    k: Hidden,
+    v: Hidden,
+    lanes: Lanes,
+    layer: number,
+    chunks: Work,
+    labels: Labels | null,
+  ): void;
   /**
    * Stores what `attendChunk` left: drops doomed keys i < last - window (last = the chunk's last position), then moves the
    * pending key and the chunk's keys but the last, in order: unlabelled to the archive, labelled with i >= last - window to

@@ -40,7 +40,11 @@ export interface GenerateResult extends Receipt {
 }
 
 /** Ids of a prompt, and the text that they stand for where it is known. */
-export function encodePrompt(session: Session, prompt: Prompt, template: Record<string, unknown> = {}): { text: string | null; ids: number[] } {
+export function encodePrompt(
+  session: Session,
+  prompt: Prompt,
+  template: Record<string, unknown> = {},
+): { text: string | null; ids: number[] } {
   if (typeof prompt === "object" && "ids" in prompt) return { text: null, ids: [...prompt.ids] };
   if (typeof prompt === "object" && "raw" in prompt)
     return { text: prompt.raw, ids: session.tokenizer.encode(prompt.raw, { special: true }) };
@@ -140,7 +144,10 @@ export const settle =
   };
 
 /** The pool's share of a bill: reads since `physicalBefore`, and peak pages since `pool.peak` was reset. */
-export function poolBill(session: Session, physicalBefore: number): Pick<Bill, "physicalReads" | "peakPages" | "peakBytes"> {
+export function poolBill(
+  session: Session,
+  physicalBefore: number,
+): Pick<Bill, "physicalReads" | "peakPages" | "peakBytes"> {
   const { table, physicalReads } = session.runner;
   return {
     physicalReads: physicalReads - physicalBefore,

@@ -44,7 +44,11 @@ export interface Bill {
   compressionRatio: number;
 }
 
-export function bill(prompt: Meter, promptTokens: number, chains: readonly Chain[]): Pick<Bill, "promptTokens" | "tokens" | "kvReads" | "fullReads" | "prefillReads" | "compressionRatio"> {
+export function bill(
+  prompt: Meter,
+  promptTokens: number,
+  chains: readonly Chain[],
+): Pick<Bill, "promptTokens" | "tokens" | "kvReads" | "fullReads" | "prefillReads" | "compressionRatio"> {
   const sum = (of: (chain: Chain) => number) => chains.reduce((total, chain) => total + of(chain), 0);
   const live = sum((chain) => chain.meter.live);
   return {

@@ -59,7 +59,16 @@ export class Session implements AsyncDisposable {
   readonly #waiting: (() => void)[] = [];
   #closed = false;
 
-  constructor(parts: { device: Device; config: ModelConfig; weights: Weights; tokenizer: Tokenizer | Error; chat: ChatTemplate | Error }, options: LoadOptions) {
+  constructor(
+    parts: {
+      device: Device;
+      config: ModelConfig;
+      weights: Weights;
+      tokenizer: Tokenizer | Error;
+      chat: ChatTemplate | Error;
+    },
+    options: LoadOptions,
+  ) {
     const { device, config, weights } = parts;
     this.device = device;
     this.config = config;
@@ -70,7 +79,10 @@ export class Session implements AsyncDisposable {
     const context = whole("context", options.context ?? config.contextLength, 2, config.contextLength);
     const kvBytes = options.kvMemory ?? Math.min(DEFAULT_KV, Math.floor(freemem() / 2));
     if (!(kvBytes > 0 && Number.isFinite(kvBytes)))
-      throw new HyperthinkError("bad-argument", `--kv-memory must be a positive number of bytes, got ${options.kvMemory}`);
+      throw new HyperthinkError(
+        "bad-argument",
+        `--kv-memory must be a positive number of bytes, got ${options.kvMemory}`,
+      );
     this.runner = new Runner(device, { config, weights }, makePolicy("full", config), {
       kv: options.kv ?? "bf16",
       kvBytes,
@@ -139,7 +151,10 @@ export class Session implements AsyncDisposable {
 
 function whole(name: string, value: number, least: number, most: number): number {
   if (!Number.isInteger(value) || value < least || value > most)
-    throw new HyperthinkError("bad-argument", `--${name} must be a whole number from ${least} to ${most}, got ${value}`);
+    throw new HyperthinkError(
+      "bad-argument",
+      `--${name} must be a whole number from ${least} to ${most}, got ${value}`,
+    );
   return value;
 }
 

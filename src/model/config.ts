@@ -1,3 +1,7 @@
+import { z } from "zod";
+import { HyperthinkError } from "../base/errors.ts";
+import { type RopeSettings, ropeFrequencies } from "./rope.ts";
+
 /** What the engine needs to know of a checkpoint; `parseConfig` makes it from config.json. */
 export interface ModelConfig {
   architecture: "llama" | "qwen2" | "qwen3";
@@ -28,4 +32,151 @@ export interface DmsConfig {
   perLayer: boolean; // head 0 decides for its layer
   shift: 0 | 1; // dms_label_shift
   cr: number; // what the checkpoint was trained for
+}
+
+const count = (most: number) => z.int().min(1).max(most);
+const ids = z.union([z.int().min(0), z.array(z.int().min(0)).max(64)]).nullish();
+
+const shape = z.object({
+  model_type: z.string().nullish(),
+  architectures: z.array(z.string()).nullish(),
+  vocab_size: count(1 << 22),
+  hidden_size: count(1 << 17),
+  intermediate_size: count(1 << 20),
+  num_hidden_layers: count(1024),
+  num_attention_heads: count(4096),
+  num_key_value_heads: count(4096).nullish(),
+  head_dim: count(4096).nullish(),
+  rms_norm_eps: z.number().positive().max(1).default(1e-6),
+  max_position_embeddings: count(1 << 26).default(2048),
+  tie_word_embeddings: z.boolean().nullish(),
+  attention_bias: z.boolean().nullish(),
+  mlp_bias: z.boolean().nullish(),
+  hidden_act: z.string().nullish(),
+  use_sliding_window: z.boolean().nullish(),
+  sliding_window: z.int().nullish(),
+  layer_types: z.array(z.string()).nullish(),
+  eos_token_id: ids,
+  bos_token_id: ids,
+});
+
+const gateShape = z.object({
+  dms_alpha_scale: z.number().default(100),
+  dms_initial_alpha_offset: z.number().default(5),
+  dms_window_size: z
+    .int()
+    .min(0)
+    .max(1 << 24)
+    .default(512),
+  dms_separate_alpha: z.boolean().default(false),
+  dms_alpha_per: z.enum(["head", "layer"]).default("head"),
+  dms_label_shift: z.union([z.literal(0), z.literal(1)]).default(1),
+  dms_cr: z.number().min(1).max(1e6).default(8),
+  dms_disable_eviction: z.boolean().default(false),
+});
+
+const unsupported = (message: string) => new HyperthinkError("unsupported", message);
+const badModel = (message: string) => new HyperthinkError("bad-model", message);
+
+/** Throws `bad-model` for a value that makes no sense, `unsupported` for a model that this engine does not run. */
+export function parseConfig(json: unknown, generationJson: unknown = null): ModelConfig {
+  const raw = read(shape, json, "config.json");
+  const architecture = architectureOf(raw);
+  const queryHeads = raw.num_attention_heads;
+  const kvHeads = raw.num_key_value_heads ?? queryHeads;
+  if (queryHeads % kvHeads)
+    throw badModel(
+      `config.json: num_attention_heads (${queryHeads}) must be a multiple of num_key_value_heads (${kvHeads})`,
+    );
+  if (raw.head_dim == null && raw.hidden_size % queryHeads)
+    throw badModel(
+      `config.json: hidden_size (${raw.hidden_size}) must be a multiple of num_attention_heads (${queryHeads}), or head_dim given`,
+    );
+  const headDim = raw.head_dim ?? raw.hidden_size / queryHeads;
+  if (headDim % 2) throw badModel(`config.json: head_dim must be even for RoPE, got ${headDim}`);
+  refuse(raw);
+  const generation = read(z.object({ eos_token_id: ids }), generationJson ?? {}, "generation_config.json");
+  return {
+    architecture,
+    vocabulary: raw.vocab_size,
+    hidden: raw.hidden_size,
+    intermediate: raw.intermediate_size,
+    layers: raw.num_hidden_layers,
+    queryHeads,
+    kvHeads,
+    headDim,
+    normEps: raw.rms_norm_eps,
+    contextLength: raw.max_position_embeddings,
+    tied: raw.tie_word_embeddings ?? false,
+    biases: {
+      qkv: architecture === "qwen2" || raw.attention_bias === true,
+      output: architecture !== "qwen2" && raw.attention_bias === true,
+      mlp: architecture === "llama" && raw.mlp_bias === true,
+    },
+    headNorm: architecture === "qwen3",
+    frequencies: ropeFrequencies(headDim, json as RopeSettings),
+    eosIds: [...new Set([raw.eos_token_id ?? [], generation.eos_token_id ?? []].flat())],
+    bosId: [raw.bos_token_id ?? []].flat()[0] ?? null,
+    dms: parseGates(json),
+  };
+}
+
+/** A model's config with the gates of an adapter folder laid over it: their tensors are separate ones by nature. */
+export function applyAdapter(config: ModelConfig, adapterJson: unknown): ModelConfig {
+  const dms = parseGates(adapterJson);
+  if (!dms) throw badModel("the adapter's config.json: expected dms_* keys, found none; is it a DMS adapter folder?");
+  if (dms.borrowed)
+    throw badModel(
+      "the adapter's config.json: expected dms_separate_alpha true: a borrowed gate has no tensors of its own",
+    );
+  if (config.dms) throw badModel("the model has DMS gates of its own: an adapter cannot be laid over them");
+  return { ...config, dms };
+}
+
+function parseGates(json: unknown): DmsConfig | null {
+  if (typeof json !== "object" || json === null || !Object.keys(json).some((key) => key.startsWith("dms_")))
+    return null;
+  const raw = read(gateShape, json, "config.json");
+  return {
+    scale: raw.dms_alpha_scale,
+    // A checkpoint whose eviction is disabled keeps its form (a borrowed channel is zeroed all the same) but dooms nothing.
+    offset: raw.dms_disable_eviction ? Number.MAX_VALUE : raw.dms_initial_alpha_offset,
+    window: raw.dms_window_size,
+    borrowed: !raw.dms_separate_alpha,
+    perLayer: raw.dms_alpha_per === "layer",
+    shift: raw.dms_label_shift,
+    cr: raw.dms_disable_eviction ? 1 : raw.dms_cr,
+  };
+}
+
+function architectureOf(raw: z.infer<typeof shape>): ModelConfig["architecture"] {
+  const names = [raw.model_type ?? "", ...(raw.architectures ?? [])];
+  for (const known of ["llama", "qwen2", "qwen3"] as const)
+    if (
+      raw.model_type === known ||
+      (!raw.model_type && raw.architectures?.some((name) => name.toLowerCase().startsWith(`${known}for`)))
+    )
+      return known;
+  throw unsupported(
+    `architecture ${names.filter(Boolean).join(" / ") || "(none named)"}: expected model_type llama, qwen2 or qwen3 (dense decoders)`,
+  );
+}
+
+function refuse(raw: z.infer<typeof shape>): void {
+  if (raw.hidden_act && raw.hidden_act !== "silu")
+    throw unsupported(`config.json: hidden_act "${raw.hidden_act}": expected silu`);
+  const sliding = raw.layer_types?.find((type) => type !== "full_attention");
+  if (sliding) throw unsupported(`config.json: layer type "${sliding}": expected full_attention in every layer`);
+  if (raw.use_sliding_window && raw.sliding_window)
+    throw unsupported("config.json: sliding-window attention is in use: expected full attention");
+}
+
+function read<T extends z.ZodType>(schema: T, json: unknown, file: string): z.infer<T> {
+  const result = schema.safeParse(json);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], json);
+  throw badModel(
+    `${file}: ${issue.path.join(".") || "the file"}: ${issue.message}, got ${JSON.stringify(value) ?? "nothing"}`,
+  );
 }

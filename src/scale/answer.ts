@@ -90,6 +90,7 @@ const LONE_FORMULA = /^\s*(?:\$[^$\n]{1,400}\$|\$\$[^$]{1,400}\$\$|\\\([^\n]{1,4
 const SAYS = /\banswer(?:\*{0,2}\s*(:)|\s+is\b\s*(:)?|\s*(?=\$|\\[([]))/gi;
 const DISPLAY = /^(?:\\\[[\s\S]*?\\\]|\$\$[^$]*\$\$)/;
 const ASIDE = /,?\s(?:because|since|which|where|when|if|given|so|as)\b[\s\S]*$/;
+const LEAD_IN = /^(?:therefore|thus|then|simply|just|indeed|about|approximately|roughly),?\s+/i;
 const PROSE =
   /\b(?:not|the|in|is|are|that|this|to|it|we|you|can|be|correct|unknown|unclear|undetermined|above|below)\b/i;
 
@@ -98,20 +99,28 @@ function finalAnswer(text: string): string | null {
   const says = [...text.matchAll(SAYS)].slice(-16);
   for (const match of says.reverse()) {
     const from = match.index + match[0].length;
-    const rest = text.slice(from, from + 400).replace(/^[\s*_"'`\\]*(?=[^\s*_"'`\\([]|\\[a-zA-Z([])/, "");
-    const display = DISPLAY.exec(rest)?.[0];
-    // An inline formula stays on its line; a stop ends the sentence unless digits go on after it.
-    const said = display ?? (/^[^\n]*?(?=[.?](?:[\s"*\\]|$)|\n|$)/.exec(rest)?.[0] ?? "").replace(ASIDE, "");
+    const { said, display } = sentence(text.slice(from, from + 400));
+    const option = /^\(?([A-J])\)(?:[\s:.]|$)/.exec(said)?.[1]; // "(C) 12": the letter names the answer
+    if (option) return option;
     const formulas = said
       .replace(/\\(?:text|mbox|mathrm)\s*\{/g, "")
       .replace(/\$[^$]+\$|\\\(.*?\\\)|\\[a-zA-Z]+/g, "0");
     const words = formulas.match(/[A-Za-z]{2,}/g)?.length ?? 0;
+    const definite = display || /\d/.test(formulas) || /^\W*[A-J]\W*$/.test(said);
     const colon = match[1] ?? match[2];
-    const definite = /\d/.test(formulas) || /^\W*[A-J]\W*$/.test(said) || display !== undefined;
-    if (/\\[([]/.test(display ? "" : said.replace(/\\\(.*?\\\)|\\\[.*?\\\]/g, ""))) continue; // a formula broken over lines
+    // An inline formula stays on its line; what opens one and does not close it is none.
+    if (!display && /\\[([]/.test(said.replace(/\\\(.*?\\\)|\\\[.*?\\\]/g, ""))) continue;
     if (said.length <= 200 && words <= 3 && !PROSE.test(formulas) && (colon || definite)) return said;
   }
   return null;
+}
+
+/** Up to the sentence's end, less emphasis, lead-in and reasons; or the display formula that comes first. */
+function sentence(text: string): { said: string; display: boolean } {
+  const start = text.replace(/^[\s*_"'`\\]*(?=[^\s*_"'`\\([]|\\[a-zA-Z([])/, "").replace(LEAD_IN, "");
+  const display = DISPLAY.exec(start)?.[0];
+  const said = (/^[^\n]*?(?=[.?](?:[\s"*\\]|$)|!(?:\s+[A-Z]|\s*$)|\n|<\||$)/.exec(start)?.[0] ?? "").replace(ASIDE, "");
+  return display ? { said: display, display: true } : { said: said.replace(/[\s*_]+$/, ""), display: false };
 }
 
 const EQUALS = /=|≈|\\approx(?![a-zA-Z])/;
@@ -126,7 +135,9 @@ function lastNumber(text: string): string | null {
   const before = text.slice(Math.max(0, last - 300), last + 1);
   const after = text.slice(last + 1, last + 200);
   const formula = formulaAround(before, after);
-  return formula === undefined ? plainNumber(before, after) : formula === null ? null : value(formula);
+  if (formula === null) return null;
+  const number = formula === undefined ? plainNumber(before, after) : value(formula);
+  return number !== null && isNumberKey(answerKey(number)) ? number : null;
 }
 
 /** The formula that the end of `before` lies in; null when its ends do not fit, undefined when there is none. */
@@ -149,8 +160,10 @@ function value(formula: string): string | null {
   const left = sides.pop()?.replace(/\\(?:text|mbox|mathrm)\s*\{[^{}]*\}|\\[a-zA-Z]+/g, "");
   if (left === undefined || /[<>!]\s*$/.test(left)) return null;
   const letters = left.match(/[A-Za-z]+/g) ?? [];
-  return (letters.length === 0 || /^\s*[A-Za-z]+\s*$/.test(left)) && isNumberKey(answerKey(right)) ? right : null;
+  return letters.length === 0 || /^\s*[A-Za-z]+\s*$/.test(left) ? right : null;
 }
+
+const LABEL = /\b(?:step|section|part|case|equation|figure|table|chapter|example|problem|question|line)\s+$/i;
 
 /** A number in running text: `before` ends with its last digit. */
 function plainNumber(before: string, after: string): string | null {
@@ -161,6 +174,9 @@ function plainNumber(before: string, after: string): string | null {
   if (!/^(?:$|[\s.,;:?)*"'`$€£¥°<]|(?:mm|cm|km|m|kg|g|h|s)[²³]?(?![A-Za-z0-9]))/.test(right)) return null;
   if (/^\s+[-+*/^=<>≤≥](?!\|)|^\s*\\(?:leq?|geq?|neq?|times|cdot|in)\b/.test(right)) return null;
   if (!/(?:^|[\s=:$€£¥*"'`≈])$/.test(left)) return null;
+  // A list's marker or a heading's number: "2. Add both", "Step 2: add", "see section 2".
+  if (/(?:^|\n)[\s#*>-]*$/.test(left) && /^[.):]\s+\S/.test(right)) return null;
+  if (LABEL.test(left)) return null;
   const lead = left.trimEnd();
   if (/[-+/^_<>≤≥≠×·([{&]$|\d\s*[,;*]$|[<>!:]=$/.test(lead)) return null;
   if (/\\[a-zA-Z]+$/.test(lead) && !/\\(?:approx|quad)$/.test(lead)) return null;

@@ -2,7 +2,15 @@ import { HyperthinkError } from "../base/errors.ts";
 import type { Chain, ChainSpec } from "../engine/chain.ts";
 import { Channel } from "../engine/channel.ts";
 import type { Engine } from "../engine/engine.ts";
-import { encodePrompt, type GenerateOptions, policyOf, poolBill, type Prompt, samplingOf, tokenLimit } from "../engine/generate.ts";
+import {
+  encodePrompt,
+  type GenerateOptions,
+  type Prompt,
+  policyOf,
+  poolBill,
+  samplingOf,
+  tokenLimit,
+} from "../engine/generate.ts";
 import { type Bill, bill, type Receipt, receipt } from "../engine/receipt.ts";
 import { greedy } from "../engine/sampling.ts";
 import type { Session } from "../engine/session.ts";
@@ -120,7 +128,10 @@ class Run {
   async all(ids: readonly number[]): Promise<void> {
     const { width, signal } = this.#options;
     const ends = Array.from({ length: width }, () => Promise.withResolvers<void>());
-    this.group = this.#engine.submit(ids, ends.map((end, index) => this.#spec(index, end)));
+    this.group = this.#engine.submit(
+      ids,
+      ends.map((end, index) => this.#spec(index, end)),
+    );
     const { chains } = this.group;
     const abort = () => {
       for (const chain of chains) this.#engine.abort(chain);
@@ -158,7 +169,13 @@ class Run {
       onToken: (token) => {
         if (stopIds.has(token.id)) return false;
         const { tokens, meter } = this.group!.chains[index];
-        this.#events.push({ type: "text", chain: index, text: text.push(token.id), tokens: tokens.length, liveKeys: meter.live });
+        this.#events.push({
+          type: "text",
+          chain: index,
+          text: text.push(token.id),
+          tokens: tokens.length,
+          liveKeys: meter.live,
+        });
         return text.stopped;
       },
       onFinish: (_finish, error) => {
@@ -215,4 +232,5 @@ class Run {
 }
 
 /** W chains, answers extracted, equal ones grouped, a majority vote. Throws (through the iterator and `result`) as `generate` does. */
-export const scale = (session: Session, prompt: Prompt, options: ScaleOptions = {}): Scaling => new Scaling(session, prompt, options);
+export const scale = (session: Session, prompt: Prompt, options: ScaleOptions = {}): Scaling =>
+  new Scaling(session, prompt, options);

@@ -1,0 +1,53 @@
+import { readFile, stat } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
+import { HyperthinkError } from "../base/errors.ts";
+import { openDevice } from "../engine/session.ts";
+import type { Check, VerifyOptions } from "./verify/check.ts";
+import { verifyDecodePolicies } from "./verify/decode-policies.ts";
+import { verifyLogits } from "./verify/logits.ts";
+import { verifyText } from "./verify/text.ts";
+
+export interface Report {
+  folder: string;
+  kind: string;
+  device: string;
+  checks: Check[];
+}
+
+export const passed = (report: Report): boolean => report.checks.every((check) => check.status !== "FAIL");
+
+/** Runs a golden folder on a device. Throws `bad-file` where it is not one, `unsupported` for a kind that is not known. */
+export async function verify(folder: string, options: VerifyOptions = {}): Promise<Report> {
+  const golden = await readGolden(folder);
+  const kind = String(golden.kind);
+  const run = { logits: verifyLogits, text: verifyText, "decode-policies": verifyDecodePolicies }[kind];
+  if (!run)
+    throw new HyperthinkError(
+      "unsupported",
+      `${folder}/golden.json has kind "${kind}": expected logits, text or decode-policies`,
+    );
+  const probe = openDevice(options.device, options.threads);
+  const device = probe.description;
+  probe.close();
+  const checks: Check[] = [];
+  for await (const check of run(resolve(folder), golden, options)) {
+    checks.push(check);
+    options.onCheck?.(check);
+  }
+  return { folder: basename(resolve(folder)), kind, device, checks };
+}
+
+async function readGolden(folder: string): Promise<Record<string, unknown>> {
+  const file = join(folder, "golden.json");
+  try {
+    if ((await stat(file)).size > 64 << 20) throw new Error("larger than 64 MiB");
+    const golden = JSON.parse(await readFile(file, "utf8"));
+    if (typeof golden !== "object" || golden === null) throw new Error("not an object");
+    return golden;
+  } catch (error) {
+    throw new HyperthinkError(
+      "bad-file",
+      `${file}: expected the golden.json of a golden folder: ${(error as Error).message}`,
+    );
+  }
+}

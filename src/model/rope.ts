@@ -1,0 +1,60 @@
+import { z } from "zod";
+import { HyperthinkError } from "../base/errors.ts";
+
+/** The keys of config.json that RoPE reads, in both spellings: transformers 4 (`rope_theta`, `rope_scaling`) and 5 (`rope_parameters`). */
+export interface RopeSettings {
+  rope_theta?: unknown;
+  rope_scaling?: unknown;
+  rope_parameters?: unknown;
+}
+
+const positive = z.number().positive().max(1e15);
+const parameters = z.looseObject({
+  rope_type: z.string().optional(),
+  type: z.string().optional(),
+  rope_theta: positive.optional(),
+});
+const llama3 = z.object({
+  factor: positive,
+  low_freq_factor: positive,
+  high_freq_factor: positive,
+  original_max_position_embeddings: positive,
+});
+
+/** Inverse frequencies [headDim / 2]; llama3 scaling after Llama 3.1's own rule. Other RoPE types: `unsupported`, by name. */
+export function ropeFrequencies(headDim: number, settings: RopeSettings): Float32Array {
+  const raw = parse(parameters, settings.rope_parameters ?? settings.rope_scaling ?? {}, "rope settings");
+  const theta = parse(positive, raw.rope_theta ?? settings.rope_theta ?? 10000, "rope_theta");
+  const type = raw.rope_type ?? raw.type ?? "default";
+  const base = Float32Array.from({ length: headDim / 2 }, (_, i) => theta ** ((-2 * i) / headDim));
+  if (type === "default") return base;
+  if (type !== "llama3")
+    throw new HyperthinkError(
+      "unsupported",
+      `config.json: RoPE type "${type}": expected default or llama3; long-context variants such as YaRN are not run`,
+    );
+  const s = parse(llama3, raw, "llama3 rope settings");
+  const { low_freq_factor: low, high_freq_factor: high, original_max_position_embeddings: original } = s;
+  if (high <= low)
+    throw new HyperthinkError(
+      "bad-model",
+      `config.json: high_freq_factor (${high}) must be above low_freq_factor (${low})`,
+    );
+  return base.map((frequency) => {
+    const wavelength = (2 * Math.PI) / frequency;
+    if (wavelength < original / high) return frequency;
+    if (wavelength > original / low) return frequency / s.factor;
+    const smooth = (original / wavelength - low) / (high - low);
+    return ((1 - smooth) * frequency) / s.factor + smooth * frequency;
+  });
+}
+
+function parse<T extends z.ZodType>(schema: T, value: unknown, what: string): z.infer<T> {
+  const result = schema.safeParse(value ?? {});
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw new HyperthinkError(
+    "bad-model",
+    `config.json: ${[what, ...issue.path].join(".")}: ${issue.message}, got ${JSON.stringify(value)}`,
+  );
+}

@@ -1,0 +1,177 @@
+import type { FileHandle } from "node:fs/promises";
+import { HyperthinkError } from "../base/errors.ts";
+import { bf16ToF32, f16ToF32 } from "../base/half.ts";
+import type { Source } from "./source.ts";
+
+/** Where one tensor lies. */
+export interface Tensor {
+  name: string;
+  dtype: string;
+  shape: number[];
+  file: number; // index of the shard
+  start: number; // byte in the file
+  bytes: number;
+}
+
+export type FloatType = "F32" | "F16" | "BF16";
+const SIZES: Record<string, number> = {
+  F64: 8,
+  I64: 8,
+  U64: 8,
+  F32: 4,
+  I32: 4,
+  U32: 4,
+  F16: 2,
+  BF16: 2,
+  I16: 2,
+  U16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+};
+const MOST_HEADER = 100 << 20; // as the format's own reader
+const STAGING = 1 << 20;
+
+/** Tensors of a checkpoint's shards. Headers are checked before anything is read; data is read in blocks of 1 MiB. */
+export class Safetensors {
+  readonly tensors: ReadonlyMap<string, Tensor>;
+  readonly #files: FileHandle[];
+  readonly #staging = new Uint8Array(STAGING);
+
+  private constructor(files: FileHandle[], tensors: Map<string, Tensor>) {
+    this.#files = files;
+    this.tensors = tensors;
+  }
+
+  /** Throws `bad-file` naming the file and what is wrong with its header. */
+  static async open(source: Source): Promise<Safetensors> {
+    const files: FileHandle[] = [];
+    const tensors = new Map<string, Tensor>();
+    try {
+      for (const name of await source.shards()) {
+        const file = await source.open(name);
+        files.push(file);
+        const path = `${source.path}/${name}`;
+        for (const tensor of await readHeader(file, path, files.length - 1)) {
+          if (tensors.has(tensor.name))
+            throw new HyperthinkError("bad-file", `${path}: tensor ${tensor.name} stands in another file too`);
+          tensors.set(tensor.name, tensor);
+        }
+      }
+    } catch (error) {
+      for (const file of files) await file.close();
+      throw error;
+    }
+    return new Safetensors(files, tensors);
+  }
+
+  async close(): Promise<void> {
+    for (const file of this.#files) await file.close();
+  }
+
+  /** All bytes of a (small) tensor. */
+  async bytes(tensor: Tensor): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = new Uint8Array(tensor.bytes);
+    await readFully(this.#files[tensor.file], bytes, tensor.start, tensor.name);
+    return bytes;
+  }
+
+  /** Calls `take` with consecutive float32 blocks of whole rows of `cols` numbers, `first` being the first row. */
+  async rows(tensor: Tensor, cols: number, take: (values: Float32Array, first: number) => void): Promise<void> {
+    const size = SIZES[tensor.dtype];
+    const total = tensor.bytes / size / cols;
+    const most = Math.max(1, Math.floor(STAGING / (size * cols)));
+    const buffer = size * cols > STAGING ? new Uint8Array(size * cols) : this.#staging;
+    const values = new Float32Array(most * cols);
+    for (let row = 0; row < total; row += most) {
+      const count = Math.min(most, total - row);
+      const bytes = count * cols * size;
+      await readFully(
+        this.#files[tensor.file],
+        buffer.subarray(0, bytes),
+        tensor.start + row * cols * size,
+        tensor.name,
+      );
+      const block = values.subarray(0, count * cols);
+      widen(buffer, tensor.dtype as FloatType, block);
+      take(block, row);
+    }
+  }
+}
+
+function widen(bytes: Uint8Array, dtype: FloatType, out: Float32Array): void {
+  if (dtype === "F32") out.set(new Float32Array(bytes.buffer, bytes.byteOffset, out.length));
+  else (dtype === "BF16" ? bf16ToF32 : f16ToF32)(new Uint16Array(bytes.buffer, bytes.byteOffset, out.length), out);
+}
+
+async function readFully(file: FileHandle, into: Uint8Array, position: number, what: string): Promise<void> {
+  for (let done = 0; done < into.length; ) {
+    const { bytesRead } = await file.read(into, done, into.length - done, position + done);
+    if (bytesRead === 0)
+      throw new HyperthinkError("bad-file", `${what}: the file ended ${into.length - done} bytes early`);
+    done += bytesRead;
+  }
+}
+
+async function readHeader(file: FileHandle, path: string, index: number): Promise<Tensor[]> {
+  const wrong = (message: string) => new HyperthinkError("bad-file", `${path}: ${message}`);
+  const { size } = await file.stat();
+  if (size < 8) throw wrong(`expected a safetensors file, got ${size} bytes`);
+  const prefix = new Uint8Array(8);
+  await readFully(file, prefix, 0, path);
+  const length = new DataView(prefix.buffer).getBigUint64(0, true);
+  if (length > BigInt(Math.min(MOST_HEADER, size - 8)))
+    throw wrong(
+      `its header claims ${length} bytes, the file has ${size} (and a header at most ${MOST_HEADER}): truncated, or not safetensors`,
+    );
+  const bytes = new Uint8Array(Number(length));
+  await readFully(file, bytes, 8, path);
+  let header: unknown;
+  try {
+    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw wrong(`its header is not JSON: ${(error as Error).message}`);
+  }
+  if (typeof header !== "object" || header === null || Array.isArray(header))
+    throw wrong("its header is not a JSON object");
+  const start = 8 + Number(length);
+  const tensors: Tensor[] = [];
+  for (const [name, entry] of Object.entries(header))
+    if (name !== "__metadata__") tensors.push(readEntry(name, entry, index, start, size, wrong));
+  tensors.sort((a, b) => a.start - b.start || a.bytes - b.bytes);
+  for (let i = 1; i < tensors.length; i++) {
+    const before = tensors[i - 1];
+    if (tensors[i].bytes > 0 && before.start + before.bytes > tensors[i].start)
+      throw wrong(`tensors ${before.name} and ${tensors[i].name} overlap`);
+  }
+  return tensors;
+}
+
+function readEntry(
+  name: string,
+  entry: unknown,
+  file: number,
+  start: number,
+  size: number,
+  wrong: (message: string) => HyperthinkError,
+): Tensor {
+  const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
+  const natural = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
+  if (typeof dtype !== "string" || !Object.hasOwn(SIZES, dtype))
+    throw wrong(`tensor ${name}: expected a dtype such as F32, F16 or BF16, got ${JSON.stringify(dtype)}`);
+  if (!Array.isArray(shape) || shape.length > 8 || !shape.every(natural))
+    throw wrong(`tensor ${name}: expected a shape of whole numbers, got ${JSON.stringify(shape)}`);
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(natural) || offsets[1] < offsets[0])
+    throw wrong(`tensor ${name}: expected data_offsets [begin, end], got ${JSON.stringify(offsets)}`);
+  const bytes = offsets[1] - offsets[0];
+  const expected = shape.reduce((product, n) => product * BigInt(n), BigInt(SIZES[dtype]));
+  if (expected !== BigInt(bytes))
+    throw wrong(`tensor ${name}: shape [${shape}] of ${dtype} takes ${expected} bytes, its offsets give ${bytes}`);
+  if (start + offsets[1] > size)
+    throw wrong(
+      `tensor ${name} ends at byte ${start + offsets[1]}, the file has ${size}: truncated, or its header lies`,
+    );
+  return { name, dtype, shape, file, start: start + offsets[0], bytes };
+}
