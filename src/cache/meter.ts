@@ -17,6 +17,8 @@ export interface Meter {
   peakPages: number;
   /** Tokens seen. */
   seen: number;
+  /** Decode reads of each lane, [layers * Hkv]; empty until the first step. */
+  laneReads: Float64Array;
 }
 
 export const newMeter = (): Meter => ({
@@ -29,6 +31,7 @@ export const newMeter = (): Meter => ({
   pages: 0,
   peakPages: 0,
   seen: 0,
+  laneReads: new Float64Array(0),
 });
 
 /** Adds a pass over one set to its meter, after `LaneTable.commit`. `rows` tokens were fed, the last at position `seen` - 1. */
@@ -42,9 +45,14 @@ export function observe(
 ): void {
   let reads = 0;
   let live = 0;
-  for (let lane = set * table.width; lane < (set + 1) * table.width; lane++) {
-    reads += table.device.reads.host[lane];
+  const { width } = table;
+  if (meter.laneReads.length !== width) meter.laneReads = new Float64Array(width);
+  for (let i = 0; i < width; i++) {
+    const lane = set * width + i;
+    const read = table.device.reads.host[lane];
+    reads += read;
     live += table.live(lane);
+    if (kind === "decode") meter.laneReads[i] += read;
   }
   reads /= table.width;
   meter.live = live / table.width;
@@ -60,10 +68,15 @@ export function observe(
   }
 }
 
-/** Tokens seen over tokens kept, per layer and KV head, [layers * Hkv]; 8 means 8x smaller. */
-export function laneRatios(table: LaneTable, set: number, seen: number): Float64Array {
-  return Float64Array.from({ length: table.width }, (_, i) => seen / table.live(set * table.width + i));
+/**
+ * Achieved compression ratio: sum of tokens seen over sum of tokens kept, over the decode steps (before the first one, at the end
+ * of the prompt). 8 means 8x smaller.
+ */
+export function ratio(meter: Meter): number {
+  if (meter.decodeReads > 0) return meter.fullReads / meter.decodeReads;
+  return meter.live > 0 ? meter.seen / meter.live : 1;
 }
 
-/** Achieved compression ratio of a set: sum of seen over sum of live. */
-export const ratio = (meter: Meter): number => (meter.live > 0 ? meter.seen / meter.live : 1);
+/** The same for each layer and KV head, [layers * Hkv]. */
+export const laneRatios = (meter: Meter): number[] =>
+  Array.from(meter.laneReads, (reads) => (reads > 0 ? meter.fullReads / reads : 1));

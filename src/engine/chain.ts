@@ -40,7 +40,6 @@ export interface Chain {
   /** A running chain to fork the lanes from, while it has not moved on. */
   parent: Chain | null;
   readonly meter: Meter;
-  laneRatios: Float64Array | null;
   finish: Finish | null;
   aborted: boolean;
 }
@@ -75,7 +74,6 @@ export function newChain(spec: ChainSpec, group: Group, age: number, sampler: nu
     set: -1,
     parent: null,
     meter: newMeter(),
-    laneRatios: null,
     finish: null,
     aborted: false,
   };

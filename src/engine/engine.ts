@@ -1,5 +1,5 @@
 import { HyperthinkError } from "../base/errors.ts";
-import { laneRatios, observe } from "../cache/meter.ts";
+import { observe } from "../cache/meter.ts";
 import { MAX_TOP } from "../device/device.ts";
 import { type Chain, type ChainSpec, type Finish, type Group, newChain, newGroup, type Token } from "./chain.ts";
 import type { Runner } from "./runner.ts";
@@ -185,7 +185,6 @@ export class Engine {
 
   #end(chain: Chain, finish: Finish, error?: Error): void {
     if (chain.finish) return;
-    if (chain.set >= 0 && chain.cached > 0) chain.laneRatios = laneRatios(this.runner.table, chain.set, chain.cached);
     this.scheduler.evict(chain);
     chain.finish = finish;
     const { chains } = this.scheduler;

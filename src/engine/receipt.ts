@@ -1,4 +1,4 @@
-import { type Meter, ratio } from "../cache/meter.ts";
+import { laneRatios, type Meter, ratio } from "../cache/meter.ts";
 import type { Chain, Finish } from "./chain.ts";
 
 /** What a chain produced and what it cost. Keys and reads are means over layers and KV heads. */
@@ -11,7 +11,7 @@ export interface Receipt {
   fullReads: number; // what the full cache would have read in the same steps
   peakKeys: number;
   peakPages: number; // shared pages counted in full
-  compressionRatio: number; // sum of seen / sum of live, at the end
+  compressionRatio: number; // sum of tokens seen / sum of tokens kept, over the decode steps
   laneRatios: number[]; // the same per layer and KV head
 }
 
@@ -27,7 +27,7 @@ export function receipt(chain: Chain, text: string): Receipt {
     peakKeys: meter.peakLive,
     peakPages: meter.peakPages,
     compressionRatio: ratio(meter),
-    laneRatios: [...(chain.laneRatios ?? [])],
+    laneRatios: laneRatios(meter),
   };
 }
 
@@ -50,13 +50,14 @@ export function bill(
   chains: readonly Chain[],
 ): Pick<Bill, "promptTokens" | "tokens" | "kvReads" | "fullReads" | "prefillReads" | "compressionRatio"> {
   const sum = (of: (chain: Chain) => number) => chains.reduce((total, chain) => total + of(chain), 0);
-  const live = sum((chain) => chain.meter.live);
+  const kvReads = sum((chain) => chain.meter.decodeReads);
+  const fullReads = sum((chain) => chain.meter.fullReads);
   return {
     promptTokens,
     tokens: sum((chain) => chain.tokens.length),
-    kvReads: sum((chain) => chain.meter.decodeReads),
-    fullReads: sum((chain) => chain.meter.fullReads),
+    kvReads,
+    fullReads,
     prefillReads: prompt.prefillReads,
-    compressionRatio: live > 0 ? sum((chain) => chain.meter.seen) / live : 1,
+    compressionRatio: kvReads > 0 ? fullReads / kvReads : ratio(prompt),
   };
 }

@@ -9,8 +9,8 @@ export class ChainText {
   readonly #decoder: TextStream;
   readonly #stops: StopMatcher;
 
-  constructor(tokenizer: Tokenizer, stops: readonly string[]) {
-    this.#decoder = new TextStream(tokenizer);
+  constructor(tokenizer: Tokenizer, stops: readonly string[], options: { special?: boolean } = {}) {
+    this.#decoder = new TextStream(tokenizer, options);
     this.#stops = new StopMatcher(stops);
   }
 

@@ -43,18 +43,21 @@ const TAIL = 8;
 /** Ids to text, one by one, never splitting a character: bytes of an incomplete one are held back. */
 export class TextStream {
   readonly #tokenizer: Tokenizer;
+  readonly #special: boolean;
   #ids: number[] = []; // a few tokens that were shown, then those that are held back
   #shown = ""; // text of the ids at the front that were shown
   #shownIds = 0;
 
-  constructor(tokenizer: Tokenizer) {
+  /** `special`: show special tokens too, such as the tags of thinking where a model has them so. */
+  constructor(tokenizer: Tokenizer, { special = false }: { special?: boolean } = {}) {
     this.#tokenizer = tokenizer;
+    this.#special = special;
   }
 
   /** Text that `id` completes. */
   push(id: number): string {
     this.#ids.push(id);
-    const text = this.#tokenizer.decode(this.#ids);
+    const text = this.#tokenizer.decode(this.#ids, { special: this.#special });
     // A genuine U+FFFD in the output looks the same as an incomplete character: it is held back for at most 4 tokens, as no
     // character has more than 4 bytes.
     if (text.endsWith("\ufffd") && this.#ids.length - this.#shownIds < 4) return "";
@@ -63,14 +66,16 @@ export class TextStream {
 
   /** What is still held back; an incomplete character as U+FFFD. */
   end(): string {
-    return this.#ids.length > this.#shownIds ? this.#show(this.#tokenizer.decode(this.#ids)) : "";
+    return this.#ids.length > this.#shownIds
+      ? this.#show(this.#tokenizer.decode(this.#ids, { special: this.#special }))
+      : "";
   }
 
   #show(text: string): string {
     const fresh = text.slice(this.#shown.length);
     this.#ids = this.#ids.slice(-TAIL);
     this.#shownIds = this.#ids.length;
-    this.#shown = this.#tokenizer.decode(this.#ids);
+    this.#shown = this.#tokenizer.decode(this.#ids, { special: this.#special });
     return fresh;
   }
 }

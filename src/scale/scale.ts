@@ -121,7 +121,11 @@ class Run {
     this.#engine = engine;
     this.#events = events;
     this.#options = options;
-    this.#texts = Array.from({ length: options.width }, () => new ChainText(session.tokenizer, options.stop ?? []));
+    // Special tokens are shown, as some models have their thinking tags among them (end ids never reach the text).
+    this.#texts = Array.from(
+      { length: options.width },
+      () => new ChainText(session.tokenizer, options.stop ?? [], { special: true }),
+    );
   }
 
   /** Runs all chains to their ends. */
