@@ -86,7 +86,7 @@ static void wholeCut(Decode& d, int h, int n) {
     // The other threads take the tasks between; a wrong guess is a few lines read in vain.
     if (!after && st.archive[d.lane(0, h)] >= (n + teamSize(d.c->team) + 1) * CUT)
       after = table(0) + teamSize(d.c->team) * CUT_PAGES;
-    for (int p = 0; p < 4; p++)
+    for (int p = 0; p < AHEAD; p++)
       cut.after[p] = after && (uint32_t)after[p] < (uint32_t)st.pages ? pageData(st, after[p]) : nullptr;
     cut.begin = 0;
     cut.end = CUT;

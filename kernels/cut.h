@@ -27,10 +27,13 @@ constexpr int scorePages(int rows) { return rows == 1 ? 2 : 1; }
 constexpr int valueVectors(int rows) { return rows == 1 ? 2 : 1; }
 #endif
 
+/** Pages between a line that is read and the one that is asked for: hardware prefetch stops at a page's end. */
+constexpr int AHEAD = 4;
+
 /** One cut and the query rows that read it. Arrays live in a thread's scratch. */
 struct Cut {
-  const char* pages[CUT_PAGES + 4];  // then what scores prefetch past the last keys: values of the first pages
-  const char* after[4];              // keys that are likely read next, or null
+  const char* pages[CUT_PAGES + AHEAD];  // the last AHEAD: values of the first pages, which follow the keys
+  const char* after[AHEAD];              // keys that are likely read next, or null
   int begin, end;                    // live slots [begin, end) of the cut
   int D, width;                      // channels; rounded up to 16
   int rows;
@@ -46,18 +49,16 @@ HT_INLINE void scoreTile(const Cut& cut, int page, int row) {
   const float* q = cut.q + (size_t)row * cut.width;
   const size_t lines = (size_t)cut.D * (BF ? 32 : 64);
   const char* const* k = cut.pages + page;
-  // Hardware prefetch stops at a page's end; the next tile's keys are asked for here, line by line.
   const char* next[P];
-  const int last = (cut.end + PAGE - 1) / PAGE;
-  HT_UNROLL for (int j = 0; j < P; j++) next[j] = cut.pages[least(page + P + j, last + 3)];
+  HT_UNROLL for (int j = 0; j < P; j++) next[j] = k[j + AHEAD];
   int d = 0;
   for (size_t at = 0; at < lines; at += 64) {
     HT_UNROLL for (int j = 0; j < P; j++) {
       if (row == 0) prefetch(next[j] + at);
       if constexpr (BF) {
-        F16 even, odd;
-        loadPair(k[j] + at, even, odd);
+        const F16 even = loadLow(k[j] + at);
         HT_UNROLL for (int r = 0; r < R; r++) acc[j][r] = fma(splat(q[(size_t)r * cut.width + d]), even, acc[j][r]);
+        const F16 odd = loadHigh(k[j] + at);
         HT_UNROLL for (int r = 0; r < R; r++) acc[j][r] = fma(splat(q[(size_t)r * cut.width + d + 1]), odd, acc[j][r]);
       } else {
         const F16 y = load((const float*)(k[j] + at));
@@ -118,24 +119,26 @@ HT_INLINE float weigh(float* scores, int begin, int end, float top) {
   return sum(total);
 }
 
+/** Slots [from, to) of 16 N channels. */
 template <int R, int N, bool BF>
-HT_INLINE void valueTile(const Cut& cut, int row, int channel, float* const* out) {
+HT_INLINE void valueTile(const Cut& cut, int row, int channel, int from, int to, float* const* out) {
   F16 acc[N][R];
   HT_UNROLL for (int n = 0; n < N; n++)
     HT_UNROLL for (int r = 0; r < R; r++) acc[n][r] = load(out[row + r] + channel + 16 * n);
   const float* weights = cut.scores + (size_t)row * CUT;
   const size_t line = (size_t)cut.D * 4, keys = (size_t)cut.D * PAGE * (BF ? 2 : 4) + (size_t)channel * 4;
-  const int lastPage = (cut.end - 1) / PAGE;
-  int s = cut.begin;
-  while (s < cut.end) {
-    const int page = s / PAGE, stop = least(cut.end, (page + 1) * PAGE);
+  const int pages = (cut.end + PAGE - 1) / PAGE;
+  const auto add = [&](int slot, int n, F16 y) __attribute__((always_inline)) {
+    HT_UNROLL for (int r = 0; r < R; r++) acc[n][r] = fma(splat(weights[(size_t)r * CUT + slot]), y, acc[n][r]);
+  };
+  for (int s = from; s < to;) {
+    const int page = s / PAGE, stop = least(to, (page + 1) * PAGE);
     const char* v = cut.pages[page] + keys;
-    const char* next = cut.pages[least(page + 1, lastPage)] + keys;
-    // During the last four pages the next cut's first keys are on their way: hardware cannot know them.
-    const char* after = lastPage - page < 4 && cut.after[lastPage - page] ? cut.after[lastPage - page] : next;
-    const auto add = [&](int slot, int n, F16 y) __attribute__((always_inline)) {
-      HT_UNROLL for (int r = 0; r < R; r++) acc[n][r] = fma(splat(weights[(size_t)r * CUT + slot]), y, acc[n][r]);
-    };
+    const char* next = page + AHEAD < pages ? cut.pages[page + AHEAD] + keys
+                       : page + AHEAD - pages < AHEAD && cut.after[page + AHEAD - pages]
+                           ? cut.after[page + AHEAD - pages] + (size_t)channel * 4
+                           : v;
+    const bool ask = row == 0;
     if constexpr (BF) {
       if (s % 2 == 1) {
         const char* at = v + line * (size_t)(s % PAGE / 2);
@@ -143,16 +146,11 @@ HT_INLINE void valueTile(const Cut& cut, int row, int channel, float* const* out
         s++;
       }
       for (; s + 2 <= stop; s += 2) {
-        const size_t to = line * (size_t)(s % PAGE / 2);
+        const size_t at = line * (size_t)(s % PAGE / 2);
         HT_UNROLL for (int n = 0; n < N; n++) {
-          F16 low, high;
-          loadPair(v + to + 64 * n, low, high);
-          add(s, n, low);
-          add(s + 1, n, high);
-          if (row == 0) {
-            prefetch(next + to + 64 * n);
-            prefetch(after + to + 64 * n);
-          }
+          add(s, n, loadLow(v + at + 64 * n));
+          add(s + 1, n, loadHigh(v + at + 64 * n));
+          if (ask) prefetch(next + at + 64 * n);
         }
       }
       if (s < stop) {
@@ -162,13 +160,10 @@ HT_INLINE void valueTile(const Cut& cut, int row, int channel, float* const* out
       }
     } else {
       for (; s < stop; s++) {
-        const size_t to = line * (size_t)(s % PAGE);
+        const size_t at = line * (size_t)(s % PAGE);
         HT_UNROLL for (int n = 0; n < N; n++) {
-          add(s, n, load((const float*)(v + to + 64 * n)));
-          if (row == 0) {
-            prefetch(next + to + 64 * n);
-            prefetch(after + to + 64 * n);
-          }
+          add(s, n, load((const float*)(v + at + 64 * n)));
+          if (ask) prefetch(next + at + 64 * n);
         }
       }
     }
@@ -178,29 +173,34 @@ HT_INLINE void valueTile(const Cut& cut, int row, int channel, float* const* out
 }
 
 template <int R, bool BF>
-static void valueRows(const Cut& cut, int row, float* const* out) {
+static void valueRows(const Cut& cut, int row, int from, int to, float* const* out) {
   constexpr int N = valueVectors(R);
   int channel = 0;
-  for (; channel + 16 * N <= cut.width; channel += 16 * N) valueTile<R, N, BF>(cut, row, channel, out);
+  for (; channel + 16 * N <= cut.width; channel += 16 * N) valueTile<R, N, BF>(cut, row, channel, from, to, out);
   if constexpr (N > 4)
-    for (; channel + 64 <= cut.width; channel += 64) valueTile<R, 4, BF>(cut, row, channel, out);
-  for (; channel < cut.width; channel += 16) valueTile<R, 1, BF>(cut, row, channel, out);
+    for (; channel + 64 <= cut.width; channel += 64) valueTile<R, 4, BF>(cut, row, channel, from, to, out);
+  for (; channel < cut.width; channel += 16) valueTile<R, 1, BF>(cut, row, channel, from, to, out);
 }
 
 /** out[r] += sum of the slots' weights (in `scores`) times their values; out[r] has `width` floats. */
 template <bool BF>
 static void valueAll(const Cut& cut, float* const* out) {
-  int row = 0;
-  if constexpr (TILE_ROWS == 4)
-    for (; row + 4 <= cut.rows; row += 4) valueRows<4, BF>(cut, row, out);
-  for (; row + 2 <= cut.rows; row += 2) valueRows<2, BF>(cut, row, out);
-  if (row < cut.rows) valueRows<1, BF>(cut, row, out);
+  // Four pages at a time: their values stay in L1 while rows and channels pass over them.
+  constexpr int SLOTS = 4 * PAGE;
+  for (int from = cut.begin; from < cut.end; from = (from / SLOTS + 1) * SLOTS) {
+    const int to = least(cut.end, (from / SLOTS + 1) * SLOTS);
+    int row = 0;
+    if constexpr (TILE_ROWS == 4)
+      for (; row + 4 <= cut.rows; row += 4) valueRows<4, BF>(cut, row, from, to, out);
+    for (; row + 2 <= cut.rows; row += 2) valueRows<2, BF>(cut, row, from, to, out);
+    if (row < cut.rows) valueRows<1, BF>(cut, row, from, to, out);
+  }
 }
 
-/** After the last keys, the first values are what comes next. */
+/** Sets `pages` past the last: after the last keys, the first values are what comes next. */
 HT_INLINE void closePages(Cut& cut, size_t keyBytes) {
   const int first = cut.begin / PAGE, end = (cut.end + PAGE - 1) / PAGE;
-  for (int j = 0; j < 4; j++) cut.pages[end + j] = cut.pages[least(first + j, end - 1)] + keyBytes;
+  for (int j = 0; j < AHEAD; j++) cut.pages[end + j] = cut.pages[least(first + j, end - 1)] + keyBytes;
 }
 
 /** q * 1 / sqrt(D), padded with zeros to `width`. */

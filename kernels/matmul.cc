@@ -60,19 +60,17 @@ static void finish(const Product& p, int row, int n, F16 value) {
   }
 }
 
-/** R rows by P panels; HALF 0: all 32 outputs of each, 1: the first 16, 2: the last 16. */
+/** Adds k in [from, to) of R rows by P panels. HALF 0: all 32 outputs of each, 1: the first 16, 2: the last 16. */
 template <int R, int P, int HALF, bool BF>
-static void tile(const Product& p, int panel) {
-  constexpr int H = HALF == 0 ? 2 : 1;
-  const int K = p.w->cols;
-  const size_t stride = (size_t)K * PANEL * (BF ? 2 : 4);
-  const char* w = (const char*)p.w->data + (size_t)panel * stride;
-  const float* x = p.x;
-  F16 acc[P][H][R];
-  HT_UNROLL for (int j = 0; j < P; j++)
-    HT_UNROLL for (int h = 0; h < H; h++)
-      HT_UNROLL for (int r = 0; r < R; r++) acc[j][h][r] = splat(0);
-  for (int k = 0; k < K; k++) {
+HT_INLINE void accumulate(const Product& p, int panel, int from, int to, F16 (*sums)[R]) {
+  constexpr int H = HALF == 0 ? 2 : 1, LINE = PANEL * (BF ? 2 : 4);
+  const size_t stride = (size_t)p.w->cols * LINE;
+  const char* w = (const char*)p.w->data + (size_t)panel * stride + (size_t)from * LINE;
+  const float* x = p.x + (size_t)from * R;
+  F16 acc[P * H][R];
+  HT_UNROLL for (int i = 0; i < P * H; i++)
+    HT_UNROLL for (int r = 0; r < R; r++) acc[i][r] = sums[i][r];
+  for (int k = from; k < to; k++) {
     HT_UNROLL for (int j = 0; j < P; j++) {
       const char* line = w + j * stride;
       F16 y[H];
@@ -85,27 +83,39 @@ static void tile(const Product& p, int panel) {
       }
       HT_UNROLL for (int r = 0; r < R; r++) {
         const F16 xr = splat(x[r]);
-        HT_UNROLL for (int h = 0; h < H; h++) acc[j][h][r] = fma(xr, y[h], acc[j][h][r]);
+        HT_UNROLL for (int h = 0; h < H; h++) acc[j * H + h][r] = fma(xr, y[h], acc[j * H + h][r]);
       }
     }
-    w += PANEL * (BF ? 2 : 4);
+    w += LINE;
     x += R;
   }
-  HT_UNROLL for (int j = 0; j < P; j++)
-    HT_UNROLL for (int h = 0; h < H; h++) {
-      const int n = (panel + j) * PANEL + (HALF == 2 ? 16 : 16 * h);
-      if (n < p.w->rows) HT_UNROLL for (int r = 0; r < R; r++) finish(p, p.firstRow + r, n, acc[j][h][r]);
-    }
+  HT_UNROLL for (int i = 0; i < P * H; i++)
+    HT_UNROLL for (int r = 0; r < R; r++) sums[i][r] = acc[i][r];
 }
 
 template <int R, int P, bool BF>
 static void panels(const Product& p, int panel) {
+  const int K = p.w->cols;
+  F16 sums[2 * P][R];  // by panel, then half; where halves are apart, by half, then panel
+  for (int i = 0; i < 2 * P; i++)
+    for (int r = 0; r < R; r++) sums[i][r] = splat(0);
   if constexpr (halved(R)) {
-    tile<R, P, 1, BF>(p, panel);
-    tile<R, P, 2, BF>(p, panel);
+    // Both halves of a stretch of lines while it is in L1.
+    constexpr int STRETCH = BF ? 128 : 64;
+    for (int k = 0; k < K; k += STRETCH) {
+      accumulate<R, P, 1, BF>(p, panel, k, least(K, k + STRETCH), sums);
+      accumulate<R, P, 2, BF>(p, panel, k, least(K, k + STRETCH), sums + P);
+    }
   } else {
-    tile<R, P, 0, BF>(p, panel);
+    accumulate<R, P, 0, BF>(p, panel, 0, K, sums);
   }
+  for (int j = 0; j < P; j++)
+    for (int h = 0; h < 2; h++) {
+      const int n = (panel + j) * PANEL + 16 * h;
+      const F16* values = sums[halved(R) ? h * P + j : 2 * j + h];
+      if (n < p.w->rows)
+        for (int r = 0; r < R; r++) finish(p, p.firstRow + r, n, values[r]);
+    }
 }
 
 /** R rows by panels [from, to). */

@@ -210,6 +210,8 @@ class Recording {
   length = 0;
 
   push(op: OpName, args: number[]): void {
+    // One word too many or too few would turn all that follow into nonsense.
+    if (args.length !== OPS[op]) throw new Error(`${op}: expected ${OPS[op]} words, got ${args.length}`);
     const end = this.length + 1 + args.length;
     if (end > this.words.length) {
       const wider = new Int32Array(2 * this.words.length);

@@ -8,8 +8,8 @@ import type { Policy, Recipe } from "./policy.ts";
 export const dms: Recipe = {
   name: "dms",
   summary: "learned gates evict a key one window after it came (needs a DMS checkpoint or adapter)",
-  make(config, options): Policy {
-    const trained = config.dms;
+  make(model, options): Policy {
+    const trained = model.dms;
     if (!trained)
       throw new HyperthinkError(
         "bad-argument",

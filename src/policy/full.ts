@@ -5,7 +5,7 @@ import type { Policy, Recipe } from "./policy.ts";
 export const full: Recipe = {
   name: "full",
   summary: "keeps every key",
-  make(_config, options): Policy {
+  make(_model, options): Policy {
     if (options.cr !== undefined && options.cr !== 1)
       throw new HyperthinkError(
         "bad-argument",

@@ -1,5 +1,4 @@
 import type { Lanes, Pass, Scores, Work } from "../device/device.ts";
-import type { ModelConfig } from "../model/config.ts";
 
 /** What a policy may record on a pass after the attention of decode steps, or of a prompt's last token. */
 export interface Cut {
@@ -41,9 +40,14 @@ export interface PolicyOptions {
   tokens?: number;
 }
 
+/** What policies need to know of a model: the gates it was trained with, null where it has none. */
+export interface Trained {
+  dms: { window: number; cr: number } | null;
+}
+
 /** Makes a policy for a model, or throws `bad-argument` saying what it needs. */
 export interface Recipe {
   readonly name: string;
   readonly summary: string;
-  make(config: ModelConfig, options: PolicyOptions): Policy;
+  make(model: Trained, options: PolicyOptions): Policy;
 }

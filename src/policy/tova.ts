@@ -8,7 +8,7 @@ import type { Policy, Recipe } from "./policy.ts";
 export const tova: Recipe = {
   name: "tova",
   summary: "evicts the key that the newest query attends to least (fixed budget of keys a lane)",
-  make(_config, options): Policy {
+  make(_model, options): Policy {
     const budget =
       options.budget ?? (options.cr && options.tokens ? Math.ceil(options.tokens / options.cr) : undefined);
     if (budget === undefined)

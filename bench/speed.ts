@@ -1,0 +1,114 @@
+// How much of the machine a decode step uses: W distinct chains over a long context, Qwen3-0.6B's shape, random weights,
+// bf16 weights and cache. Unique bytes (each weight once, each live key and value once) over time, against measured bandwidth.
+//   node bench/speed.ts [--width 16] [--context 4096] [--steps 12] [--threads 2]
+import { parseArgs } from "node:util";
+import { seeded } from "../src/base/rng.ts";
+import { cpu, cpuAvailable } from "../src/device/cpu.ts";
+import { CHUNK } from "../src/device/device.ts";
+import { Runner, type Segment } from "../src/engine/runner.ts";
+import { qwen3_06b, syntheticWeights } from "../src/model/synthetic.ts";
+import { makePolicy } from "../src/policy/index.ts";
+import { measure } from "./bandwidth.ts";
+
+const { values: args } = parseArgs({
+  options: {
+    width: { type: "string", default: "16" },
+    context: { type: "string", default: "4096" },
+    steps: { type: "string", default: "12" },
+    threads: { type: "string", default: "2" },
+  },
+});
+const reason = cpuAvailable();
+if (reason) {
+  console.log(`UNRUN: ${reason}`);
+  process.exit(0);
+}
+const [width, context, steps, threads] = [args.width, args.context, args.steps, args.threads].map(Number);
+const FILL = 512; // keys a lane that one pass stores
+
+const machine = measure(threads);
+const device = cpu({ threads });
+const config = qwen3_06b();
+const weights = syntheticWeights(device, config, { weights: "bf16", seed: 1 });
+const keyBytes = 2 * config.headDim * 2;
+const cacheBytes = width * config.layers * config.kvHeads * (context + 64) * (keyBytes + 4);
+const runner = new Runner(device, { config, weights }, makePolicy("full", config), {
+  kv: "bf16",
+  kvBytes: cacheBytes * 1.05,
+  sets: width,
+  contextLength: context + 64,
+  chunk: FILL,
+  rows: FILL + width,
+  logitRows: width,
+  samplers: width,
+});
+
+/** Fills a set with random keys and values: what matters here is where they lie, and a real prefill would take minutes. */
+async function fill(set: number): Promise<void> {
+  const { k, v, x } = runner.workspace;
+  const random = seeded(set);
+  const embedding = Int32Array.from({ length: FILL }, () => random.below(config.vocabulary));
+  const ids = device.i32(FILL);
+  ids.host.set(embedding);
+  const chunk = { list: device.i32(CHUNK), first: 0, count: 1 };
+  for (let at = 0; at < context; at += FILL) {
+    chunk.list.host.set([set, 0, FILL, at]);
+    runner.table.reserve(set, FILL, "chunk");
+    const pass = device.begin();
+    pass.embed(x, weights.embed, ids, FILL);
+    for (let layer = 0; layer < config.layers; layer++) {
+      pass.matmul(k, x, weights.layers[layer].k, FILL, null, false);
+      pass.matmul(v, x, weights.layers[layer].v, FILL, null, false);
+      pass.admitChunk(k, v, runner.table.device, layer, chunk, null);
+    }
+    await device.run(pass);
+    runner.table.commit(set);
+  }
+}
+
+const sets = Array.from({ length: width }, () => runner.table.open());
+for (const set of sets) await fill(set);
+const ids = new Int32Array(context + steps + 1).map((_, i) => (i * 7919) % config.vocabulary);
+const times: number[] = [];
+for (let s = 0; s < steps + 2; s++) {
+  const segments = sets.map(
+    (set): Segment => ({ set, kind: "steps", ids, from: context + s, count: 1, endsPrompt: false, logits: "last" }),
+  );
+  for (const segment of segments) runner.reserve(segment);
+  const started = performance.now();
+  await runner.step(segments, []);
+  if (s >= 2) times.push((performance.now() - started) / 1000); // the first two touch fresh memory
+}
+const weightBytes =
+  weights.head.bytes +
+  weights.layers.reduce(
+    (sum, l) => sum + [l.q, l.k, l.v, l.o, l.gate, l.up, l.down].reduce((bytes, m) => bytes + m.bytes, 0),
+    0,
+  );
+const kvBytes = width * config.layers * config.kvHeads * (context + steps / 2) * keyBytes;
+const seconds = times.toSorted((a, b) => a - b)[times.length >> 1];
+const gbs = (weightBytes + kvBytes) / seconds / 1e9;
+const share = gbs / machine.readGBs.all;
+console.log(
+  `${device.description}; W = ${width} distinct chains, ${context} tokens of context, Qwen3-0.6B's shape, bf16`,
+);
+console.log(`weights ${(weightBytes / 1e9).toFixed(2)} GB + keys and values ${(kvBytes / 1e9).toFixed(2)} GB a step`);
+console.log(
+  `step ${(1000 * seconds).toFixed(0)} ms (median of ${steps}, ${(1000 * Math.min(...times)).toFixed(0)} to ${(1000 * Math.max(...times)).toFixed(0)}), ${(width / seconds).toFixed(1)} tokens/s`,
+);
+console.log(
+  `${gbs.toFixed(1)} GB/s of ${machine.readGBs.all.toFixed(1)} GB/s measured = ${(100 * share).toFixed(0)}% (floor: 40%)`,
+);
+console.log(
+  JSON.stringify({
+    device: device.description,
+    width,
+    context,
+    seconds,
+    tokensPerSecond: width / seconds,
+    gbs,
+    readGBs: machine.readGBs.all,
+    share,
+  }),
+);
+device.close();

@@ -1,0 +1,76 @@
+// The shape of the code, kept by a test: imports go downhill, files stay small, node: stays at the edges.
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { test } from "node:test";
+
+const src = new URL("../src/", import.meta.url).pathname;
+const kernels = new URL("../kernels/", import.meta.url).pathname;
+
+/** From the top down: a file may import from its own layer and from those after it. */
+const LAYERS = ["cli", "eval", "scale", "engine", "model", "policy", "cache", "device", "base"];
+const NODE_MODULES =
+  /^(cli|eval)\/|^engine\/session\.ts$|^device\/(native|cpu)\.ts$|^model\/(source|safetensors|inspect)\.ts$/;
+
+const files = (folder: string, ending: RegExp): string[] =>
+  readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => ending.test(name));
+const sources = files(src, /\.ts$/).map((name) => ({ name, text: readFileSync(join(src, name), "utf8") }));
+const imports = (text: string): { from: string; type: boolean }[] =>
+  [...text.matchAll(/^(?:import|export)( type)?[^"';]*?from "([^"]+)";/gms)].map(([, type, from]) => ({
+    from,
+    type: type !== undefined,
+  }));
+
+test("imports go downhill", () => {
+  for (const { name, text } of sources) {
+    const layer = LAYERS.indexOf(name.split("/")[0]);
+    for (const { from } of imports(text)) {
+      if (!from.startsWith(".")) continue;
+      const target = relative(src, join(src, name, "..", from));
+      if (name === "index.ts") continue;
+      const other = LAYERS.indexOf(target.split("/")[0]);
+      assert.ok(
+        layer >= 0 && other >= layer,
+        `${name} imports ${target}: expected imports to go down ${LAYERS.join(" > ")}`,
+      );
+    }
+  }
+});
+
+test("node: modules stay at the edges", () => {
+  for (const { name, text } of sources)
+    for (const { from } of imports(text))
+      assert.ok(!from.startsWith("node:") || NODE_MODULES.test(name), `${name} imports ${from}: browsers cannot`);
+});
+
+test("files are small", () => {
+  const lines = (text: string) => text.split("\n").length;
+  const all = [
+    ...sources,
+    ...files(kernels, /\.(cc|h)$/).map((name) => ({ name, text: readFileSync(join(kernels, name), "utf8") })),
+  ];
+  for (const { name, text } of all)
+    assert.ok(lines(text) <= 400, `${name} has ${lines(text)} lines, expected at most 400`);
+  const sizes = sources.map(({ text }) => lines(text)).sort((a, b) => a - b);
+  const median = sizes[sizes.length >> 1];
+  assert.ok(median <= 120, `the median file has ${median} lines, expected at most 120`);
+});
+
+test("no cycles between files", () => {
+  const graph = new Map(
+    sources.map(({ name, text }) => [
+      name,
+      imports(text)
+        .filter(({ from, type }) => from.startsWith(".") && !type)
+        .map(({ from }) => relative(src, join(src, name, "..", from))),
+    ]),
+  );
+  const done = new Set<string>();
+  const walk = (name: string, path: string[]): void => {
+    assert.ok(!path.includes(name), `a cycle: ${[...path, name].join(" -> ")}`);
+    if (done.has(name)) return;
+    for (const next of graph.get(name) ?? []) walk(next, [...path, name]);
+    done.add(name);
+  };
+  for (const name of graph.keys()) walk(name, []);
+});
