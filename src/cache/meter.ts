@@ -21,6 +21,12 @@ export interface Meter {
   laneReads: Float64Array;
 }
 
+/** What the pool did while a call ran, other calls' chains included. */
+export interface Gauge {
+  peakPages: number; // held at a time: shared pages once, pages that a pass had reserved included
+  physicalReads: number; // keys that decode attention really read: pages shared by chains once
+}
+
 export const newMeter = (): Meter => ({
   decodeReads: 0,
   prefillReads: 0,

@@ -5,7 +5,6 @@ export class Pool {
   readonly total: number;
   /** [total] holders of each page; shared with the device, which copies before it writes where this is above 1. */
   readonly holders: Int32Array;
-  peak = 0;
   readonly #free: Int32Array; // a stack: the page freed last is taken first, as it is still in the caches
   #freeCount: number;
 
@@ -30,7 +29,6 @@ export class Pool {
     if (this.#freeCount === 0) throw new HyperthinkError("no-memory", "page pool empty: the plan asked for too little");
     const page = this.#free[--this.#freeCount];
     this.holders[page] = 1;
-    if (this.used > this.peak) this.peak = this.used;
     return page;
   }
 

@@ -1,7 +1,8 @@
 import { HyperthinkError } from "../base/errors.ts";
+import type { Gauge } from "../cache/meter.ts";
 import type { ChatMessage } from "../model/chat.ts";
 import type { Policy, PolicyOptions } from "../policy/policy.ts";
-import type { Chain, ChainSpec, Finish, Token } from "./chain.ts";
+import type { ChainSpec, Finish, Token } from "./chain.ts";
 import { Channel } from "./channel.ts";
 import { type Bill, bill, type Receipt, receipt } from "./receipt.ts";
 import { greedy, type Sampling } from "./sampling.ts";
@@ -97,10 +98,7 @@ export class Generation implements AsyncIterable<Piece> {
     const maxTokens = tokenLimit(session, ids.length, options.maxTokens);
     const text = new ChainText(session.tokenizer, options.stop ?? []);
     const stopIds = new Set(options.stopIds ?? session.config.eosIds);
-    return session.with(policyOf(session, options, ids.length + maxTokens), async (engine) => {
-      const { runner } = engine;
-      runner.table.pool.peak = runner.table.pool.used;
-      const physical = runner.physicalReads;
+    return session.with(policyOf(session, options, ids.length + maxTokens), async (engine, gauge) => {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       const spec: ChainSpec = {
         sampling: samplingOf(options, greedy),
@@ -113,7 +111,7 @@ export class Generation implements AsyncIterable<Piece> {
         },
         onFinish: settle(resolve, reject),
       };
-      options.signal?.throwIfAborted();
+      throwIfAborted(options.signal);
       const group = engine.submit(ids, [spec]);
       const [chain] = group.chains;
       const abort = () => engine.abort(chain);
@@ -128,10 +126,14 @@ export class Generation implements AsyncIterable<Piece> {
       return {
         ...receipt(chain, text.text),
         prompt: { text: promptText, tokens: ids.length },
-        bill: { ...bill(group.meter, ids.length, [chain]), ...poolBill(session, physical) },
+        bill: { ...bill(group.meter, ids.length, [chain]), ...poolBill(session, gauge) },
       };
     });
   }
+}
+
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new HyperthinkError("aborted", "generation was aborted");
 }
 
 /** Settles on a chain's end; an abort rejects. */
@@ -143,21 +145,12 @@ export const settle =
     else resolve();
   };
 
-/** The pool's share of a bill: reads since `physicalBefore`, and peak pages since `pool.peak` was reset. */
-export function poolBill(
-  session: Session,
-  physicalBefore: number,
-): Pick<Bill, "physicalReads" | "peakPages" | "peakBytes"> {
-  const { table, physicalReads } = session.runner;
-  return {
-    physicalReads: physicalReads - physicalBefore,
-    peakPages: table.pool.peak,
-    peakBytes: table.pool.peak * table.device.bytesPerPage,
-  };
-}
+/** The pool's share of a bill. */
+export const poolBill = (session: Session, gauge: Gauge): Pick<Bill, "physicalReads" | "peakPages" | "peakBytes"> => ({
+  ...gauge,
+  peakBytes: gauge.peakPages * session.runner.table.device.bytesPerPage,
+});
 
 /** Generates one continuation. Throws (through the iterator and `result`) `bad-argument`, `no-memory`, `aborted`. */
 export const generate = (session: Session, prompt: Prompt, options: GenerateOptions = {}): Generation =>
   new Generation(session, prompt, options);
-
-export type { Chain };

@@ -38,8 +38,8 @@ export interface Bill {
   kvReads: number;
   fullReads: number;
   prefillReads: number;
-  physicalReads: number; // keys really read while decoding: pages shared by chains once
-  peakPages: number; // of the pool, shared pages once
+  physicalReads: number; // keys really read while decoding: pages shared by chains once; of the pool, whoever used it
+  peakPages: number; // of the pool: shared pages once, pages reserved by a pass included
   peakBytes: number;
   compressionRatio: number;
 }
@@ -48,7 +48,7 @@ export function bill(
   prompt: Meter,
   promptTokens: number,
   chains: readonly Chain[],
-): Pick<Bill, "promptTokens" | "tokens" | "kvReads" | "fullReads" | "prefillReads" | "compressionRatio"> {
+): Omit<Bill, "physicalReads" | "peakPages" | "peakBytes"> {
   const sum = (of: (chain: Chain) => number) => chains.reduce((total, chain) => total + of(chain), 0);
   const kvReads = sum((chain) => chain.meter.decodeReads);
   const fullReads = sum((chain) => chain.meter.fullReads);

@@ -1,4 +1,5 @@
 import { LaneTable, sparesFor, type Write } from "../cache/lanes.ts";
+import type { Gauge } from "../cache/meter.ts";
 import {
   CHUNK,
   type Device,
@@ -64,7 +65,8 @@ export class Runner {
   readonly workspace: Workspace;
   readonly #batch: Batch;
   readonly #logitRowOf: Int32Array;
-  physicalReads = 0;
+  /** Told of every step, while they are in the set. */
+  readonly gauges = new Set<Gauge>();
 
   constructor(device: Device, model: Model, policy: Policy, options: RunnerOptions) {
     const { config: c } = model;
@@ -196,7 +198,10 @@ export class Runner {
     await this.device.run(pass);
     let physical = 0;
     for (const slots of lanes.physical.host) physical += slots;
-    this.physicalReads += physical / this.table.width;
+    for (const gauge of this.gauges) {
+      gauge.physicalReads += physical / this.table.width;
+      gauge.peakPages = Math.max(gauge.peakPages, this.table.pool.used);
+    }
     for (const { set } of segments) this.table.commit(set);
   }
 

@@ -1,5 +1,6 @@
 import { freemem } from "node:os";
 import { HyperthinkError } from "../base/errors.ts";
+import type { Gauge } from "../cache/meter.ts";
 import { cpu, cpuAvailable } from "../device/cpu.ts";
 import type { Device, Dtype } from "../device/device.ts";
 import { reference } from "../device/reference.ts";
@@ -112,9 +113,9 @@ export class Session implements AsyncDisposable {
 
   /**
    * Runs `work` with an engine under `policy`. Work under an equal policy shares the engine and its batches; work under
-   * another one waits until the cache is empty.
+   * another one waits until the cache is empty. The gauge reads what the pool did meanwhile.
    */
-  async with<T>(policy: Policy, work: (engine: Engine) => Promise<T>): Promise<T> {
+  async with<T>(policy: Policy, work: (engine: Engine, gauge: Gauge) => Promise<T>): Promise<T> {
     while (this.#engine && this.runner.policy.key !== policy.key)
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     if (this.#closed) throw new HyperthinkError("bad-argument", "this session is closed");
@@ -123,9 +124,12 @@ export class Session implements AsyncDisposable {
       this.#engine = new Engine(this.runner);
     }
     this.#users++;
+    const gauge: Gauge = { peakPages: 0, physicalReads: 0 };
+    this.runner.gauges.add(gauge);
     try {
-      return await work(this.#engine);
+      return await work(this.#engine, gauge);
     } finally {
+      this.runner.gauges.delete(gauge);
       if (this.#users === 1) await this.#engine.idle();
       if (--this.#users === 0) this.#release();
     }

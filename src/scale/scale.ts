@@ -9,6 +9,7 @@ import {
   policyOf,
   poolBill,
   samplingOf,
+  throwIfAborted,
   tokenLimit,
 } from "../engine/generate.ts";
 import { type Bill, bill, type Receipt, receipt } from "../engine/receipt.ts";
@@ -80,18 +81,15 @@ export class Scaling implements AsyncIterable<ScaleEvent> {
     const { text, ids } = encodePrompt(session, prompt, options.template);
     const maxTokens = tokenLimit(session, ids.length, options.maxTokens);
     const policy = policyOf(session, options, ids.length + maxTokens);
-    options.signal?.throwIfAborted();
-    return session.with(policy, async (engine) => {
-      const { pool } = session.runner.table;
-      pool.peak = pool.used;
-      const physical = session.runner.physicalReads;
+    return session.with(policy, async (engine, gauge) => {
+      throwIfAborted(options.signal);
       const run = new Run(session, engine, this.#events, { ...options, width, maxTokens, promptText: text ?? "" });
       this.#events.push({ type: "start", width, promptTokens: ids.length, policy: policy.key });
       await run.all(ids);
       const result: ScaleResult = {
         ...run.outcome(),
         prompt: { text, tokens: ids.length },
-        bill: { ...bill(run.group!.meter, ids.length, run.group!.chains), ...poolBill(session, physical) },
+        bill: { ...bill(run.group!.meter, ids.length, run.group!.chains), ...poolBill(session, gauge) },
         policy: policy.key,
       };
       this.#events.push({ type: "result", result });
@@ -147,7 +145,7 @@ class Run {
     } finally {
       signal?.removeEventListener("abort", abort);
     }
-    if (signal?.aborted) throw new HyperthinkError("aborted", "scaling was aborted");
+    throwIfAborted(signal);
   }
 
   outcome(): Pick<ScaleResult, "answer" | "groups" | "abstained" | "stopped" | "savedTokens" | "chains"> {
