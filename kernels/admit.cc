@@ -73,6 +73,7 @@ static void admitRows(const Call& c, Store& st, int layer, int set, int h, int r
   const Gates g = gates(c, 7);
   const int lane = laneOf(st, set, layer, h), D = st.headDim, last = first + rows - 1;
   const auto key = [&](const float* x, int i) { return x + ((size_t)(row + i) * st.kvHeads + h) * D; };
+  if (!sound(c, st, lane)) return;
   dropDoomed(c, st, lane, last, g);
   if (predecessor(c, st, lane, first)) {
     const Labelled before = {st.pendingK + (size_t)lane * st.width, st.pendingV + (size_t)lane * st.width, first - 1,
@@ -120,6 +121,7 @@ void fork(const Call& c, int) {
   HT_TASKS(c, t, count * each) {
     const int32_t* pair = items + (size_t)(t / each) * 2;
     const int from = pair[0] * each + t % each, to = pair[1] * each + t % each;
+    if (!sound(c, st, from)) continue;
     const int pages = (st.archive[from] + PAGE - 1) / PAGE;
     if (pages > 0)
       copyWhereDiffering(c, st, to, st.archiveTable[(size_t)from * st.archivePages + pages - 1],

@@ -209,10 +209,10 @@ void attend(const Call& c, int thread) {
       if (st.archive[lane] / CUT > whole) whole = st.archive[lane] / CUT;
       if (thread == 0 && (st.dead[lane] != DEAD_NONE || st.pendingPosition[lane] < 0))
         fail(c.fault, "lane %d: expected no dead key at attention, got slot %d; admit first", lane, st.dead[lane]);
-      if (st.archive[lane] < 0 || st.archive[lane] > st.archivePages * PAGE || st.head[lane] < 0 ||
-          st.tail[lane] - st.head[lane] > st.doomedPages * PAGE || (d.raw && st.archive[lane] >= d.stride))
-        return fail(c.fault, "lane %d: archive of %d or doomed %d .. %d do not fit their tables or the scores' stride", lane,
-                    st.archive[lane], st.head[lane], st.tail[lane]);
+      if (!sound(c, st, lane)) return;
+      if (d.raw && st.archive[lane] >= d.stride)
+        return fail(c.fault, "lane %d: expected an archive below the scores' stride %d, got %d slots", lane, d.stride,
+                    st.archive[lane]);
     }
   }
   // Partials lie behind the threads' own memory, whose size the host knows before the lanes have grown.

@@ -220,15 +220,9 @@ void attendChunk(const Call& c, int thread) {
   };
   Chunk k;
   int within;
-  for (int i = 0; i < count; i++) {
-    for (int h = 0; h < st.kvHeads; h++) {
-      const int lane = laneOf(st, items[4 * i], p.layer, h);
-      if (st.archive[lane] < 0 || st.archive[lane] > st.archivePages * PAGE || st.head[lane] < 0 ||
-          st.tail[lane] - st.head[lane] > st.doomedPages * PAGE)
-        return fail(c.fault, "lane %d: archive of %d or doomed %d .. %d do not fit their tables", lane, st.archive[lane],
-                    st.head[lane], st.tail[lane]);
-    }
-  }
+  for (int i = 0; i < count; i++)
+    for (int h = 0; h < st.kvHeads; h++)
+      if (!sound(c, st, laneOf(st, items[4 * i], p.layer, h))) return;
   const auto pages = [&](const Chunk& x) { return x.rows > 0 ? st.kvHeads * x.pages : 0; };
   while (find(teamNext(c.team), pages, k, within)) convert(p, k, within / k.pages, within % k.pages);
   teamMeet(c.team);

@@ -1,7 +1,7 @@
 // Compiles the kernels into kernels/build/hyperthink.node; npm's install script. Plain JavaScript for any Node >= 18. Where it
 // cannot, it says so and succeeds: the program then runs on the slow reference device.
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -125,3 +125,4 @@ const link = process.platform === "darwin" ? ["-bundle", "-undefined", "dynamic_
 const linked = await run(compiler, [...link, "-pthread", ...jobs.map((job) => job.object), "-o", fresh]);
 if (!linked.ok) explain(`${compiler} failed to link`, linked.text);
 renameSync(fresh, output);
+for (const { object } of jobs) rmSync(object, { force: true });

@@ -16,7 +16,7 @@ constexpr int valueVectors(int rows) { return rows <= 2 ? 8 : 4; }
 #elif defined(__AVX2__)
 constexpr int TILE_ROWS = 4;
 constexpr int scorePages(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
-constexpr int valueVectors(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
+constexpr int valueVectors(int rows) { return rows == 1 ? 4 : rows == 2 ? 3 : 1; }
 #elif defined(__aarch64__)
 constexpr int TILE_ROWS = 4;
 constexpr int scorePages(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }

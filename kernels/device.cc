@@ -160,7 +160,7 @@ std::vector<int32_t> deviceLive(Device& d, const Store& s, int lane) {
   };
   for (int i = 0; i < std::min(s.archive[lane], s.archivePages * PAGE); i++)
     if (i != s.dead[lane]) add(s.archiveTable[(size_t)lane * s.archivePages + i / PAGE], i);
-  for (int i = std::max(s.head[lane], 0); i < s.tail[lane]; i++)
+  for (int i = std::max(s.head[lane], 0); i < s.tail[lane] && s.doomedPages > 0; i++)
     add(s.doomedTable[(size_t)lane * s.doomedPages + i / PAGE % s.doomedPages], i);
   if (s.pendingPosition[lane] >= 0 && s.dead[lane] != -2) out.push_back(s.pendingPosition[lane]);
   std::sort(out.begin(), out.end());

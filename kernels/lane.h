@@ -25,6 +25,17 @@ HT_INLINE int32_t* doomedEntry(Store& st, int lane, int s) {
   return &st.doomedTable[(size_t)lane * st.doomedPages + s / PAGE % st.doomedPages];
 }
 
+/** Do the host's counters of a lane fit its tables? */
+HT_INLINE bool sound(const Call& c, const Store& st, int lane) {
+  const int archive = st.archive[lane], head = st.head[lane], tail = st.tail[lane], dead = st.dead[lane];
+  const int slots = st.archivePages * PAGE;
+  if (archive >= 0 && archive <= slots && head >= 0 && tail >= head && tail - head <= st.doomedPages * PAGE && dead < slots)
+    return true;
+  fail(c.fault, "lane %d: archive of %d, doomed %d .. %d or dead slot %d do not fit %d and %d pages", lane, archive, head, tail,
+       dead, st.archivePages, st.doomedPages);
+  return false;
+}
+
 /** A page id out of a table: the host wrote it, so a wrong one must be an error and no wild access. */
 HT_INLINE int pageAt(const Call& c, const Store& st, int lane, int page) {
   if (page >= 0 && page < st.pages) return page;

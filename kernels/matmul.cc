@@ -31,8 +31,6 @@ constexpr int panelsOf(int) { return 1; }
 // Whole panels for one row everywhere: two halves would widen every line twice, and a row alone has registers to spare.
 constexpr bool halved(int rows) { return HALVES && rows > 1; }
 
-extern const int matmulRows = ROWS;
-
 struct Product {
   float* out;
   const Matrix* w;

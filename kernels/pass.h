@@ -30,7 +30,6 @@ struct Kernels {
   void (*writeRows)(Matrix& matrix, int first, int rows, const float* values);
   float (*readAll)(const void* data, size_t bytes);
   float (*multiplyAdd)(int rounds, double* operations);
-  int matmulRows;  // most rows of a block of packed x
 };
 
 const Kernels* kernels_baseline();
@@ -39,5 +38,5 @@ const Kernels* kernels_avx2();
 const Kernels* kernels_avx512();
 #endif
 
-/** Rows of queries that a task of attention takes at once, and floats of scratch that it needs. */
+/** Rows of queries that a task of attention takes at once. */
 constexpr int QUERY_ROWS = 32;

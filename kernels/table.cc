@@ -15,7 +15,6 @@ const Kernels* HT_TABLE() {
       HT_NS::writeRows,
       HT_NS::readAll,
       HT_NS::multiplyAdd,
-      HT_NS::matmulRows,
   };
   return &table;
 }

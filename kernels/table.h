@@ -10,5 +10,4 @@ HT_OPS(OP)
 void writeRows(Matrix& matrix, int first, int rows, const float* values);
 float readAll(const void* data, size_t bytes);
 float multiplyAdd(int rounds, double* operations);
-extern const int matmulRows;
 }  // namespace HT_NS

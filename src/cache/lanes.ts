@@ -204,6 +204,20 @@ export class LaneTable {
     return pages;
   }
 
+  /** Pages that no other set refers to: what closing this one would free. */
+  privatePages(set: number): number {
+    const { archivePages, doomedPages } = this.device.shape;
+    const { holders } = this.pool;
+    let pages = 0;
+    for (let lane = set * this.width; lane < (set + 1) * this.width; lane++) {
+      for (let i = 0; i < this.#archiveHeld[lane]; i++)
+        if (holders[this.device.archiveTable.host[lane * archivePages + i]] === 1) pages++;
+      for (let i = this.#doomedFrom[lane]; i < this.#doomedTo[lane]; i++)
+        if (holders[this.device.doomedTable.host[lane * doomedPages + (i % doomedPages)]] === 1) pages++;
+    }
+    return pages;
+  }
+
   /** Throws unless tables, counts and pool agree. For tests after each step, and for an idle server. */
   check(): void {
     const { archivePages, doomedPages } = this.device.shape;

@@ -37,6 +37,8 @@ export interface Chain {
   /** Tokens of `ids` that were cached before the last preemption: reads up to there are a replay's. */
   replayUntil: number;
   set: number; // -1: no lanes
+  /** Pages of its own that it had when it was preempted: it waits until as many are free, lest it be preempted again at once. */
+  lostPages: number;
   /** A running chain to fork the lanes from, while it has not moved on. */
   parent: Chain | null;
   readonly meter: Meter;
@@ -72,6 +74,7 @@ export function newChain(spec: ChainSpec, group: Group, age: number, sampler: nu
     cached: 0,
     replayUntil: 0,
     set: -1,
+    lostPages: 0,
     parent: null,
     meter: newMeter(),
     finish: null,

@@ -116,7 +116,7 @@ export class Scheduler {
       } else if (!rootReady(group)) {
         this.#readPrompt(group, chain, plan);
         return;
-      } else if (unfinished(group) === 1 || (this.#oldest() === chain && !this.#canFork(group.rootSet))) {
+      } else if (unfinished(group) === 1 || (this.#oldest() === chain && !this.#canFork(group.rootSet, chain))) {
         chain.set = group.rootSet; // nobody else needs the root (or there is no room for two): it becomes the chain's own
         chain.cached = group.rootCached;
         group.rootSet = -1;
@@ -127,14 +127,14 @@ export class Scheduler {
     }
   }
 
-  /** Room for a fork and one page more in every lane, lest the newcomer be preempted at once. */
-  #canFork(set: number): boolean {
+  /** Room for a fork (or for what the chain had before) and one page more in every lane, lest it be preempted at once. */
+  #canFork(set: number, chain: Chain): boolean {
     const { table } = this.#runner;
-    return table.freeSets > 0 && table.pool.free >= table.forkDemand(set) + table.width;
+    return table.freeSets > 0 && table.pool.free >= Math.max(table.forkDemand(set), chain.lostPages) + table.width;
   }
 
   #fork(owner: Chain | Group, source: number, chain: Chain, cached: number, plan: Plan): boolean {
-    if (!this.#canFork(source)) return false;
+    if (!this.#canFork(source, chain)) return false;
     chain.set = this.#runner.table.fork(source);
     chain.cached = cached;
     plan.pinned.add(owner);
@@ -211,6 +211,7 @@ export class Scheduler {
 
   #preempt(chain: Chain): void {
     this.preemptions++;
+    chain.lostPages = this.#runner.table.privatePages(chain.set);
     this.evict(chain);
   }
 
