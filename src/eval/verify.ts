@@ -7,6 +7,8 @@ import { verifyDecodePolicies } from "./verify/decode-policies.ts";
 import { verifyLogits } from "./verify/logits.ts";
 import { verifyText } from "./verify/text.ts";
 
+export type { Check, VerifyOptions } from "./verify/check.ts";
+
 export interface Report {
   folder: string;
   kind: string;

@@ -8,6 +8,7 @@ import type { Policy, Recipe } from "./policy.ts";
 export const dms: Recipe = {
   name: "dms",
   summary: "learned gates evict a key one window after it came (needs a DMS checkpoint or adapter)",
+  paper: "https://arxiv.org/abs/2506.05345",
   make(model, options): Policy {
     const trained = model.dms;
     if (!trained)
@@ -27,8 +28,6 @@ export const dms: Recipe = {
     return {
       name: "dms",
       key: off ? "dms off" : `dms window ${window}`,
-      summary: dms.summary,
-      paper: "https://arxiv.org/abs/2506.05345",
       watches: off ? "nothing" : "gate",
       prefill: off ? "dense" : "sparse",
       labels: off ? null : { threshold: 0, window },

@@ -5,6 +5,7 @@ import type { Policy, Recipe } from "./policy.ts";
 export const full: Recipe = {
   name: "full",
   summary: "keeps every key",
+  paper: null,
   make(_model, options): Policy {
     if (options.cr !== undefined && options.cr !== 1)
       throw new HyperthinkError(
@@ -14,8 +15,6 @@ export const full: Recipe = {
     return {
       name: "full",
       key: "full",
-      summary: full.summary,
-      paper: null,
       watches: "nothing",
       prefill: "dense",
       labels: null,

@@ -17,8 +17,6 @@ export interface Policy {
   readonly name: string;
   /** Name and settings; policies with equal keys behave alike. */
   readonly key: string;
-  readonly summary: string;
-  readonly paper: string | null;
   /** What the pass must compute for it: nothing, the model's DMS gate, or the attention scores of the newest query. */
   readonly watches: "nothing" | "gate" | "weights";
   /** Sparse: drops keys while the prompt is read. Dense: drops nothing until the prompt ends, whatever the chunks. */
@@ -49,5 +47,6 @@ export interface Trained {
 export interface Recipe {
   readonly name: string;
   readonly summary: string;
+  readonly paper: string | null;
   make(model: Trained, options: PolicyOptions): Policy;
 }

@@ -8,6 +8,7 @@ import type { Policy, Recipe } from "./policy.ts";
 export const tova: Recipe = {
   name: "tova",
   summary: "evicts the key that the newest query attends to least (fixed budget of keys a lane)",
+  paper: "https://arxiv.org/abs/2401.06104",
   make(_model, options): Policy {
     const budget =
       options.budget ?? (options.cr && options.tokens ? Math.ceil(options.tokens / options.cr) : undefined);
@@ -24,8 +25,6 @@ export const tova: Recipe = {
     return {
       name: "tova",
       key: `tova budget ${budget}`,
-      summary: tova.summary,
-      paper: "https://arxiv.org/abs/2401.06104",
       watches: "weights",
       prefill: "dense",
       labels: null,

@@ -8,8 +8,8 @@ export interface Check {
 }
 
 export type VerifyOptions = Pick<LoadOptions, "device" | "threads" | "weights" | "kv"> & {
-  /** The model of `text` folders. */
-  model?: string;
+  /** The model of `text` folders: its folder, or how to find it by the name that golden.json gives. */
+  model?: string | ((name: string) => string);
   onCheck?: (check: Check) => void;
 };
 

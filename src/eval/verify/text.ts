@@ -22,7 +22,8 @@ export async function* verifyText(
   golden: Record<string, unknown>,
   options: VerifyOptions,
 ): AsyncGenerator<Check> {
-  if (!options.model)
+  const model = typeof options.model === "function" ? options.model(String(golden.model)) : options.model;
+  if (!model)
     throw new HyperthinkError(
       "bad-argument",
       `${folder} compares texts of the model "${golden.model}": expected --model FOLDER with it`,
@@ -32,7 +33,7 @@ export async function* verifyText(
   if (!Array.isArray(cases) || !Number.isInteger(most))
     throw new HyperthinkError("bad-file", `${folder}/golden.json: expected cases and max_new_tokens`);
   await using session = await load({
-    model: options.model,
+    model,
     device: options.device,
     threads: options.threads,
     weights: options.weights ?? "f32",

@@ -1,0 +1,122 @@
+import { createLogUpdate } from "log-update";
+import type { Extraction } from "../scale/answer.ts";
+import type { ChainResult, ScaleEvent, ScaleResult } from "../scale/scale.ts";
+import type { VoteGroup } from "../scale/vote.ts";
+import { count, size, tail } from "./format.ts";
+
+/** Shows the events of one `scale` call: redrawn on a terminal, a line per ended chain and vote elsewhere. */
+export interface Board {
+  show(event: ScaleEvent): void;
+}
+
+export const openBoard = (stream: NodeJS.WriteStream): Board =>
+  stream.isTTY ? new LiveBoard(stream) : new PlainBoard(stream);
+
+const answerText = (answer: Extraction): string =>
+  answer.kind === "answer" ? `= ${answer.text}` : `(${answer.reason.replaceAll("-", " ")})`;
+const voteText = (groups: readonly VoteGroup[], abstained: number): string =>
+  [...groups.map((group) => `${group.text}: ${group.count}`), ...(abstained ? [`abstained: ${abstained}`] : [])].join(
+    "   ",
+  );
+
+export function billLines(result: ScaleResult): string[] {
+  const { bill } = result;
+  return [
+    `answer ${result.answer ?? "none: every chain abstained"}`,
+    `${result.chains.length} chains, ${count(bill.tokens)} tokens over a prompt of ${bill.promptTokens}; ${count(bill.kvReads)} KV reads where the full cache ` +
+      `takes ${count(bill.fullReads)} (${bill.compressionRatio.toFixed(2)}x smaller); peak ${count(bill.peakPages)} pages = ${size(bill.peakBytes)}`,
+    ...(result.stopped
+      ? [
+          `${result.stopped} chains stopped once the vote was decided: at most ${count(result.savedTokens)} tokens saved`,
+        ]
+      : []),
+  ];
+}
+
+class PlainBoard implements Board {
+  readonly #stream: NodeJS.WriteStream;
+  constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
+  }
+
+  show(event: ScaleEvent): void {
+    const line = (text: string) => this.#stream.write(`${text}\n`);
+    if (event.type === "start")
+      line(`${event.width} chains over a prompt of ${event.promptTokens} tokens, policy ${event.policy}`);
+    else if (event.type === "chain") {
+      const { chain, tokens, answer, kvReads } = event.result;
+      line(`chain ${chain}: ${tokens} tokens, ${count(kvReads)} KV reads ${answerText(answer)}`);
+    } else if (event.type === "vote")
+      line(`vote: ${voteText(event.groups, event.abstained)}${event.decided && event.running ? "  decided" : ""}`);
+    else if (event.type === "result") for (const text of billLines(event.result)) line(text);
+  }
+}
+
+interface Line {
+  text: string;
+  tokens: number;
+  keys: number;
+  result: ChainResult | null;
+}
+
+/** At most this many redraws a second: drawing must not cost the chains their cores. */
+const FRAMES = 12;
+const MOST_LINES = 24;
+
+class LiveBoard implements Board {
+  readonly #stream: NodeJS.WriteStream;
+  readonly #draw: ReturnType<typeof createLogUpdate>;
+  #lines: Line[] = [];
+  #head = "";
+  #groups: VoteGroup[] = [];
+  #abstained = 0;
+  #last = 0;
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
+    this.#draw = createLogUpdate(stream);
+  }
+
+  show(event: ScaleEvent): void {
+    if (event.type === "start") {
+      this.#head = `${event.width} chains over a prompt of ${event.promptTokens} tokens, policy ${event.policy}`;
+      this.#lines = Array.from({ length: event.width }, () => ({ text: "", tokens: 0, keys: 0, result: null }));
+    } else if (event.type === "text") {
+      const line = this.#lines[event.chain];
+      line.text = (line.text + event.text).slice(-400);
+      line.tokens = event.tokens;
+      line.keys = event.liveKeys;
+    } else if (event.type === "chain") this.#lines[event.result.chain].result = event.result;
+    else if (event.type === "vote") {
+      this.#groups = event.groups;
+      this.#abstained = event.abstained;
+    }
+    const now = performance.now();
+    if (event.type === "result") {
+      this.#draw([...this.#frame(), "", ...billLines(event.result)].join("\n"));
+      this.#draw.done();
+    } else if (event.type !== "text" || now - this.#last > 1000 / FRAMES) {
+      this.#last = now;
+      this.#draw(this.#frame().join("\n"));
+    }
+  }
+
+  #frame(): string[] {
+    const columns = Math.max(40, this.#stream.columns ?? 80);
+    const chains = this.#lines.slice(0, MOST_LINES).map((line, i) => {
+      const facts = `${String(i).padStart(3)} ${String(line.tokens).padStart(5)} tok ${String(Math.round(line.keys)).padStart(5)} keys `;
+      const shown = line.result ? answerText(line.result.answer) : tail(line.text, columns - facts.length - 1);
+      return facts + shown;
+    });
+    if (this.#lines.length > MOST_LINES) chains.push(`    and ${this.#lines.length - MOST_LINES} more chains`);
+    const most = Math.max(1, this.#lines.length);
+    const votes = this.#groups
+      .slice(0, 6)
+      .map(
+        (group) =>
+          `  ${group.text.slice(0, 20).padStart(20)} ${"█".repeat(Math.ceil((30 * group.count) / most))} ${group.count}`,
+      );
+    if (this.#abstained) votes.push(`  ${"abstained".padStart(20)} ${this.#abstained}`);
+    return [this.#head, ...chains, ...(votes.length ? ["vote", ...votes] : [])];
+  }
+}

@@ -1,0 +1,148 @@
+import type { Command } from "commander";
+import type { LoadOptions, Session } from "../engine/session.ts";
+import { beadsProblems } from "../eval/beads.ts";
+import { type Interval, pairedDifference } from "../eval/interval.ts";
+import { accuracy, type Runs, runProblems, soloPeak } from "../eval/race.ts";
+import { scale } from "../scale/scale.ts";
+import { openBoard } from "./board.ts";
+import { count, table } from "./format.ts";
+import { interruptible, open } from "./open.ts";
+import { embedded, type ModelFlags } from "./options.ts";
+import { choice, whole } from "./parse.ts";
+
+type Flags = Pick<ModelFlags, "device" | "threads"> & {
+  problems: number;
+  width: number;
+  most: number;
+  seed: number;
+  json?: boolean;
+};
+
+/** Problems run alone for the column of peak pages. */
+const SOLO = 6;
+
+export function registerDemo(program: Command): void {
+  program
+    .command("demo")
+    .description(
+      "what `npm start` runs: a problem solved live, then full cache against compressed cache at equal KV reads",
+    )
+    .option("--problems <n>", "problems of the comparison", whole, 60)
+    .option("--width <n>", "chains of the full cache", whole, 2)
+    .option("--most <n>", "most chains of the compressed cache", whole, 8)
+    .option("--seed <n>", "seed of problems and chains", whole, 1)
+    .option("--device <name>", "cpu or reference", choice("cpu", "reference"))
+    .option("--threads <n>", "threads of the cpu device", whole)
+    .option("--json", "print the comparison as JSON")
+    .action(run);
+}
+
+async function run(flags: Flags): Promise<void> {
+  const signal = interruptible();
+  const shared: Omit<LoadOptions, "model"> = { device: flags.device, threads: flags.threads, signal };
+  const [first, ...problems] = beadsProblems({ count: flags.problems + 1, seed: flags.seed });
+  const live = flags.json ? null : openBoard(process.stdout);
+
+  await using dms = await open({ model: embedded("beads-dms-full-4x"), ...shared });
+  if (live) {
+    console.log(`${first.question}\n(the right answer: ${first.answer})\n`);
+    for await (const event of scale(dms, first.question, {
+      width: flags.most,
+      temperature: 1,
+      maxTokens: 440,
+      seed: flags.seed,
+      signal,
+    }))
+      live.show(event);
+    console.log(`\n${problems.length} more problems, ${dms.device.description}\n`);
+  }
+  await using full = await open({ model: embedded("beads"), ...shared });
+  const fullRuns = await race(full, "full cache", problems, flags.width, flags, signal);
+  const dmsRuns = await race(dms, "compressed", problems, flags.most, flags, signal);
+  // The widest vote whose reads, as measured, the full cache's reads pay for.
+  const paid = Math.max(
+    1,
+    Math.min(flags.most, Math.floor((fullRuns.readsPerChain * flags.width) / dmsRuns.readsPerChain)),
+  );
+  const rows = [
+    { cache: "full", chains: flags.width, ...(await measured(full, fullRuns, problems, flags.width, flags.seed)) },
+    { cache: "DMS, 4x", chains: paid, ...(await measured(dms, dmsRuns, problems, paid, flags.seed)) },
+  ];
+  const gain = pairedDifference(rows[0].perProblem, rows[1].perProblem);
+  if (flags.json)
+    console.log(JSON.stringify({ problems: problems.length, rows: rows.map(({ perProblem, ...row }) => row), gain }));
+  else console.log(render(rows, gain, problems.length));
+}
+
+async function race(
+  session: Session,
+  name: string,
+  problems: Parameters<typeof runProblems>[1],
+  width: number,
+  flags: Flags,
+  signal: AbortSignal,
+): Promise<Runs> {
+  const started = performance.now();
+  const { stderr } = process;
+  const runs = await runProblems(session, problems, width, {
+    seed: 1000 * flags.seed,
+    atATime: Math.ceil(64 / width),
+    signal,
+    onProblem: (done) => {
+      if (stderr.isTTY && !flags.json)
+        stderr.write(`\r${name}: ${done} of ${problems.length} problems, ${width} chains each `);
+    },
+  });
+  if (!flags.json)
+    stderr.write(
+      `${stderr.isTTY ? "\r\x1b[K" : ""}${name}: ${problems.length} problems, ${width} chains each, ${((performance.now() - started) / 1000).toFixed(0)} s\n`,
+    );
+  return runs;
+}
+
+interface Row {
+  cache: string;
+  chains: number;
+  reads: number; // a problem
+  peakPages: number;
+  interval: Interval;
+  perProblem: number[];
+}
+
+async function measured(
+  session: Session,
+  runs: Runs,
+  problems: Parameters<typeof runProblems>[1],
+  chains: number,
+  seed: number,
+): Promise<Omit<Row, "cache" | "chains">> {
+  const peakPages = await soloPeak(session, problems.slice(0, SOLO), chains, 1000 * seed);
+  return { reads: runs.readsPerChain * chains, peakPages, ...accuracy(runs, chains) };
+}
+
+const percent = ({ mean, low, high }: Interval): string =>
+  `${(100 * mean).toFixed(1)}% [${(100 * low).toFixed(1)}, ${(100 * high).toFixed(1)}]`;
+
+function render(rows: readonly Row[], gain: Interval, problems: number): string {
+  const verdict =
+    gain.low > 0
+      ? "more right answers for no more reads"
+      : gain.high < 0
+        ? "fewer right answers: the compressed cache lost here"
+        : `the interval holds 0: ${problems} problems cannot tell them apart (try --problems 400)`;
+  return [
+    "",
+    table([
+      ["cache", "chains", "KV reads a problem", "peak pages", "accuracy of the vote"],
+      ...rows.map((row) => [
+        row.cache,
+        String(row.chains),
+        count(row.reads),
+        count(row.peakPages),
+        percent(row.interval),
+      ]),
+    ]),
+    "",
+    `DMS - full, paired: ${(100 * gain.mean).toFixed(1)} points [${(100 * gain.low).toFixed(1)}, ${(100 * gain.high).toFixed(1)}] (95%): ${verdict}.`,
+  ].join("\n");
+}

@@ -1,0 +1,69 @@
+import type { Command } from "commander";
+import { type GenerateResult, generate, type Prompt } from "../engine/generate.ts";
+import { count, size } from "./format.ts";
+import { interruptible, open, promptText } from "./open.ts";
+import {
+  generateOptions,
+  loadOptions,
+  type ModelFlags,
+  modelOptions,
+  type SamplingFlags,
+  samplingOptions,
+} from "./options.ts";
+import { whole } from "./parse.ts";
+
+type Flags = ModelFlags & SamplingFlags & { raw?: boolean; system?: string; logprobs?: number; json?: boolean };
+
+export function registerGenerate(program: Command): void {
+  const command = program
+    .command("generate")
+    .description("stream one continuation of a prompt")
+    .argument("[prompt...]", "a question for the model's chat template (default: standard input)")
+    .option("--raw", "take the prompt as text, without the chat template")
+    .option("--system <text>", "a system message before the question")
+    .option("--logprobs <n>", "with --json: log-probabilities of the n best tokens a step", whole)
+    .option("--json", "print one JSON object instead of text");
+  samplingOptions(modelOptions(command));
+  command.addHelpText("after", '\nExample: hyperthink generate -m ./SmolLM2-135M-Instruct "Name three colours."');
+  command.action(run);
+}
+
+async function run(words: string[], flags: Flags): Promise<void> {
+  const text = await promptText(words);
+  const signal = interruptible();
+  await using session = await open({ ...loadOptions(flags, "beads"), signal });
+  const prompt: Prompt = flags.raw
+    ? { raw: text }
+    : [...(flags.system ? [{ role: "system", content: flags.system }] : []), { role: "user", content: text }];
+  const started = performance.now();
+  const generation = generate(session, prompt, {
+    ...generateOptions(flags),
+    logprobs: flags.logprobs ?? (flags.json ? 0 : null),
+    signal,
+  });
+  const tokens = [];
+  for await (const piece of generation) {
+    if (!flags.json) process.stdout.write(piece.text);
+    else if (piece.token) tokens.push(piece.token);
+  }
+  const result = await generation.result;
+  const seconds = (performance.now() - started) / 1000;
+  if (flags.json) {
+    console.log(
+      JSON.stringify({
+        ...result,
+        ids: tokens.map((token) => token.id),
+        tokenDetails: flags.logprobs ? tokens : undefined,
+        seconds,
+      }),
+    );
+    return;
+  }
+  process.stdout.write("\n");
+  process.stderr.write(`${receiptLine(result, seconds)}\n${session.device.description}\n`);
+}
+
+const receiptLine = (r: GenerateResult, seconds: number): string =>
+  `[${r.prompt.tokens} + ${r.tokens} tokens, ${(r.tokens / seconds).toFixed(1)} tokens/s, ended by ${r.finish}; ` +
+  `${count(r.kvReads)} KV reads, ${r.compressionRatio.toFixed(2)}x smaller cache, ` +
+  `peak ${r.bill.peakPages} pages = ${size(r.bill.peakBytes)}]`;

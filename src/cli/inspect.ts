@@ -1,0 +1,57 @@
+import { freemem } from "node:os";
+import type { Command } from "commander";
+import { type Inspection, inspect } from "../model/inspect.ts";
+import { count, size, table } from "./format.ts";
+import { embedded, type ModelFlags } from "./options.ts";
+import { bytes, choice } from "./parse.ts";
+
+type Flags = Pick<ModelFlags, "model" | "adapter" | "weights" | "kv"> & { memory?: number; json?: boolean };
+
+export function registerInspect(program: Command): void {
+  program
+    .command("inspect")
+    .description("a checkpoint's config, parameters and cache bytes, and what fits into this machine")
+    .argument("[dir]", "the same as --model")
+    .option("-m, --model <dir>", "Hugging Face folder or .safetensors file (default: the embedded beads-dms-full-4x)")
+    .option("--adapter <dir>", "folder with DMS gates, laid over the model")
+    .option(
+      "--weights <type>",
+      "f32 or bf16 in memory (default: bf16 where the checkpoint is bf16)",
+      choice("f32", "bf16"),
+    )
+    .option("--kv <type>", "f32 or bf16 keys and values (default: bf16)", choice("f32", "bf16"))
+    .option("--memory <size>", "memory to plan for (default: what is free now)", bytes)
+    .option("--json", "print one JSON object")
+    .addHelpText("after", "\nOnly headers are read.\nExample: hyperthink inspect --memory 16GiB ./Qwen3-8B-DMS-8x")
+    .action(async (dir: string | undefined, flags: Flags) => {
+      const facts = await inspect(flags.model ?? dir ?? embedded("beads-dms-full-4x"), {
+        ...flags,
+        freeBytes: flags.memory ?? freemem(),
+      });
+      console.log(flags.json ? JSON.stringify(facts) : render(facts));
+    });
+}
+
+function render(f: Inspection): string {
+  const c = f.config;
+  const gates = c.dms
+    ? `window ${c.dms.window}, trained for CR ${c.dms.cr}, one decision a ${c.dms.perLayer ? "layer" : "KV head"}, ${c.dms.borrowed ? "borrowed from the query's last channel" : "own gate tensors"}`
+    : "none";
+  return [
+    f.path,
+    `  architecture   ${c.architecture}, ${c.layers} layers, hidden ${c.hidden}, FFN ${c.intermediate}, vocabulary ${count(c.vocabulary)}${c.tied ? ", tied head" : ""}`,
+    `  attention      ${c.queryHeads} query and ${c.kvHeads} KV heads of ${c.headDim}; context ${count(c.contextLength)}`,
+    `  DMS gates      ${gates}`,
+    `  tensors        ${f.tensors} (${Object.entries(f.dtypes)
+      .map(([type, n]) => `${n} ${type}`)
+      .join(", ")}), ${count(f.parameters)} parameters`,
+    `  bytes          ${size(f.diskBytes)} on disk, ${size(f.weightBytes)} in memory as ${f.weights}`,
+    `  KV cache       ${count(f.kvBytesPerToken)} bytes a token as ${f.kv}, uncompressed`,
+    `  fits in ${size(f.freeBytes)} beside the weights:`,
+    table([
+      ["    CR", "tokens of context", "chains of 4k", "chains of 32k"],
+      ...f.fits.map((fit) => [`    ${fit.cr}`, count(fit.tokens), count(fit.chains4k), count(fit.chains32k)]),
+    ]),
+    "  (a DMS cache also keeps its window a lane: short chains reach less than the CR that they were trained for)",
+  ].join("\n");
+}

@@ -1,0 +1,48 @@
+#!/usr/bin/env node
+// The command line: a dispatch table, and the one place where errors become a line and an exit code.
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { HyperthinkError } from "../base/errors.ts";
+import { registerDemo } from "./demo.ts";
+import { registerGenerate } from "./generate.ts";
+import { registerInspect } from "./inspect.ts";
+import { registerPolicies } from "./policies.ts";
+import { registerScale } from "./scale.ts";
+import { registerVerify } from "./verify.ts";
+
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+
+const program = new Command("hyperthink")
+  .description("Better answers from reasoning models out of the same memory.")
+  .version(version)
+  .showHelpAfterError("(--help shows what is expected)")
+  .exitOverride();
+for (const register of [
+  registerGenerate,
+  registerScale,
+  registerInspect,
+  registerVerify,
+  registerPolicies,
+  registerDemo,
+])
+  register(program);
+for (const command of program.commands) command.exitOverride().showHelpAfterError("(--help shows what is expected)");
+
+// A reader that goes away (`| head`) is not an error.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+/** Prints one line and returns the exit code: 2 for bad arguments, 130 for Ctrl-C, 1 for all else. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has printed it
+  const message = error instanceof Error ? error.message : String(error);
+  if (process.env.HYPERTHINK_DEBUG === "1") console.error(error);
+  else process.stderr.write(`error: ${message.replaceAll("\n", " ")}\n`);
+  if (!(error instanceof HyperthinkError)) return 1;
+  return error.code === "bad-argument" ? 2 : error.code === "aborted" ? 130 : 1;
+}

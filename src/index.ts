@@ -1,0 +1,30 @@
+// The public API.
+export { type ErrorCode, HyperthinkError } from "./base/errors.ts";
+export type { Dtype } from "./device/device.ts";
+export type { Finish, Token } from "./engine/chain.ts";
+export {
+  type GenerateOptions,
+  type GenerateResult,
+  type Generation,
+  generate,
+  type Piece,
+  type Prompt,
+} from "./engine/generate.ts";
+export type { Bill, Receipt } from "./engine/receipt.ts";
+export type { Sampling } from "./engine/sampling.ts";
+export { type LoadOptions, load, type Session } from "./engine/session.ts";
+export { type Check, type Report, type VerifyOptions, verify } from "./eval/verify.ts";
+export type { ChatMessage } from "./model/chat.ts";
+export type { ModelConfig } from "./model/config.ts";
+export { makePolicy, recipes } from "./policy/index.ts";
+export type { Policy, PolicyOptions, Recipe } from "./policy/policy.ts";
+export { type Extraction, extractAnswer, type Thinking } from "./scale/answer.ts";
+export {
+  type ChainResult,
+  type ScaleEvent,
+  type ScaleOptions,
+  type ScaleResult,
+  type Scaling,
+  scale,
+} from "./scale/scale.ts";
+export { Vote, type VoteGroup } from "./scale/vote.ts";
