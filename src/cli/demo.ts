@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import type { LoadOptions, Session } from "../engine/session.ts";
-import { beadsProblems } from "../eval/beads.ts";
+import { type BeadsProblem, beadsProblems } from "../eval/beads.ts";
 import { type Interval, pairedDifference } from "../eval/interval.ts";
-import { accuracy, type Runs, runProblems, soloPeak } from "../eval/race.ts";
+import { accuracy, BEADS_SAMPLING, meanReads, type ProblemRun, percent, runProblems, soloPeak } from "../eval/race.ts";
 import { scale } from "../scale/scale.ts";
 import { openBoard } from "./board.ts";
 import { count, table } from "./format.ts";
@@ -27,7 +27,7 @@ export function registerDemo(program: Command): void {
     .description(
       "what `npm start` runs: a problem solved live, then full cache against compressed cache at equal KV reads",
     )
-    .option("--problems <n>", "problems of the comparison", whole, 60)
+    .option("--problems <n>", "problems of the comparison", whole, 120)
     .option("--width <n>", "chains of the full cache", whole, 2)
     .option("--most <n>", "most chains of the compressed cache", whole, 8)
     .option("--seed <n>", "seed of problems and chains", whole, 1)
@@ -40,30 +40,22 @@ export function registerDemo(program: Command): void {
 async function run(flags: Flags): Promise<void> {
   const signal = interruptible();
   const shared: Omit<LoadOptions, "model"> = { device: flags.device, threads: flags.threads, signal };
-  const [first, ...problems] = beadsProblems({ count: flags.problems + 1, seed: flags.seed });
+  const [first] = beadsProblems({ count: 1, seed: flags.seed, low: 4, high: 4 });
+  const problems = beadsProblems({ count: flags.problems, seed: flags.seed });
   const live = flags.json ? null : openBoard(process.stdout);
 
   await using dms = await open({ model: embedded("beads-dms-full-4x"), ...shared });
   if (live) {
     console.log(`${first.question}\n(the right answer: ${first.answer})\n`);
-    for await (const event of scale(dms, first.question, {
-      width: flags.most,
-      temperature: 1,
-      maxTokens: 440,
-      seed: flags.seed,
-      signal,
-    }))
-      live.show(event);
+    const options = { ...BEADS_SAMPLING, earlyStop: true, width: flags.most, seed: flags.seed, signal };
+    for await (const event of scale(dms, first.question, options)) live.show(event);
     console.log(`\n${problems.length} more problems, ${dms.device.description}\n`);
   }
   await using full = await open({ model: embedded("beads"), ...shared });
   const fullRuns = await race(full, "full cache", problems, flags.width, flags, signal);
   const dmsRuns = await race(dms, "compressed", problems, flags.most, flags, signal);
   // The widest vote whose reads, as measured, the full cache's reads pay for.
-  const paid = Math.max(
-    1,
-    Math.min(flags.most, Math.floor((fullRuns.readsPerChain * flags.width) / dmsRuns.readsPerChain)),
-  );
+  const paid = Math.max(1, Math.min(flags.most, Math.floor((meanReads(fullRuns) * flags.width) / meanReads(dmsRuns))));
   const rows = [
     { cache: "full", chains: flags.width, ...(await measured(full, fullRuns, problems, flags.width, flags.seed)) },
     { cache: "DMS, 4x", chains: paid, ...(await measured(dms, dmsRuns, problems, paid, flags.seed)) },
@@ -77,26 +69,26 @@ async function run(flags: Flags): Promise<void> {
 async function race(
   session: Session,
   name: string,
-  problems: Parameters<typeof runProblems>[1],
+  problems: readonly BeadsProblem[],
   width: number,
   flags: Flags,
   signal: AbortSignal,
-): Promise<Runs> {
+): Promise<ProblemRun[]> {
   const started = performance.now();
   const { stderr } = process;
+  let done = 0;
   const runs = await runProblems(session, problems, width, {
     seed: 1000 * flags.seed,
-    atATime: Math.ceil(64 / width),
     signal,
-    onProblem: (done) => {
+    onRun: () => {
+      done++;
       if (stderr.isTTY && !flags.json)
         stderr.write(`\r${name}: ${done} of ${problems.length} problems, ${width} chains each `);
     },
   });
-  if (!flags.json)
-    stderr.write(
-      `${stderr.isTTY ? "\r\x1b[K" : ""}${name}: ${problems.length} problems, ${width} chains each, ${((performance.now() - started) / 1000).toFixed(0)} s\n`,
-    );
+  const seconds = ((performance.now() - started) / 1000).toFixed(0);
+  const clear = stderr.isTTY ? "\r\x1b[K" : "";
+  if (!flags.json) stderr.write(`${clear}${name}: ${problems.length} problems, ${width} chains each, ${seconds} s\n`);
   return runs;
 }
 
@@ -111,17 +103,14 @@ interface Row {
 
 async function measured(
   session: Session,
-  runs: Runs,
-  problems: Parameters<typeof runProblems>[1],
+  runs: ProblemRun[],
+  problems: readonly BeadsProblem[],
   chains: number,
   seed: number,
 ): Promise<Omit<Row, "cache" | "chains">> {
   const peakPages = await soloPeak(session, problems.slice(0, SOLO), chains, 1000 * seed);
-  return { reads: runs.readsPerChain * chains, peakPages, ...accuracy(runs, chains) };
+  return { reads: meanReads(runs) * chains, peakPages, ...accuracy(runs, chains) };
 }
-
-const percent = ({ mean, low, high }: Interval): string =>
-  `${(100 * mean).toFixed(1)}% [${(100 * low).toFixed(1)}, ${(100 * high).toFixed(1)}]`;
 
 function render(rows: readonly Row[], gain: Interval, problems: number): string {
   const verdict =
@@ -133,7 +122,7 @@ function render(rows: readonly Row[], gain: Interval, problems: number): string 
   return [
     "",
     table([
-      ["cache", "chains", "KV reads a problem", "peak pages", "accuracy of the vote"],
+      ["cache", "chains", "KV reads a problem", "peak pages", "accuracy of the vote, 95% interval"],
       ...rows.map((row) => [
         row.cache,
         String(row.chains),

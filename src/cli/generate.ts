@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { type GenerateResult, generate, type Prompt } from "../engine/generate.ts";
 import { count, size } from "./format.ts";
-import { interruptible, open, promptText } from "./open.ts";
+import { interruptible, note, open, promptText } from "./open.ts";
 import {
   generateOptions,
   loadOptions,
@@ -31,6 +31,8 @@ export function registerGenerate(program: Command): void {
 async function run(words: string[], flags: Flags): Promise<void> {
   const text = await promptText(words);
   const signal = interruptible();
+  if (!flags.model)
+    note("no --model: using the embedded beads, which knows problems about containers of beads and nothing else");
   await using session = await open({ ...loadOptions(flags, "beads"), signal });
   const prompt: Prompt = flags.raw
     ? { raw: text }

@@ -32,8 +32,9 @@ export function note(text: string): void {
 
 /** The prompt from the arguments, else from standard input. */
 export async function promptText(words: readonly string[]): Promise<string> {
-  if (words.length) return words.join(" ");
-  if (process.stdin.isTTY)
+  const given = words.join(" ").trim();
+  if (given) return given;
+  if (words.length || process.stdin.isTTY)
     throw new HyperthinkError("bad-argument", "expected a prompt as an argument or on standard input, got none");
   const parts: Buffer[] = [];
   let bytes = 0;

@@ -3,47 +3,58 @@ import { scale } from "../scale/scale.ts";
 import type { BeadsProblem } from "./beads.ts";
 import { type Answers, avgAt1, type Interval, majAtK, pairedDifference, wilson } from "./interval.ts";
 
-/** One cache over a set of problems: W chains each, run to their ends. */
-export interface Runs {
-  answers: Answers[];
-  readsPerChain: number; // mean over problems and chains
-  readsOf: number[]; // a problem: mean over its chains
+/** How bead problems are sampled (models/README.md). */
+export const BEADS_SAMPLING = { temperature: 1, maxTokens: 440, earlyStop: false };
+
+/** W chains of one problem, run to their ends. Lists are by chain. */
+export interface ProblemRun {
+  problem: number; // index
+  answers: Answers;
+  reads: number[]; // KV reads while decoding
+  fullReads: number; // of all chains: what the full cache would have read in the same steps
+  tokens: number[];
+  peakKeys: number[];
 }
 
-/** Runs `width` chains of every problem, some problems at a time so that batches stay full. */
+/** Runs `width` chains of problems, some problems at a time so that batches stay full. Those in `done` are not run again. */
 export async function runProblems(
   session: Session,
   problems: readonly BeadsProblem[],
   width: number,
-  options: { seed: number; atATime: number; onProblem?: (done: number) => void; signal?: AbortSignal },
-): Promise<Runs> {
-  const answers: Answers[] = new Array(problems.length);
-  const readsOf: number[] = new Array(problems.length);
-  const todo = [...problems.keys()];
-  let done = 0;
+  options: { seed: number; done?: readonly ProblemRun[]; onRun?: (run: ProblemRun) => void; signal?: AbortSignal },
+): Promise<ProblemRun[]> {
+  const runs = [...(options.done ?? [])].filter((run) => run.problem < problems.length);
+  const todo = [...problems.keys()].filter((i) => !runs.some((run) => run.problem === i));
   const worker = async () => {
     for (let i = todo.shift(); i !== undefined; i = todo.shift()) {
+      const { signal } = options;
       const result = await scale(session, problems[i].question, {
+        ...BEADS_SAMPLING,
         width,
-        temperature: 1, // models/README.md
-        maxTokens: 440,
         seed: options.seed + i,
-        earlyStop: false,
-        signal: options.signal,
+        signal,
       }).result;
-      answers[i] = {
-        keys: result.chains.map(({ answer }) => (answer.kind === "answer" ? answer.key : null)),
-        correct: String(problems[i].answer),
+      const run: ProblemRun = {
+        problem: i,
+        answers: {
+          keys: result.chains.map(({ answer }) => (answer.kind === "answer" ? answer.key : null)),
+          correct: String(problems[i].answer),
+        },
+        reads: result.chains.map((chain) => chain.kvReads),
+        fullReads: result.bill.fullReads,
+        tokens: result.chains.map((chain) => chain.tokens),
+        peakKeys: result.chains.map((chain) => chain.peakKeys),
       };
-      readsOf[i] = result.bill.kvReads / width;
-      options.onProblem?.(++done);
+      runs.push(run);
+      options.onRun?.(run);
     }
   };
-  await Promise.all(Array.from({ length: options.atATime }, worker));
-  return { answers, readsOf, readsPerChain: readsOf.reduce((a, b) => a + b, 0) / readsOf.length };
+  // Two problems more than fill 64 running chains, so that the batch stays full while prompts are read.
+  await Promise.all(Array.from({ length: Math.ceil(64 / width) + 2 }, worker));
+  return runs.sort((a, b) => a.problem - b.problem);
 }
 
-/** Mean peak pages of the pool when the votes of `width` chains run alone, over the first few problems. */
+/** Mean peak pages of the pool when `width` chains of one problem run alone. */
 export async function soloPeak(
   session: Session,
   problems: readonly BeadsProblem[],
@@ -52,20 +63,25 @@ export async function soloPeak(
 ): Promise<number> {
   let pages = 0;
   for (const [i, { question }] of problems.entries())
-    pages += (
-      await scale(session, question, { width, temperature: 1, maxTokens: 440, seed: seed + i, earlyStop: false }).result
-    ).bill.peakPages;
+    pages += (await scale(session, question, { ...BEADS_SAMPLING, width, seed: seed + i }).result).bill.peakPages;
   return Math.round(pages / problems.length);
 }
 
-/** Accuracy of a vote of `width` chains by subsets of the run: per problem, and with its 95% interval. */
-export function accuracy(runs: Runs, width: number): { perProblem: number[]; interval: Interval } {
-  const score = width === 1 ? avgAt1(runs.answers) : majAtK(runs.answers, width);
-  const zero = score.perProblem.map(() => 0);
+export const meanReads = (runs: readonly ProblemRun[]): number => mean(runs.flatMap((run) => run.reads));
+
+export const mean = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0) / numbers.length;
+
+/** Accuracy of a vote of `width` of the chains that ran (1: avg@1): per problem, and with its 95% interval. */
+export function accuracy(runs: readonly ProblemRun[], width: number): { perProblem: number[]; interval: Interval } {
+  const answers = runs.map((run) => run.answers);
+  const score = width === 1 ? avgAt1(answers) : majAtK(answers, width);
   // A vote of all chains is right or wrong; one of a subset is a share, whose spread over problems gives the interval.
-  const all = width === runs.answers[0].keys.length;
+  const all = width === answers[0].keys.length;
   const interval = all
-    ? wilson(Math.round(score.mean * runs.answers.length), runs.answers.length)
-    : pairedDifference(zero, score.perProblem);
+    ? wilson(Math.round(score.mean * runs.length), runs.length)
+    : pairedDifference(new Array(runs.length).fill(0), score.perProblem);
   return { perProblem: score.perProblem, interval };
 }
+
+export const percent = ({ mean, low, high }: Interval): string =>
+  `${(100 * mean).toFixed(1)} [${(100 * low).toFixed(1)}, ${(100 * high).toFixed(1)}]`;

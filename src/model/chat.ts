@@ -16,6 +16,10 @@ export interface ChatTemplate {
 }
 
 const MOST_TEMPLATE = 1 << 20;
+/** Variables that transformers always passes. */
+const NOTHING = { tools: null, documents: null };
+/** The library's own strftime_now names months in the machine's language; it cannot be replaced, only shadowed. */
+const DATE = "{% set strftime_now = english_date %}";
 
 /** From chat_template.jinja, else from tokenizer_config.json (one template, or a list with one named "default"). */
 export async function loadChat(source: Source): Promise<ChatTemplate> {
@@ -55,7 +59,7 @@ export function compileTemplate(text: string, special: Record<string, string>, p
     );
   let template: Template;
   try {
-    template = new Template(text);
+    template = new Template(text.includes("strftime_now") ? DATE + text : text);
   } catch (error) {
     throw new HyperthinkError("bad-file", `${path}: the chat template cannot be read: ${(error as Error).message}`);
   }
@@ -63,6 +67,8 @@ export function compileTemplate(text: string, special: Record<string, string>, p
     render(messages, { addGenerationPrompt, ...variables }) {
       try {
         return template.render({
+          english_date: (format: string) => strftime(new Date(), format),
+          ...NOTHING,
           ...special,
           ...variables,
           messages: messages.map((message) => ({ ...message })),
@@ -76,4 +82,24 @@ export function compileTemplate(text: string, special: Record<string, string>, p
       }
     },
   };
+}
+
+const MONTHS = "January February March April May June July August September October November December".split(" ");
+
+/** The date formats that templates use. In English whatever the machine's locale: models were trained so. */
+export function strftime(date: Date, format: string): string {
+  const two = (n: number) => String(n).padStart(2, "0");
+  const month = MONTHS[date.getMonth()];
+  const fields: Record<string, string> = {
+    "%Y": String(date.getFullYear()),
+    "%m": two(date.getMonth() + 1),
+    "%d": two(date.getDate()),
+    "%B": month,
+    "%b": month.slice(0, 3),
+    "%H": two(date.getHours()),
+    "%M": two(date.getMinutes()),
+    "%S": two(date.getSeconds()),
+    "%%": "%",
+  };
+  return format.replace(/%./g, (field) => fields[field] ?? field);
 }

@@ -35,7 +35,8 @@ export interface DmsConfig {
 }
 
 const count = (most: number) => z.int().min(1).max(most);
-const ids = z.union([z.int().min(0), z.array(z.int().min(0)).max(64)]).nullish();
+const id = z.int().min(0);
+const ids = z.union([id, z.array(id).max(64)], "expected a token id or a list of them").nullish();
 
 const shape = z.object({
   model_type: z.string().nullish(),
@@ -55,7 +56,10 @@ const shape = z.object({
   hidden_act: z.string().nullish(),
   use_sliding_window: z.boolean().nullish(),
   sliding_window: z.int().nullish(),
+  max_window_layers: z.int().min(0).nullish(),
   layer_types: z.array(z.string()).nullish(),
+  partial_rotary_factor: z.number().nullish(),
+  quantization_config: z.looseObject({ quant_method: z.string().nullish() }).nullish(),
   eos_token_id: ids,
   bos_token_id: ids,
 });
@@ -125,12 +129,12 @@ export function parseConfig(json: unknown, generationJson: unknown = null): Mode
 export function applyAdapter(config: ModelConfig, adapterJson: unknown): ModelConfig {
   const dms = parseGates(adapterJson);
   if (!dms) throw badModel("the adapter's config.json: expected dms_* keys, found none; is it a DMS adapter folder?");
-  if (dms.borrowed)
+  if (dms.borrowed && (adapterJson as { dms_separate_alpha?: unknown }).dms_separate_alpha === false)
     throw badModel(
       "the adapter's config.json: expected dms_separate_alpha true: a borrowed gate has no tensors of its own",
     );
   if (config.dms) throw badModel("the model has DMS gates of its own: an adapter cannot be laid over them");
-  return { ...config, dms };
+  return { ...config, dms: { ...dms, borrowed: false } };
 }
 
 function parseGates(json: unknown): DmsConfig | null {
@@ -139,8 +143,9 @@ function parseGates(json: unknown): DmsConfig | null {
   const raw = read(gateShape, json, "config.json");
   return {
     scale: raw.dms_alpha_scale,
-    // A checkpoint whose eviction is disabled keeps its form (a borrowed channel is zeroed all the same) but dooms nothing.
-    offset: raw.dms_disable_eviction ? Number.MAX_VALUE : raw.dms_initial_alpha_offset,
+    // A checkpoint whose eviction is disabled keeps its form (a borrowed channel is zeroed all the same) but dooms nothing:
+    // no logit reaches this offset, which is finite in float32.
+    offset: raw.dms_disable_eviction ? 1e30 : raw.dms_initial_alpha_offset,
     window: raw.dms_window_size,
     borrowed: !raw.dms_separate_alpha,
     perLayer: raw.dms_alpha_per === "layer",
@@ -149,16 +154,16 @@ function parseGates(json: unknown): DmsConfig | null {
   };
 }
 
+/** By model_type; where that is missing or one of DMS's own (qwen3_dms), by the class that `architectures` names. */
 function architectureOf(raw: z.infer<typeof shape>): ModelConfig["architecture"] {
-  const names = [raw.model_type ?? "", ...(raw.architectures ?? [])];
-  for (const known of ["llama", "qwen2", "qwen3"] as const)
-    if (
-      raw.model_type === known ||
-      (!raw.model_type && raw.architectures?.some((name) => name.toLowerCase().startsWith(`${known}for`)))
-    )
-      return known;
+  const type = raw.model_type || null;
+  const classes = raw.architectures ?? [];
+  for (const known of ["llama", "qwen2", "qwen3"] as const) {
+    const named = classes.some((name) => name.toLowerCase().startsWith(`${known}forcausallm`));
+    if (type === known || ((type === null || type === `${known}_dms`) && named)) return known;
+  }
   throw unsupported(
-    `architecture ${names.filter(Boolean).join(" / ") || "(none named)"}: expected model_type llama, qwen2 or qwen3 (dense decoders)`,
+    `architecture ${[type, ...classes].filter(Boolean).join(" / ") || "(none named)"}: expected model_type llama, qwen2 or qwen3 (dense decoders)`,
   );
 }
 
@@ -167,8 +172,18 @@ function refuse(raw: z.infer<typeof shape>): void {
     throw unsupported(`config.json: hidden_act "${raw.hidden_act}": expected silu`);
   const sliding = raw.layer_types?.find((type) => type !== "full_attention");
   if (sliding) throw unsupported(`config.json: layer type "${sliding}": expected full_attention in every layer`);
-  if (raw.use_sliding_window && raw.sliding_window)
-    throw unsupported("config.json: sliding-window attention is in use: expected full attention");
+  // Without layer_types, transformers slides in the layers from max_window_layers on.
+  const first = raw.layer_types ? raw.num_hidden_layers : (raw.max_window_layers ?? 0);
+  if (raw.use_sliding_window && raw.sliding_window && first < raw.num_hidden_layers)
+    throw unsupported(
+      `config.json: sliding-window attention is in use (sliding_window ${raw.sliding_window}): expected full attention`,
+    );
+  if ((raw.partial_rotary_factor ?? 1) !== 1)
+    throw unsupported(`config.json: partial_rotary_factor ${raw.partial_rotary_factor}: expected 1`);
+  if (raw.quantization_config)
+    throw unsupported(
+      `config.json: quantization_config (${raw.quantization_config.quant_method ?? "no quant_method"}): expected plain F32, F16 or BF16 weights`,
+    );
 }
 
 function read<T extends z.ZodType>(schema: T, json: unknown, file: string): z.infer<T> {
@@ -177,6 +192,6 @@ function read<T extends z.ZodType>(schema: T, json: unknown, file: string): z.in
   const issue = result.error.issues[0];
   const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], json);
   throw badModel(
-    `${file}: ${issue.path.join(".") || "the file"}: ${issue.message}, got ${JSON.stringify(value) ?? "nothing"}`,
+    `${file}: ${issue.path.join(".") || "the file"}: ${issue.message}, got ${typeof value === "number" ? value : (JSON.stringify(value) ?? "nothing")}`,
   );
 }

@@ -1,6 +1,7 @@
 import { DTYPE_BYTES, type Dtype } from "../device/device.ts";
 import type { ModelConfig } from "./config.ts";
-import { loadConfig } from "./load.ts";
+import { defaultDtype, loadConfig } from "./load.ts";
+import { entries, tensorTable } from "./names.ts";
 import { Safetensors } from "./safetensors.ts";
 import { openSource } from "./source.ts";
 
@@ -10,7 +11,7 @@ export interface Inspection {
   config: Omit<ModelConfig, "frequencies">;
   tensors: number;
   dtypes: Record<string, number>; // tensors of each type
-  parameters: number;
+  parameters: number; // gates included
   diskBytes: number;
   weightBytes: number; // in memory, at `weights`
   weights: Dtype;
@@ -23,7 +24,7 @@ export interface Inspection {
 
 export interface Fit {
   cr: number;
-  tokens: number; // of context, over all chains
+  tokens: number; // of context, windows aside
   chains4k: number;
   chains32k: number;
 }
@@ -38,22 +39,26 @@ export async function inspect(
   const adapter = options.adapter ? await openSource(options.adapter) : undefined;
   const { frequencies, ...config } = await loadConfig(source, adapter);
   let tensors = 0;
-  let parameters = 0;
   let diskBytes = 0;
   const dtypes: Record<string, number> = {};
   for (const part of adapter ? [source, adapter] : [source]) {
     const file = await Safetensors.open(part);
     for (const tensor of file.tensors.values()) {
       tensors++;
-      parameters += tensor.shape.reduce((product, n) => product * n, 1);
       diskBytes += tensor.bytes;
       dtypes[tensor.dtype] = (dtypes[tensor.dtype] ?? 0) + 1;
     }
     await file.close();
   }
-  const weights = options.weights ?? (Object.keys(dtypes).every((type) => type === "BF16") ? "bf16" : "f32");
+  const weights = options.weights ?? (await defaultDtype(source));
   const kv = options.kv ?? "bf16";
-  const weightBytes = parameters * DTYPE_BYTES[weights];
+  // What the engine keeps, not what lies in the files: those may hold a copy of a tied head, or old RoPE tables.
+  const sizes = entries(tensorTable({ ...config, frequencies })).map(({ shape, optional, exact }) => ({
+    numbers: optional ? 0 : shape.reduce((product, n) => product * n, 1),
+    bytes: DTYPE_BYTES[exact ? "f32" : weights],
+  }));
+  const parameters = sizes.reduce((sum, { numbers }) => sum + numbers, 0);
+  const weightBytes = sizes.reduce((sum, { numbers, bytes }) => sum + numbers * bytes, 0);
   const kvBytesPerToken = config.layers * config.kvHeads * (2 * config.headDim * DTYPE_BYTES[kv] + 4);
   const room = Math.max(0, options.freeBytes - weightBytes);
   return {
@@ -68,9 +73,17 @@ export async function inspect(
     kv,
     kvBytesPerToken,
     freeBytes: options.freeBytes,
-    fits: CRS.map((cr) => {
-      const tokens = Math.floor((room * cr) / kvBytesPerToken);
-      return { cr, tokens, chains4k: Math.floor(tokens / 4096), chains32k: Math.floor(tokens / 32768) };
-    }),
+    fits: CRS.map((cr) => fit(room / kvBytesPerToken, cr, config.dms?.window ?? 0)),
   };
+}
+
+/**
+ * What `keys` keys a lane hold at a compression ratio: a chain of n tokens keeps n / cr of them for good, and the doomed ones
+ * of its last `window` tokens for a while, which short chains feel (4096 tokens at CR 8 and window 512: 960 keys, not 512).
+ */
+export function fit(keys: number, cr: number, window: number): Fit {
+  const doomed = 1 - 1 / cr;
+  const held = (tokens: number) => tokens / cr + doomed * Math.min(tokens, window);
+  const tokens = Math.floor(keys * cr);
+  return { cr, tokens, chains4k: Math.floor(keys / held(4096)), chains32k: Math.floor(keys / held(32768)) };
 }

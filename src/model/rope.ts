@@ -12,7 +12,7 @@ const positive = z.number().positive().max(1e15);
 const parameters = z.looseObject({
   rope_type: z.string().optional(),
   type: z.string().optional(),
-  rope_theta: positive.optional(),
+  rope_theta: positive.nullish(),
 });
 const llama3 = z.object({
   factor: positive,
@@ -23,11 +23,14 @@ const llama3 = z.object({
 
 /** Inverse frequencies [headDim / 2]; llama3 scaling after Llama 3.1's own rule. Other RoPE types: `unsupported`, by name. */
 export function ropeFrequencies(headDim: number, settings: RopeSettings): Float32Array {
-  const raw = parse(parameters, settings.rope_parameters ?? settings.rope_scaling ?? {}, "rope settings");
+  const given = settings.rope_parameters ?? settings.rope_scaling ?? {};
+  // Transformers 5 may list parameters by layer type; only full attention is run.
+  const full = (given as { full_attention?: unknown }).full_attention;
+  const raw = parse(parameters, full ?? given, "rope settings");
   const theta = parse(positive, raw.rope_theta ?? settings.rope_theta ?? 10000, "rope_theta");
   const type = raw.rope_type ?? raw.type ?? "default";
-  const base = Float32Array.from({ length: headDim / 2 }, (_, i) => theta ** ((-2 * i) / headDim));
-  if (type === "default") return base;
+  const base = Array.from({ length: headDim / 2 }, (_, i) => theta ** ((-2 * i) / headDim));
+  if (type === "default") return Float32Array.from(base);
   if (type !== "llama3")
     throw new HyperthinkError(
       "unsupported",
@@ -40,7 +43,7 @@ export function ropeFrequencies(headDim: number, settings: RopeSettings): Float3
       "bad-model",
       `config.json: high_freq_factor (${high}) must be above low_freq_factor (${low})`,
     );
-  return base.map((frequency) => {
+  return Float32Array.from(base, (frequency) => {
     const wavelength = (2 * Math.PI) / frequency;
     if (wavelength < original / high) return frequency;
     if (wavelength > original / low) return frequency / s.factor;
@@ -55,6 +58,6 @@ function parse<T extends z.ZodType>(schema: T, value: unknown, what: string): z.
   const issue = result.error.issues[0];
   throw new HyperthinkError(
     "bad-model",
-    `config.json: ${[what, ...issue.path].join(".")}: ${issue.message}, got ${JSON.stringify(value)}`,
+    `config.json: ${[what, ...issue.path].join(".")}: ${issue.message}, got ${value === undefined ? "nothing" : JSON.stringify(value)}`,
   );
 }

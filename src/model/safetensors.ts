@@ -78,11 +78,18 @@ export class Safetensors {
     return bytes;
   }
 
-  /** Calls `take` with consecutive float32 blocks of whole rows of `cols` numbers, `first` being the first row. */
-  async rows(tensor: Tensor, cols: number, take: (values: Float32Array, first: number) => void): Promise<void> {
+  /**
+   * Calls `take` with consecutive float32 blocks of whole rows of `cols` numbers: `first` is the first row, `bytes` what the
+   * block takes in the file. A block is valid until `take` returns.
+   */
+  async rows(
+    tensor: Tensor,
+    cols: number,
+    take: (values: Float32Array, first: number, bytes: number) => void,
+  ): Promise<void> {
     const size = SIZES[tensor.dtype];
     const total = tensor.bytes / size / cols;
-    const most = Math.max(1, Math.floor(STAGING / (size * cols)));
+    const most = Math.min(total, Math.max(1, Math.floor(STAGING / (size * cols))));
     const buffer = size * cols > STAGING ? new Uint8Array(size * cols) : this.#staging;
     const values = new Float32Array(most * cols);
     for (let row = 0; row < total; row += most) {
@@ -96,7 +103,7 @@ export class Safetensors {
       );
       const block = values.subarray(0, count * cols);
       widen(buffer, tensor.dtype as FloatType, block);
-      take(block, row);
+      take(block, row, bytes);
     }
   }
 }
@@ -140,12 +147,10 @@ async function readHeader(file: FileHandle, path: string, index: number): Promis
   const tensors: Tensor[] = [];
   for (const [name, entry] of Object.entries(header))
     if (name !== "__metadata__") tensors.push(readEntry(name, entry, index, start, size, wrong));
-  tensors.sort((a, b) => a.start - b.start || a.bytes - b.bytes);
-  for (let i = 1; i < tensors.length; i++) {
-    const before = tensors[i - 1];
-    if (tensors[i].bytes > 0 && before.start + before.bytes > tensors[i].start)
-      throw wrong(`tensors ${before.name} and ${tensors[i].name} overlap`);
-  }
+  const filled = tensors.filter((tensor) => tensor.bytes > 0).sort((a, b) => a.start - b.start);
+  for (let i = 1; i < filled.length; i++)
+    if (filled[i - 1].start + filled[i - 1].bytes > filled[i].start)
+      throw wrong(`tensors ${filled[i - 1].name} and ${filled[i].name} overlap`);
   return tensors;
 }
 

@@ -61,9 +61,9 @@ class FolderSource implements Source {
 
   async shards(): Promise<string[]> {
     if (this.#single) return [this.#single];
+    if (await stat(join(this.path, "model.safetensors")).catch(() => null)) return ["model.safetensors"];
     const index = (await this.json("model.safetensors.index.json")) as { weight_map?: Record<string, unknown> } | null;
     if (index === null) {
-      if (await stat(join(this.path, "model.safetensors")).catch(() => null)) return ["model.safetensors"];
       throw new HyperthinkError(
         "bad-file",
         `${this.path}: expected model.safetensors or model.safetensors.index.json, found neither; is it a Hugging Face folder?`,
@@ -77,7 +77,7 @@ class FolderSource implements Source {
       );
     const names = [...new Set(Object.values(map))];
     for (const name of names)
-      if (typeof name !== "string" || name !== basename(name) || !name.endsWith(".safetensors"))
+      if (typeof name !== "string" || !/^[^/\\\0]+\.safetensors$/.test(name))
         throw new HyperthinkError(
           "bad-file",
           `${this.path}/model.safetensors.index.json: expected names of .safetensors files in this folder, got ${JSON.stringify(name)}`,
@@ -92,6 +92,12 @@ class FolderSource implements Source {
 
   async open(name: string): Promise<FileHandle> {
     const file = join(this.path, name);
+    const info = await stat(file).catch(() => null);
+    if (!info?.isFile())
+      throw new HyperthinkError(
+        "bad-file",
+        `${file}: expected a file, found ${info ? "none that can be read" : "nothing"}`,
+      );
     return open(file).catch((error) => {
       throw new HyperthinkError("bad-file", `${file}: cannot be read: ${error.message}`);
     });

@@ -32,8 +32,8 @@ class World {
     this.rule = rule;
     this.budget = budget;
     this.random = seeded(seed);
-    // The ring spans what a chunk drops and what it appends, for the host still has to see the dropped pages.
-    const doomedPages = rule ? Math.ceil((2 * rule.window + 40) / 16) + 2 : 1;
+    // The least that holds window + 1 keys wherever they start, so that lives of some length go round the ring.
+    const doomedPages = rule ? Math.ceil((rule.window + 1) / 16) + 1 : 1;
     this.shape = {
       sets: 5,
       layers: LAYERS,

@@ -1,0 +1,139 @@
+// The program as a user runs it: a child process, its two streams and its exit code.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+
+const root = new URL("../../", import.meta.url).pathname;
+const beads = `${root}models/beads`;
+const [golden] = JSON.parse(readFileSync(`${root}golden/beads-text/golden.json`, "utf8")).cases;
+const question: string = golden.messages[0].content;
+
+function run(args: string[], input = ""): { code: number | null; out: string; err: string } {
+  const child = spawnSync(process.execPath, [`${root}src/cli/main.ts`, ...args], {
+    input,
+    encoding: "utf8",
+    timeout: 60_000,
+  });
+  return { code: child.status, out: child.stdout, err: child.stderr };
+}
+
+describe("generate", () => {
+  const exact = ["--weights", "f32", "--kv", "f32", "--max-tokens", "400", "--policy", "full"];
+  test("greedy text is the golden text, streamed and as JSON, from an argument and from standard input", () => {
+    const streamed = run(["generate", "-m", beads, ...exact], question);
+    assert.equal(streamed.code, 0);
+    assert.equal(streamed.out, `${golden.text}\n`);
+    assert.match(streamed.err, /KV reads, 1\.00x smaller cache/);
+    const json = JSON.parse(run(["generate", "-m", beads, ...exact, "--json", question]).out);
+    assert.equal(json.text, golden.text);
+    assert.deepEqual(json.ids, golden.greedy_ids);
+    assert.equal(json.prompt.tokens, golden.prompt_ids.length);
+  });
+  test("a stop string is cut off", () => {
+    const { out } = run(["generate", "-m", beads, ...exact, "--stop", "\nA"], question);
+    assert.equal(out, `${golden.text.slice(0, golden.text.indexOf("\nA"))}\n`);
+  });
+  test("an adapter compresses", () => {
+    const { out } = run(["generate", "-m", beads, "--adapter", `${root}models/beads-dms-gates-4x`, "--json", question]);
+    const { compressionRatio, laneRatios } = JSON.parse(out);
+    assert.ok(compressionRatio > 2);
+    assert.equal(laneRatios.length, 16);
+  });
+});
+
+describe("scale", () => {
+  const base = ["scale", "--width", "5", "--seed", "3", "--max-tokens", "440"];
+  test("is reproducible, votes, and bills", () => {
+    const first = JSON.parse(run([...base, "--json", question]).out);
+    const again = JSON.parse(run([...base, "--json", "--threads", "1", question]).out);
+    assert.deepEqual(again.groups, first.groups);
+    assert.deepEqual(again.chains.map((chain: { text: string }) => chain.text).length, 5);
+    assert.ok(first.bill.compressionRatio > 2 && first.bill.peakPages > 0);
+  });
+  test("plain lines when there is no terminal", () => {
+    const { out, code } = run([...base, question]);
+    assert.equal(code, 0);
+    assert.match(out, /^5 chains over a prompt of \d+ tokens, policy dms window 16\nchain \d: /);
+    assert.match(out, /\nanswer .*\n5 chains, /);
+    assert.ok(!out.includes("\x1b["), "control sequences in a pipe");
+  });
+});
+
+describe("errors are one line, and an exit code", () => {
+  const cases: [string[], number, RegExp][] = [
+    [["frob"], 2, /unknown command 'frob'/],
+    [["generate", "--frob", "x"], 2, /unknown option '--frob'/],
+    [["scale", "--width", "0", "x"], 2, /width must be a whole number of chains from 1 to 1024, got 0/],
+    [["generate", "--temperature", "NaN", "x"], 2, /expected a number, got "NaN"/],
+    [["generate", "--temperature", "-1", "x"], 2, /temperature must be/],
+    [["generate", "--top-p", "0", "x"], 2, /topP must be/],
+    [["generate", "--device", "tpu", "x"], 2, /cpu or reference/],
+    [["generate", "--kv-memory", "much", "x"], 2, /a size such as 2GiB/],
+    [["generate", "-m", "/nonexistent", "x"], 1, /no such folder/],
+    [["generate", "--kv-memory", "4KiB", "x"], 1, /the KV pool is too small for one chain/],
+    [
+      ["generate", "--context", "16", question],
+      2,
+      /the prompt has \d+ tokens: expected fewer than the context limit of 16/,
+    ],
+    [["generate", "--policy", "dms", "x"], 2, /policy dms needs gates/],
+    [["generate", "-m", `${root}models/beads-dms-full-4x`, "--cr", "8", "x"], 2, /trained for CR 4/],
+    [["generate", ""], 2, /expected a prompt/],
+    [["verify", root], 1, /golden\.json/],
+  ];
+  for (const [args, code, message] of cases)
+    test(args.slice(0, 3).join(" ").slice(0, 60), () => {
+      const result = run(args);
+      assert.equal(result.code, code, result.err);
+      assert.match(result.err, message);
+      assert.ok(!/^\s+at /m.test(result.err), "a stack trace");
+      assert.equal(result.out, "");
+    });
+  test("a broken tokenizer", () => {
+    const folder = mkdtempSync(join(tmpdir(), "hyperthink-cli-"));
+    cpSync(beads, folder, { recursive: true });
+    writeFileSync(join(folder, "tokenizer.json"), "{");
+    const result = run(["generate", "-m", folder, "x"]);
+    rmSync(folder, { recursive: true });
+    assert.equal(result.code, 1);
+    assert.match(result.err, /tokenizer\.json: expected JSON/);
+  });
+});
+
+describe("the other verbs", () => {
+  test("inspect", () => {
+    const facts = JSON.parse(run(["inspect", "--json", "--memory", "1GiB", `${root}models/beads-dms-full-4x`]).out);
+    assert.equal(facts.parameters, 1_052_544);
+    assert.equal(facts.kvBytesPerToken, 4 * 4 * (2 * 32 * 2 + 4));
+    assert.equal(facts.fits[1].tokens, Math.floor((4 * (2 ** 30 - facts.weightBytes)) / facts.kvBytesPerToken));
+    assert.match(run(["inspect"]).out, /window 16, trained for CR 4/);
+  });
+  test("verify tells a pass from a failure", () => {
+    const good = run(["verify", "--device", "reference", `${root}golden/qwen3-dms-short`]);
+    assert.equal(good.code, 0);
+    assert.match(good.out, /PASS: \d+ passed, 0 failed, 0 not run/);
+    const folder = mkdtempSync(join(tmpdir(), "hyperthink-cli-"));
+    cpSync(`${root}golden/qwen3-dms-short`, folder, { recursive: true });
+    const file = join(folder, "golden.safetensors");
+    const bytes = readFileSync(file);
+    bytes[bytes.length - 3] ^= 1; // the prompt stands last: another token
+    writeFileSync(file, bytes);
+    const bad = run(["verify", "--device", "reference", folder]);
+    rmSync(folder, { recursive: true });
+    assert.equal(bad.code, 1);
+  });
+  test("policies, help and version", () => {
+    assert.match(run(["policies"]).out, /^full .*\ndms /);
+    for (const verb of ["generate", "scale", "inspect", "verify", "policies", "demo"])
+      assert.equal(run([verb, "--help"]).code, 0);
+    assert.match(run(["--version"]).out, /^\d+\.\d+\.\d+\n$/);
+  });
+  test("demo compares the caches at equal reads", () => {
+    const { rows, gain } = JSON.parse(run(["demo", "--json", "--problems", "6", "--most", "4"]).out);
+    assert.ok(rows[1].reads <= rows[0].reads * 1.0001 || rows[1].chains === 1);
+    assert.ok(gain.low <= gain.mean && gain.mean <= gain.high);
+  });
+});

@@ -1,0 +1,102 @@
+// Golden data on both devices, through the same code as the verb `verify`; and proof that it can fail.
+import assert from "node:assert/strict";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { cpuAvailable } from "../src/device/cpu.ts";
+import { passed, verify } from "../src/eval/verify.ts";
+
+const golden = new URL("../golden/", import.meta.url).pathname;
+const models = new URL("../models/", import.meta.url).pathname;
+const folders = readdirSync(golden, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && entry.name !== "smollm2-text")
+  .map((entry) => entry.name);
+
+for (const device of ["reference", "cpu"] as const) {
+  const reason = device === "cpu" ? cpuAvailable() : null;
+  describe(`golden data on ${device}`, { skip: reason ? `UNRUN: ${reason}` : false }, () => {
+    for (const folder of folders)
+      test(folder, async () => {
+        const report = await verify(golden + folder, { device, model: (name) => models + name });
+        assert.deepEqual(
+          report.checks.filter((check) => check.status === "FAIL"),
+          [],
+        );
+        const unrun = report.checks.filter((check) => check.status === "UNRUN");
+        if (folder !== "decode-policies") assert.deepEqual(unrun, []);
+        assert.ok(report.checks.length - unrun.length >= 3);
+      });
+  });
+}
+
+/** A copy of a golden folder in which some numbers of a tensor were changed. */
+async function damaged(folder: string, tensor: string, change: (data: DataView) => void): Promise<boolean> {
+  const copy = mkdtempSync(join(tmpdir(), "hyperthink-golden-"));
+  try {
+    cpSync(golden + folder, copy, { recursive: true });
+    const file = join(copy, "golden.safetensors");
+    const bytes = readFileSync(file);
+    const length = Number(bytes.readBigUInt64LE(0));
+    const [begin, end] = JSON.parse(bytes.subarray(8, 8 + length).toString())[tensor].data_offsets;
+    change(new DataView(bytes.buffer, bytes.byteOffset + 8 + length + begin, end - begin));
+    writeFileSync(file, bytes);
+    return passed(await verify(copy, { device: "reference" }));
+  } finally {
+    rmSync(copy, { recursive: true });
+  }
+}
+
+describe("verify can fail", () => {
+  test("one logit off by 3e-4", async () => {
+    assert.equal(
+      await damaged("qwen3-dms-short", "decode_logits", (data) =>
+        data.setFloat32(400, data.getFloat32(400, true) + 3e-4, true),
+      ),
+      false,
+    );
+  });
+  test("a logit that is not a number", async () => {
+    assert.equal(
+      await damaged("qwen3-dms-short", "prefill_logits", (data) => data.setFloat32(0, Number.NaN, true)),
+      false,
+    );
+  });
+  test("one decision logit off by 2e-3", async () => {
+    assert.equal(
+      await damaged("qwen3-dms-short", "decision_logits", (data) =>
+        data.setFloat32(8, data.getFloat32(8, true) + 2e-3, true),
+      ),
+      false,
+    );
+  });
+  test("one key more", async () => {
+    assert.equal(
+      await damaged("qwen3-dms-short", "kept_at_end", (data) => data.setInt32(4, data.getInt32(4, true) + 1, true)),
+      false,
+    );
+  });
+  test("another greedy token", async () => {
+    assert.equal(
+      await damaged("qwen3-dms-short", "greedy_tokens", (data) =>
+        data.setInt32(8, (data.getInt32(8, true) + 1) % 300, true),
+      ),
+      false,
+    );
+  });
+  test("one kept key moved (tova)", async () => {
+    const swap = (data: DataView) => {
+      const first = data.getUint8(0);
+      for (let i = 1; i < data.byteLength; i++)
+        if (data.getUint8(i) !== first) {
+          data.setUint8(i, first);
+          data.setUint8(0, 1 - first);
+          return;
+        }
+    };
+    assert.equal(await damaged("decode-policies", "tova.kept_at_end", swap), false);
+  });
+  test("the undamaged copy passes", async () => {
+    assert.equal(await damaged("qwen3-dms-short", "prompt", () => {}), true);
+  });
+});

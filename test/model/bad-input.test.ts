@@ -1,0 +1,266 @@
+// Damaged and hostile checkpoints: one HyperthinkError each, which names what is wrong. Nothing crashes, hangs or allocates first.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { HyperthinkError } from "../../src/base/errors.ts";
+import { load } from "../../src/engine/session.ts";
+import { bf16, f32, llamaConfig, llamaTensors, safetensors, type Tensors, withFolder } from "../support/checkpoint.ts";
+
+type Files = Record<string, string | Uint8Array | object>;
+
+async function refuses(files: Files, message: RegExp, code?: string, adapter?: Files): Promise<void> {
+  await withFolder(files, async (model) => {
+    const attempt = async (folder?: string) => {
+      await using session = await load({ model, adapter: folder, device: "reference" });
+      return session;
+    };
+    await assert.rejects(adapter ? withFolder(adapter, attempt) : attempt(), (error: unknown) => {
+      assert.ok(
+        error instanceof HyperthinkError,
+        `expected a HyperthinkError, got ${error instanceof Error ? error.stack : error}`,
+      );
+      assert.match(error.message, message);
+      if (code) assert.equal(error.code, code);
+      return true;
+    });
+  });
+}
+
+const good = (): Files => ({ "config.json": llamaConfig, "model.safetensors": safetensors(llamaTensors()) });
+const withConfig = (change: object): Files => ({ ...good(), "config.json": { ...llamaConfig, ...change } });
+const withTensors = (change: (tensors: Tensors) => void, edit?: (header: Record<string, never>) => void): Files => {
+  const tensors = llamaTensors();
+  change(tensors);
+  return { "config.json": llamaConfig, "model.safetensors": safetensors(tensors, edit) };
+};
+const Q = "model.layers.0.self_attn.q_proj.weight";
+
+test("the undamaged checkpoint loads", () =>
+  withFolder(good(), async (model) => {
+    await using session = await load({ model, device: "reference" });
+    assert.equal(session.config.layers, 1);
+    assert.throws(() => session.tokenizer, /tokenizer\.json/);
+  }));
+
+describe("safetensors", () => {
+  test("no such folder", () => assert.rejects(load({ model: "/nonexistent/model" }), /no such folder/));
+  test("empty file", () =>
+    refuses({ ...good(), "model.safetensors": "" }, /expected a safetensors file, got 0 bytes/, "bad-file"));
+  test("truncated data", () =>
+    refuses({ ...good(), "model.safetensors": safetensors(llamaTensors()).slice(0, -10) }, /truncated/, "bad-file"));
+  test("truncated header", () =>
+    refuses({ ...good(), "model.safetensors": safetensors(llamaTensors()).slice(0, 100) }, /truncated/, "bad-file"));
+  test("a header of 2^60 bytes", () => {
+    const file = safetensors(llamaTensors());
+    new DataView(file.buffer).setBigUint64(0, 1n << 60n, true);
+    return refuses({ ...good(), "model.safetensors": file }, /claims 1152921504606846976 bytes/, "bad-file");
+  });
+  test("a header that is not JSON", () => {
+    const file = safetensors(llamaTensors());
+    file[8] = 0x7a;
+    return refuses({ ...good(), "model.safetensors": file }, /not JSON/, "bad-file");
+  });
+  const lie = (change: object) => (header: Record<string, never>) => Object.assign(header[Q], change);
+  const offsets = (header: Record<string, never>) => (header[Q] as { data_offsets: number[] }).data_offsets;
+  test("offsets past the end", () =>
+    refuses(
+      withTensors(
+        () => {},
+        (h) => lie({ data_offsets: offsets(h).map((n) => n + 1e6) })(h),
+      ),
+      /q_proj.*truncated, or its header lies/,
+      "bad-file",
+    ));
+  test("negative offsets", () =>
+    refuses(
+      withTensors(() => {}, lie({ data_offsets: [-256, 0] })),
+      /q_proj.*data_offsets/,
+      "bad-file",
+    ));
+  test("overlapping tensors", () =>
+    refuses(
+      withTensors(
+        () => {},
+        (h) => lie({ data_offsets: offsets(h).map((n) => n - 64) })(h),
+      ),
+      /overlap/,
+      "bad-file",
+    ));
+  test("a shape of 2^60", () =>
+    refuses(
+      withTensors(() => {}, lie({ shape: [2 ** 30, 2 ** 30] })),
+      /q_proj.*takes 4611686018427387904 bytes/,
+      "bad-file",
+    ));
+  test("a shape that does not fit its bytes", () =>
+    refuses(
+      withTensors(() => {}, lie({ shape: [8, 9] })),
+      /q_proj.*shape \[8,9\]/,
+      "bad-file",
+    ));
+  test("an unknown dtype", () =>
+    refuses(
+      withTensors(() => {}, lie({ dtype: "Q4" })),
+      /q_proj.*dtype/,
+      "bad-file",
+    ));
+  test("integer weights", () =>
+    refuses(
+      withTensors(() => {}, lie({ dtype: "I32" })),
+      /q_proj.*got I32/,
+      "bad-model",
+    ));
+  test("a missing tensor", () =>
+    refuses(
+      withTensors((t) => delete t[Q]),
+      /missing: model\.layers\.0\.self_attn\.q_proj\.weight/,
+      "bad-model",
+    ));
+  test("an unknown tensor", () =>
+    refuses(
+      withTensors((t) => Object.assign(t, { "model.layers.0.extra": f32([1], [0]) })),
+      /unknown: model\.layers\.0\.extra/,
+      "bad-model",
+    ));
+  test("a wrong shape", () =>
+    refuses(
+      withTensors((t) => Object.assign(t, { [Q]: f32([4, 8], new Array(32).fill(0)) })),
+      /q_proj.*expected shape \[8,8\].*got \[4,8\]/,
+      "bad-model",
+    ));
+  test("an index that leaves the folder", () =>
+    refuses(
+      { "config.json": llamaConfig, "model.safetensors.index.json": { weight_map: { a: "../../etc/passwd" } } },
+      /in this folder, got "\.\.\/\.\.\/etc\/passwd"/,
+      "bad-file",
+    ));
+  test("a tensor in two shards", () =>
+    refuses(
+      {
+        "config.json": llamaConfig,
+        "a.safetensors": safetensors(llamaTensors()),
+        "b.safetensors": safetensors(llamaTensors()),
+        "model.safetensors.index.json": { weight_map: { x: "a.safetensors", y: "b.safetensors" } },
+      },
+      /stands in another file too/,
+      "bad-file",
+    ));
+  test("no weights", () => refuses({ "config.json": llamaConfig }, /expected model\.safetensors or/, "bad-file"));
+  test("rotary buffers and a tied head are ignored", () =>
+    withFolder(
+      withTensors((t) =>
+        Object.assign(t, {
+          "model.layers.0.self_attn.rotary_emb.inv_freq": f32([2], [1, 2]),
+          "lm_head.weight": f32([16, 8], new Array(128).fill(0)),
+        }),
+      ),
+      async (model) => (await load({ model, device: "reference" })).close(),
+    ));
+});
+
+describe("config.json", () => {
+  test("missing", () =>
+    refuses({ "model.safetensors": safetensors(llamaTensors()) }, /expected config\.json, found none/, "bad-file"));
+  test("not JSON", () => refuses({ ...good(), "config.json": "{" }, /expected JSON/, "bad-file"));
+  test("unknown architecture", () => refuses(withConfig({ model_type: "gpt2" }), /architecture gpt2/, "unsupported"));
+  for (const [change, message] of [
+    [{ num_attention_heads: 0 }, /num_attention_heads/],
+    [{ num_key_value_heads: 3 }, /multiple of num_key_value_heads \(3\)/],
+    [{ hidden_size: 1e12 }, /hidden_size/],
+    [{ num_hidden_layers: -1 }, /num_hidden_layers/],
+    [{ vocab_size: "NaN" }, /vocab_size.*got "NaN"/],
+    [{ vocab_size: 1.5 }, /vocab_size/],
+    [{ rms_norm_eps: -1 }, /rms_norm_eps/],
+    [{ head_dim: 5 }, /head_dim must be even/],
+    [{ rope_theta: 0 }, /rope_theta/],
+    [{ eos_token_id: -3 }, /eos_token_id/],
+    [{ dms_window_size: -1 }, /dms_window_size/],
+    [{ dms_alpha_per: "token" }, /dms_alpha_per/],
+    [{ dms_cr: 0 }, /dms_cr/],
+  ] as const)
+    test(JSON.stringify(change), () => refuses(withConfig(change), message, "bad-model"));
+  for (const [change, message] of [
+    [{ rope_scaling: { type: "yarn", factor: 4 } }, /RoPE type "yarn"/],
+    [{ rope_parameters: { rope_type: "longrope" } }, /RoPE type "longrope"/],
+    [{ hidden_act: "gelu" }, /hidden_act "gelu"/],
+    [{ layer_types: ["sliding_attention"] }, /sliding_attention/],
+    [{ use_sliding_window: true, sliding_window: 8 }, /sliding-window/],
+  ] as const)
+    test(JSON.stringify(change), () => refuses(withConfig(change), message, "unsupported"));
+  test("sizes beyond all memory are a wrong shape, found before anything is allocated", () =>
+    refuses(
+      withConfig({ vocab_size: 1 << 22, hidden_size: 1 << 17 }),
+      /expected shape \[4194304,131072\].*got \[16,8\]/,
+      "bad-model",
+    ));
+});
+
+describe("adapters", () => {
+  const gates = { dms_separate_alpha: true, dms_window_size: 4 };
+  const alpha = "model.layers.0.self_attn.dms_proj_alpha";
+  const tensors = {
+    [`${alpha}.weight`]: f32([1, 8], new Array(8).fill(0)),
+    [`${alpha}_norm.weight`]: f32([8], new Array(8).fill(1)),
+  };
+  test("laid over a model", () =>
+    withFolder(good(), (model) =>
+      withFolder({ "config.json": gates, "model.safetensors": safetensors(tensors) }, async (adapter) => {
+        await using session = await load({ model, adapter, device: "reference" });
+        assert.equal(session.config.dms?.window, 4);
+      }),
+    ));
+  test("without .weight in the names", () =>
+    withFolder(good(), (model) =>
+      withFolder(
+        {
+          "config.json": gates,
+          "model.safetensors": safetensors({
+            [alpha]: tensors[`${alpha}.weight`],
+            [`${alpha}_norm`]: tensors[`${alpha}_norm.weight`],
+          }),
+        },
+        async (adapter) => (await load({ model, adapter, device: "reference" })).close(),
+      ),
+    ));
+  test("no dms keys", () =>
+    refuses(good(), /expected dms_\* keys/, "bad-model", {
+      "config.json": {},
+      "model.safetensors": safetensors(tensors),
+    }));
+  test("a wrong shape", () =>
+    refuses(good(), /dms_proj_alpha.*expected shape \[1,8\]/, "bad-model", {
+      "config.json": gates,
+      "model.safetensors": safetensors({ ...tensors, [`${alpha}.weight`]: f32([2, 8], new Array(16).fill(0)) }),
+    }));
+  test("over a model with gates", () =>
+    refuses(
+      {
+        "config.json": { ...llamaConfig, ...gates },
+        "model.safetensors": safetensors({ ...llamaTensors(), ...tensors }),
+      },
+      /has DMS gates of its own/,
+      "bad-model",
+      { "config.json": gates, "model.safetensors": safetensors(tensors) },
+    ));
+});
+
+describe("tokenizers", () => {
+  const tokenizer = (content: string) =>
+    withFolder({ ...good(), "tokenizer.json": content }, async (model) => {
+      await using session = await load({ model, device: "reference" });
+      assert.throws(
+        () => session.tokenizer,
+        (error: unknown) => error instanceof HyperthinkError && /tokenizer\.json/.test(error.message),
+      );
+    });
+  test("empty", () => tokenizer(""));
+  test("not a tokenizer", () => tokenizer("{}"));
+  test("a broken one", () => tokenizer('{"model":{"type":"BPE","vocab":7,"merges":[]}}'));
+});
+
+test("bf16 checkpoints load into either type", () =>
+  withFolder({ "config.json": llamaConfig, "model.safetensors": safetensors(llamaTensors(bf16)) }, async (model) => {
+    for (const weights of ["f32", "bf16", undefined] as const) {
+      await using session = await load({ model, weights, device: "reference" });
+      assert.equal(session.runner.model.weights.embed.dtype, weights ?? "bf16");
+    }
+  }));

@@ -1,0 +1,124 @@
+// Ids to text one by one: nothing is lost, no character is split, and a token costs the same however long the text is.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { seeded } from "../../src/base/rng.ts";
+import { openSource } from "../../src/model/source.ts";
+import { loadTokenizer, TextStream, type Tokenizer } from "../../src/model/tokenizer.ts";
+import { withFolder } from "../support/checkpoint.ts";
+
+const beads = await loadTokenizer(await openSource(new URL("../../models/beads", import.meta.url).pathname));
+
+/** A SentencePiece-like tokenizer: bytes of unknown characters are tokens of their own (ids 1 .. 256), then the rest. */
+const PIECES = ["▁", "▁hello", "▁world", "a", "b", "!"];
+const sentencePiece = await withFolder(
+  {
+    "tokenizer.json": {
+      added_tokens: [
+        { id: 0, content: "<s>", special: true, normalized: false, lstrip: false, rstrip: false, single_word: false },
+      ],
+      normalizer: null,
+      pre_tokenizer: null,
+      post_processor: null,
+      decoder: {
+        type: "Sequence",
+        decoders: [
+          { type: "Replace", pattern: { String: "▁" }, content: " " },
+          { type: "ByteFallback" },
+          { type: "Fuse" },
+          { type: "Strip", content: " ", start: 1, stop: 0 },
+        ],
+      },
+      model: {
+        type: "BPE",
+        byte_fallback: true,
+        vocab: Object.fromEntries([
+          ["<s>", 0],
+          ...Array.from({ length: 256 }, (_, i) => [`<0x${i.toString(16).toUpperCase().padStart(2, "0")}>`, i + 1]),
+          ...PIECES.map((piece, i) => [piece, 257 + i]),
+        ]),
+        merges: [],
+      },
+    },
+  },
+  async (folder) => loadTokenizer(await openSource(folder)),
+);
+
+function pieces(tokenizer: Tokenizer, ids: readonly number[]): string[] {
+  const stream = new TextStream(tokenizer);
+  const parts = ids.map((id) => stream.push(id));
+  return [...parts, stream.end()];
+}
+
+const TEXT = "naïve 汉字 🫨👩‍👩‍👧 עברית\r\n\t😀 end";
+const bytes = [...new TextEncoder().encode(TEXT)];
+
+describe("text streams", () => {
+  test("characters come whole, in as many tokens as they take", () => {
+    for (const [tokenizer, ids] of [
+      [beads, beads.encode(TEXT, { special: false })],
+      [sentencePiece, [258, ...bytes.map((byte) => byte + 1)]],
+    ] as const) {
+      const parts = pieces(tokenizer, ids);
+      assert.ok(parts.join("").endsWith(TEXT));
+      assert.ok(ids.length > TEXT.length); // several tokens a character, so there was something to hold back
+      for (const part of parts) {
+        assert.ok(part.isWellFormed(), JSON.stringify(part));
+        assert.ok(!part.includes("\ufffd"), JSON.stringify(part));
+      }
+    }
+  });
+
+  test("a word is shown with its own token", () => {
+    assert.deepEqual(pieces(sentencePiece, [258, 259, 262, 260]), ["hello", " world", "!", "a", ""]);
+  });
+
+  test("random bytes: the parts make up what decoding all at once gives", () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const rng = seeded(seed);
+      const ids = Array.from({ length: 200 }, () => rng.below(beads.size));
+      assert.equal(pieces(beads, ids).join(""), beads.decode(ids), `seed ${seed}`);
+    }
+  });
+
+  test("a character after broken bytes is not lost", () => {
+    const smile = beads.encode("😀", { special: false });
+    assert.equal(smile.length, 4); // else this test says nothing
+    for (let broken = 0; broken < 8; broken++) {
+      const parts = pieces(beads, [...new Array<number>(broken).fill(smile[0]), ...smile, ...smile]);
+      assert.equal(parts.join(""), `${"\ufffd".repeat(broken)}😀😀`);
+      assert.ok(parts.every((part) => part.isWellFormed()));
+    }
+  });
+
+  test("an incomplete character at the end comes out as U+FFFD", () => {
+    const [first, second] = beads.encode("😀", { special: false });
+    assert.deepEqual(pieces(beads, [first, second]), ["", "", "\ufffd"]);
+  });
+
+  test("special tokens are left out, or shown when asked for", () => {
+    const ids = beads.encode("<|im_start|>user\nA can<|im_end|>", { special: false });
+    assert.equal(pieces(beads, ids).join(""), "user\nA can");
+    const stream = new TextStream(beads, { special: true });
+    assert.equal(ids.map((id) => stream.push(id)).join("") + stream.end(), "<|im_start|>user\nA can<|im_end|>");
+  });
+
+  test("special tokens inside a character hold it back, however many there are", () => {
+    const [end] = beads.encode("<|im_end|>", { special: false });
+    const smile = beads.encode("😀", { special: false });
+    const ids = [...smile.slice(0, 2), ...new Array<number>(60).fill(end), ...smile.slice(2)];
+    assert.equal(pieces(beads, ids).join(""), beads.decode(ids));
+  });
+
+  test("ids decoded a token do not grow with the text", () => {
+    let most = 0;
+    const counting: Tokenizer = {
+      ...beads,
+      decode: (ids, options) => {
+        most = Math.max(most, ids.length);
+        return beads.decode(ids, options);
+      },
+    };
+    pieces(counting, beads.encode("A jug holds 7 beads. ".repeat(200), { special: false }));
+    assert.ok(most <= 24, `${most} ids decoded at once`);
+  });
+});
