@@ -34,14 +34,15 @@ for (const device of ["reference", "cpu"] as const) {
 async function damaged(folder: string, tensor: string, change: (data: DataView) => void): Promise<boolean> {
   const copy = mkdtempSync(join(tmpdir(), "hyperthink-golden-"));
   try {
-    cpSync(golden + folder, copy, { recursive: true });
-    const file = join(copy, "golden.safetensors");
+    cpSync(golden + folder, join(copy, "folder"), { recursive: true });
+    cpSync(`${golden}qwen3`, join(copy, "qwen3"), { recursive: true }); // decode-policies refers to its neighbour
+    const file = join(copy, "folder", "golden.safetensors");
     const bytes = readFileSync(file);
     const length = Number(bytes.readBigUInt64LE(0));
     const [begin, end] = JSON.parse(bytes.subarray(8, 8 + length).toString())[tensor].data_offsets;
     change(new DataView(bytes.buffer, bytes.byteOffset + 8 + length + begin, end - begin));
     writeFileSync(file, bytes);
-    return passed(await verify(copy, { device: "reference" }));
+    return passed(await verify(join(copy, "folder"), { device: "reference" }));
   } finally {
     rmSync(copy, { recursive: true });
   }

@@ -178,7 +178,7 @@ export interface Pass {
   evict(lanes: Lanes, layer: number, steps: Work, scores: Scores, budget: number): void;
   /** For each pair: copies the last archive page and the last doomed page where the two sets' tables differ, and the pending key. */
   fork(lanes: Lanes, pairs: Work): void;
-  /** Draws an id for each item; the exact order of filters stands in `reference.ts`. logits [rows, V] stay as they are. */
+  /** Draws an id for each item; the exact order of filters stands in `reference/sample.ts`. logits [rows, V] stay as they are. */
   sample(out: Sampled, logits: Hidden, vocabulary: number, samplers: Samplers, items: Work): void;
 }
 

@@ -78,7 +78,8 @@ export class Scaling implements AsyncIterable<ScaleEvent> {
     const width = options.width ?? 8;
     if (!Number.isInteger(width) || width < 1 || width > 1024)
       throw new HyperthinkError("bad-argument", `width must be a whole number of chains from 1 to 1024, got ${width}`);
-    const { text, ids } = encodePrompt(session, prompt, options.template);
+    // Some templates (QwQ's among them) close the thinking at once unless they are told not to; others ignore the variable.
+    const { text, ids } = encodePrompt(session, prompt, { enable_thinking: true, ...options.template });
     const maxTokens = tokenLimit(session, ids.length, options.maxTokens);
     const policy = policyOf(session, options, ids.length + maxTokens);
     return session.with(policy, async (engine, gauge) => {
