@@ -62,6 +62,7 @@ interface Line {
 /** At most this many redraws a second: drawing must not cost the chains their cores. */
 const FRAMES = 12;
 const MOST_LINES = 24;
+const MOST_GROUPS = 3;
 
 class LiveBoard implements Board {
   readonly #stream: NodeJS.WriteStream;
@@ -93,8 +94,9 @@ class LiveBoard implements Board {
     }
     const now = performance.now();
     if (event.type === "result") {
-      this.#draw([...this.#frame(), "", ...billLines(event.result)].join("\n"));
+      this.#draw(this.#frame().join("\n"));
       this.#draw.done();
+      this.#stream.write(`\n${billLines(event.result).join("\n")}\n`);
     } else if (event.type !== "text" || now - this.#last > 1000 / FRAMES) {
       this.#last = now;
       this.#draw(this.#frame().join("\n"));
@@ -111,12 +113,17 @@ class LiveBoard implements Board {
     if (this.#lines.length > MOST_LINES) chains.push(`    and ${this.#lines.length - MOST_LINES} more chains`);
     const most = Math.max(1, this.#lines.length);
     const votes = this.#groups
-      .slice(0, 6)
-      .map(
-        (group) =>
-          `  ${group.text.slice(0, 20).padStart(20)} ${"█".repeat(Math.ceil((30 * group.count) / most))} ${group.count}`,
-      );
-    if (this.#abstained) votes.push(`  ${"abstained".padStart(20)} ${this.#abstained}`);
-    return [this.#head, ...chains, ...(votes.length ? ["vote", ...votes] : [])];
+      .slice(0, MOST_GROUPS)
+      .map((group) => [group.text.slice(0, 20), "█".repeat(Math.ceil((30 * group.count) / most)), group.count]);
+    if (this.#groups.length > MOST_GROUPS) votes.push(["others", "", this.#groups.length - MOST_GROUPS]);
+    if (this.#abstained) votes.push(["abstained", "", this.#abstained]);
+    // A frame of constant height: log-update 7.2 loses a line when one is inserted above others that stay.
+    while (votes.length < MOST_GROUPS + 2) votes.push(["", "", ""]);
+    return [
+      this.#head,
+      ...chains,
+      "vote",
+      ...votes.map(([name, bar, n]) => `  ${String(name).padStart(20)} ${bar} ${n}`.trimEnd()),
+    ];
   }
 }

@@ -40,7 +40,7 @@ export function registerDemo(program: Command): void {
 async function run(flags: Flags): Promise<void> {
   const signal = interruptible();
   const shared: Omit<LoadOptions, "model"> = { device: flags.device, threads: flags.threads, signal };
-  const [first] = beadsProblems({ count: 1, seed: flags.seed, low: 4, high: 4 });
+  const [first] = beadsProblems({ count: 1, seed: flags.seed, low: 3, high: 3 });
   const problems = beadsProblems({ count: flags.problems, seed: flags.seed });
   const live = flags.json ? null : openBoard(process.stdout);
 

@@ -80,7 +80,8 @@ export function accuracy(runs: readonly ProblemRun[], width: number): { perProbl
   const interval = all
     ? wilson(Math.round(score.mean * runs.length), runs.length)
     : pairedDifference(new Array(runs.length).fill(0), score.perProblem);
-  return { perProblem: score.perProblem, interval };
+  const clipped = { ...interval, low: Math.max(0, interval.low), high: Math.min(1, interval.high) };
+  return { perProblem: score.perProblem, interval: clipped };
 }
 
 export const percent = ({ mean, low, high }: Interval): string =>
