@@ -80,11 +80,21 @@ async function peakPages(cache: string): Promise<number[]> {
   return peaks;
 }
 
+/** Votes of a compressed cache that the full cache's reads pay for: widest k, and the paired difference. */
+function atEqualReads(full: ProblemRun[], runs: ProblemRun[], w: number) {
+  const k = Math.min(width, Math.floor((w * meanReads(full)) / meanReads(runs)));
+  return { full: w, chains: k, gain: pairedDifference(accuracy(full, w).perProblem, accuracy(runs, k).perProblem) };
+}
+
 const table = [];
+let full: ProblemRun[] | null = null;
 for (const cache of args.caches.split(",")) {
   const runs = await run(cache);
+  if (cache === "full") full = runs;
   const votes = widths.map((w) => accuracy(runs, w));
   table.push({
+    equalReads:
+      full && cache !== "full" ? widths.filter((w) => w < width / 2).map((w) => atEqualReads(full!, runs, w)) : [],
     cache,
     cr: mean(runs.map((row) => row.fullReads)) / mean(runs.map((row) => row.reads.reduce((a, b) => a + b, 0))),
     votes: votes.map((vote) => vote.interval),
@@ -108,4 +118,8 @@ for (const row of table)
   console.log(
     `| ${row.cache} | ${row.cr.toFixed(2)} | ${row.votes.map(percent).join(" | ")} | ${percent(row.gain)} | ${Math.round(row.readsPerChain)} | ${Math.round(row.peakKeys)} | ${row.peakPages.join(", ")} |`,
   );
+console.log("\nAt equal KV reads, points more than the full cache's vote (paired, 95%):\n");
+for (const { cache, equalReads } of table)
+  for (const { full: w, chains, gain } of equalReads)
+    console.log(`- ${cache}: ${chains} chains for the reads of ${w}: ${percent(gain)}`);
 console.log(JSON.stringify(table));
