@@ -6,7 +6,7 @@ import { accuracy, BEADS_SAMPLING, meanReads, type ProblemRun, percent, runProbl
 import { scale } from "../scale/scale.ts";
 import { openBoard } from "./board.ts";
 import { count, table } from "./format.ts";
-import { interruptible, open } from "./open.ts";
+import { interruptible, note, open } from "./open.ts";
 import { embedded, type ModelFlags } from "./options.ts";
 import { choice, whole } from "./parse.ts";
 
@@ -50,6 +50,8 @@ async function run(flags: Flags): Promise<void> {
     const options = { ...BEADS_SAMPLING, earlyStop: true, width: flags.most, seed: flags.seed, signal };
     for await (const event of scale(dms, first.question, options)) live.show(event);
     console.log(`\n${problems.length} more problems, ${dms.device.description}\n`);
+    if (dms.device.name === "reference")
+      note("the reference device is some 50 times slower than cpu: 120 problems take about a quarter of an hour; try --problems 8");
   }
   await using full = await open({ model: embedded("beads"), ...shared });
   const fullRuns = await race(full, "full cache", problems, flags.width, flags, signal);
