@@ -229,6 +229,13 @@ export class LaneTable {
           throw new Error(
             `lane ${lane}: ${this.#archiveHeld[lane]} archive pages for ${this.device.archive.host[lane]} slots`,
           );
+        // The page at the head may hold live keys; those behind it must have gone back.
+        const doomedTo = Math.ceil(this.device.tail.host[lane] / P);
+        const doomedFrom = Math.min(Math.floor(this.device.head.host[lane] / P), doomedTo);
+        if (this.#doomedFrom[lane] !== doomedFrom || this.#doomedTo[lane] !== doomedTo)
+          throw new Error(
+            `lane ${lane}: doomed pages ${this.#doomedFrom[lane]} to ${this.#doomedTo[lane]} held, expected ${doomedFrom} to ${doomedTo}`,
+          );
         for (let i = 0; i < this.#archiveHeld[lane]; i++)
           references[this.device.archiveTable.host[lane * archivePages + i]]++;
         for (let i = this.#doomedFrom[lane]; i < this.#doomedTo[lane]; i++)

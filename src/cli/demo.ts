@@ -51,7 +51,9 @@ async function run(flags: Flags): Promise<void> {
     for await (const event of scale(dms, first.question, options)) live.show(event);
     console.log(`\n${problems.length} more problems, ${dms.device.description}\n`);
     if (dms.device.name === "reference")
-      note("the reference device is some 50 times slower than cpu: 120 problems take about a quarter of an hour; try --problems 8");
+      note(
+        "the reference device is some 50 times slower than cpu: 120 problems take about a quarter of an hour; try --problems 8",
+      );
   }
   await using full = await open({ model: embedded("beads"), ...shared });
   const fullRuns = await race(full, "full cache", problems, flags.width, flags, signal);
