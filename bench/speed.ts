@@ -35,6 +35,7 @@ const cacheBytes = width * config.layers * config.kvHeads * (context + 64) * (ke
 const runner = new Runner(device, { config, weights }, makePolicy("full", config), {
   kv: "bf16",
   kvBytes: cacheBytes * 1.05,
+  chains: width,
   sets: width,
   contextLength: context + 64,
   chunk: FILL,

@@ -183,6 +183,11 @@ export class LaneTable {
     return d.archive.host[lane] + d.tail.host[lane] - d.head.host[lane] + pending;
   }
 
+  /** Does this set wait for the next pass to copy its tails? Then it cannot be forked yet. */
+  uncopied(set: number): boolean {
+    return this.forks.some((other, i) => i % 2 === 1 && other === set);
+  }
+
   /** Archive pages of a set that are full, and how many of these have at least `holders` holders. */
   sharedPages(set: number, holders: number): { full: number; shared: number } {
     const { archivePages } = this.device.shape;

@@ -42,7 +42,8 @@ export interface Draw {
 export interface RunnerOptions {
   kv: Dtype;
   kvBytes: number; // of the page pool
-  sets: number; // chains and roots at a time
+  chains: number; // that run at a time
+  sets: number; // of lanes: chains and roots
   contextLength: number;
   chunk: number; // most prompt rows a pass
   rows: number; // most rows a pass

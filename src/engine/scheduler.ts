@@ -25,7 +25,7 @@ export class Scheduler {
   readonly chains: Chain[] = [];
   preemptions = 0;
   readonly #runner: Runner;
-  #fail: (chain: Chain, error: Error) => void;
+  readonly #fail: (chain: Chain, error: Error) => void;
 
   constructor(runner: Runner, fail: (chain: Chain, error: Error) => void) {
     this.#runner = runner;
@@ -34,8 +34,10 @@ export class Scheduler {
 
   schedule(): Plan {
     const plan: Plan = { segments: [], owners: [], draws: [], drawn: [], pinned: new Set(), extraRows: 0 };
-    for (const chain of [...this.chains]) if (chain.set >= 0) this.#feed(chain, plan);
-    this.#start(plan);
+    let open = true; // no chain starts before an older one that waits
+    for (const chain of [...this.chains])
+      if (chain.set >= 0) this.#feed(chain, plan);
+      else if (open && !chain.finish) open = this.#start(chain, plan);
     return plan;
   }
 
@@ -69,17 +71,17 @@ export class Scheduler {
     const most = Math.min(replayRows(this.#runner.policy, options.chunk), 1 + Math.max(0, extra));
     // A replay stops where its record of reads does, so that the meter can tell repeated reads from new ones.
     const until = chain.cached < chain.replayUntil ? chain.replayUntil : chain.ids.length;
-    const count = Math.min(until - chain.cached, most);
-    const last = chain.cached + count === chain.ids.length;
-    const segment: Segment = {
+    const rows = (count: number): Segment => ({
       set: chain.set,
       kind: "steps",
       ids: chain.ids,
       from: chain.cached,
       count,
       endsPrompt: false,
-      logits: last ? "last" : "none",
-    };
+      logits: chain.cached + count === chain.ids.length ? "last" : "none",
+    });
+    let segment = rows(Math.min(until - chain.cached, most));
+    if (table.pool.free < this.#runner.demand(segment)) segment = rows(1); // one row never needs more than a page a lane
     while (table.pool.free < this.#runner.demand(segment)) {
       if (this.#makeRoom(chain, plan)) continue;
       if (this.#oldest() === chain) this.#tooSmall([chain], this.#runner.demand(segment));
@@ -87,8 +89,8 @@ export class Scheduler {
       return false;
     }
     this.#runner.reserve(segment);
-    plan.extraRows += count - 1;
-    if (last) this.#draw(plan, chain);
+    plan.extraRows += segment.count - 1;
+    if (segment.logits === "last") this.#draw(plan, chain);
     plan.segments.push(segment);
     plan.owners.push(chain);
     return true;
@@ -105,26 +107,23 @@ export class Scheduler {
     plan.drawn.push(chain);
   }
 
-  /** Gives lanes to waiting chains, oldest first, and reads one chunk of the prompt that the first of them lacks. */
-  #start(plan: Plan): void {
-    for (const chain of [...this.chains]) {
-      if (chain.set >= 0 || chain.finish) continue;
-      const { group } = chain;
-      const parent = chain.parent;
-      if (parent && parent.set >= 0 && parent.cached < chain.ids.length && !plan.owners.includes(parent)) {
-        if (!this.#fork(parent, parent.set, chain, parent.cached, plan)) return;
-      } else if (!rootReady(group)) {
-        this.#readPrompt(group, chain, plan);
-        return;
-      } else if (unfinished(group) === 1 || (this.#oldest() === chain && !this.#canFork(group.rootSet, chain))) {
-        chain.set = group.rootSet; // nobody else needs the root (or there is no room for two): it becomes the chain's own
-        chain.cached = group.rootCached;
-        group.rootSet = -1;
-        group.rootCached = 0;
-      } else if (!this.#fork(group, group.rootSet, chain, group.rootCached, plan)) return;
-      chain.parent = null;
-      if (!this.#feed(chain, plan)) return;
-    }
+  /** Gives lanes to a waiting chain, or reads a chunk of the prompt that it lacks. False: it still waits. */
+  #start(chain: Chain, plan: Plan): boolean {
+    const { group, parent } = chain;
+    if (this.chains.filter((c) => c.set >= 0).length >= this.#runner.options.chains) return false;
+    if (parent && parent.set >= 0 && parent.cached < chain.ids.length) {
+      if (!this.#fork(parent, parent.set, chain, parent.cached, plan)) return false;
+    } else if (!rootReady(group)) {
+      this.#readPrompt(group, chain, plan);
+      return false;
+    } else if (unfinished(group) === 1 || (this.#oldest() === chain && !this.#canFork(group.rootSet, chain))) {
+      chain.set = group.rootSet; // nobody else needs the root (or there is no room for two): it becomes the chain's own
+      chain.cached = group.rootCached;
+      group.rootSet = -1;
+      group.rootCached = 0;
+    } else if (!this.#fork(group, group.rootSet, chain, group.rootCached, plan)) return false;
+    chain.parent = null;
+    return this.#feed(chain, plan);
   }
 
   /** Room for a fork (or for what the chain had before) and one page more in every lane, lest it be preempted at once. */
@@ -134,7 +133,7 @@ export class Scheduler {
   }
 
   #fork(owner: Chain | Group, source: number, chain: Chain, cached: number, plan: Plan): boolean {
-    if (!this.#canFork(source, chain)) return false;
+    if (this.#runner.table.uncopied(source) || !this.#canFork(source, chain)) return false;
     chain.set = this.#runner.table.fork(source);
     chain.cached = cached;
     plan.pinned.add(owner);

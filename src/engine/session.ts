@@ -40,6 +40,8 @@ export interface LoadOptions {
 }
 
 const DEFAULT_KV = 2 * 1024 ** 3;
+/** Prompts that are kept beside the running chains; more of them wait. */
+const ROOTS = 8;
 
 /** The device that options name, or the fastest that is there. */
 export function openDevice(name: LoadOptions["device"], threads?: number): Device {
@@ -75,7 +77,8 @@ export class Session implements AsyncDisposable {
     this.config = config;
     this.#tokenizer = parts.tokenizer;
     this.#chat = parts.chat;
-    const sets = whole("chains", options.chains ?? 64, 1, 1024) + 4; // and roots
+    const chains = whole("chains", options.chains ?? 64, 1, 1024);
+    const sets = chains + ROOTS;
     const chunk = whole("chunk", options.chunk ?? 256, 1, 65536);
     const context = whole("context", options.context ?? config.contextLength, 2, config.contextLength);
     const kvBytes = options.kvMemory ?? Math.min(DEFAULT_KV, Math.floor(freemem() / 2));
@@ -87,6 +90,7 @@ export class Session implements AsyncDisposable {
     this.runner = new Runner(device, { config, weights }, makePolicy("full", config), {
       kv: options.kv ?? "bf16",
       kvBytes,
+      chains,
       sets,
       contextLength: context,
       chunk,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { HyperthinkError } from "../base/errors.ts";
+import { brief } from "./brief.ts";
 import { type RopeSettings, ropeFrequencies } from "./rope.ts";
 
 /** What the engine needs to know of a checkpoint; `parseConfig` makes it from config.json. */
@@ -163,15 +164,15 @@ function architectureOf(raw: z.infer<typeof shape>): ModelConfig["architecture"]
     if (type === known || ((type === null || type === `${known}_dms`) && named)) return known;
   }
   throw unsupported(
-    `architecture ${[type, ...classes].filter(Boolean).join(" / ") || "(none named)"}: expected model_type llama, qwen2 or qwen3 (dense decoders)`,
+    `architecture ${brief([type, ...classes].filter(Boolean).join(" / ") || "(none named)")}: expected model_type llama, qwen2 or qwen3 (dense decoders)`,
   );
 }
 
 function refuse(raw: z.infer<typeof shape>): void {
   if (raw.hidden_act && raw.hidden_act !== "silu")
-    throw unsupported(`config.json: hidden_act "${raw.hidden_act}": expected silu`);
+    throw unsupported(`config.json: hidden_act ${brief(raw.hidden_act)}: expected silu`);
   const sliding = raw.layer_types?.find((type) => type !== "full_attention");
-  if (sliding) throw unsupported(`config.json: layer type "${sliding}": expected full_attention in every layer`);
+  if (sliding) throw unsupported(`config.json: layer type ${brief(sliding)}: expected full_attention in every layer`);
   // Without layer_types, transformers slides in the layers from max_window_layers on.
   const first = raw.layer_types ? raw.num_hidden_layers : (raw.max_window_layers ?? 0);
   if (raw.use_sliding_window && raw.sliding_window && first < raw.num_hidden_layers)
@@ -182,7 +183,7 @@ function refuse(raw: z.infer<typeof shape>): void {
     throw unsupported(`config.json: partial_rotary_factor ${raw.partial_rotary_factor}: expected 1`);
   if (raw.quantization_config)
     throw unsupported(
-      `config.json: quantization_config (${raw.quantization_config.quant_method ?? "no quant_method"}): expected plain F32, F16 or BF16 weights`,
+      `config.json: quantization_config (quant_method ${brief(raw.quantization_config.quant_method ?? undefined)}): expected plain F32, F16 or BF16 weights`,
     );
 }
 
@@ -191,7 +192,5 @@ function read<T extends z.ZodType>(schema: T, json: unknown, file: string): z.in
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], json);
-  throw badModel(
-    `${file}: ${issue.path.join(".") || "the file"}: ${issue.message}, got ${typeof value === "number" ? value : (JSON.stringify(value) ?? "nothing")}`,
-  );
+  throw badModel(`${file}: ${issue.path.join(".") || "the file"}: ${issue.message}, got ${brief(value)}`);
 }

@@ -1,5 +1,6 @@
+import { totalmem } from "node:os";
 import { HyperthinkError } from "../base/errors.ts";
-import type { Device, Dtype } from "../device/device.ts";
+import { type Device, DTYPE_BYTES, type Dtype } from "../device/device.ts";
 import { allocate } from "./allocate.ts";
 import { applyAdapter, type ModelConfig, parseConfig } from "./config.ts";
 import { entries, ignored, tensorTable, type Wanted } from "./names.ts";
@@ -38,7 +39,7 @@ export async function defaultDtype(source: Source): Promise<Dtype> {
 
 /**
  * Streams a checkpoint into a device: block by block through a small staging buffer into the device's own layout, so that no
- * tensor is held twice. Device memory is taken when all tensors were found to fit `config`.
+ * tensor is held twice. Device memory is taken when all tensors were found to fit `config`, and this machine.
  * Throws `bad-file` (a damaged file), `bad-model` (tensors that are missing, unknown or of a wrong shape or type, by name),
  * `no-memory`, `aborted`.
  */
@@ -53,6 +54,7 @@ export async function loadWeights(
     files.push(await Safetensors.open(source));
     if (options.adapter) files.push(await Safetensors.open(options.adapter));
     const found = match(config, files, source.path);
+    checkMemory(config, options.weights);
     const { weights, targets } = allocate(device, config, {
       weights: options.weights,
       has: (wanted) => found.has(wanted.names[0]),
@@ -76,6 +78,20 @@ export async function loadWeights(
   } finally {
     for (const file of files) await file.close();
   }
+}
+
+/** A system that gives memory which it does not have ends the process when weights reach it, without a word. */
+function checkMemory(config: ModelConfig, weights: Dtype): void {
+  const bytes = entries(tensorTable(config))
+    .filter((wanted) => !wanted.optional)
+    .reduce((sum, { shape, exact }) => sum + shape.reduce((a, b) => a * b, DTYPE_BYTES[exact ? "f32" : weights]), 0);
+  const machine = Math.min(totalmem(), process.constrainedMemory() || Infinity);
+  if (bytes <= machine) return;
+  const gib = (n: number) => `${(n / 2 ** 30).toFixed(1)} GiB`;
+  throw new HyperthinkError(
+    "no-memory",
+    `the weights take ${gib(bytes)} as ${weights}, this machine has ${gib(machine)}: expected a smaller model${weights === "f32" ? ", or --weights bf16" : ""}`,
+  );
 }
 
 interface Found {

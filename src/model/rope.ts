@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { HyperthinkError } from "../base/errors.ts";
+import { brief } from "./brief.ts";
 
 /** The keys of config.json that RoPE reads, in both spellings: transformers 4 (`rope_theta`, `rope_scaling`) and 5 (`rope_parameters`). */
 export interface RopeSettings {
@@ -13,6 +14,7 @@ const parameters = z.looseObject({
   rope_type: z.string().optional(),
   type: z.string().optional(),
   rope_theta: positive.nullish(),
+  partial_rotary_factor: z.number().nullish(),
 });
 const llama3 = z.object({
   factor: positive,
@@ -28,13 +30,23 @@ export function ropeFrequencies(headDim: number, settings: RopeSettings): Float3
   const full = (given as { full_attention?: unknown }).full_attention;
   const raw = parse(parameters, full ?? given, "rope settings");
   const theta = parse(positive, raw.rope_theta ?? settings.rope_theta ?? 10000, "rope_theta");
-  const type = raw.rope_type ?? raw.type ?? "default";
+  const type = raw.rope_type ?? raw.type ?? (raw.factor == null ? "default" : undefined);
+  if (type === undefined)
+    throw new HyperthinkError(
+      "bad-model",
+      `config.json: rope settings with a factor (${brief(raw.factor)}) and no rope_type: expected default or llama3`,
+    );
+  if ((raw.partial_rotary_factor ?? 1) !== 1)
+    throw new HyperthinkError(
+      "unsupported",
+      `config.json: partial_rotary_factor ${raw.partial_rotary_factor}: expected 1`,
+    );
   const base = Array.from({ length: headDim / 2 }, (_, i) => theta ** ((-2 * i) / headDim));
   if (type === "default") return Float32Array.from(base);
   if (type !== "llama3")
     throw new HyperthinkError(
       "unsupported",
-      `config.json: RoPE type "${type}": expected default or llama3; long-context variants such as YaRN are not run`,
+      `config.json: RoPE type ${brief(type)}: expected default or llama3; long-context variants such as YaRN are not run`,
     );
   const s = parse(llama3, raw, "llama3 rope settings");
   const { low_freq_factor: low, high_freq_factor: high, original_max_position_embeddings: original } = s;
@@ -58,6 +70,6 @@ function parse<T extends z.ZodType>(schema: T, value: unknown, what: string): z.
   const issue = result.error.issues[0];
   throw new HyperthinkError(
     "bad-model",
-    `config.json: ${[what, ...issue.path].join(".")}: ${issue.message}, got ${value === undefined ? "nothing" : JSON.stringify(value)}`,
+    `config.json: ${[what, ...issue.path].join(".")}: ${issue.message}, got ${brief(value)}`,
   );
 }

@@ -1,6 +1,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { HyperthinkError } from "../base/errors.ts";
 import { bf16ToF32, f16ToF32 } from "../base/half.ts";
+import { brief } from "./brief.ts";
 import type { Source } from "./source.ts";
 
 /** Where one tensor lies. */
@@ -32,6 +33,7 @@ const SIZES: Record<string, number> = {
   F8_E5M2: 1,
 };
 const MOST_HEADER = 100 << 20; // as the format's own reader
+const MOST_NAME = 512; // characters; names stand in messages
 const STAGING = 1 << 20;
 
 /** Tensors of a checkpoint's shards. Headers are checked before anything is read; data is read in blocks of 1 MiB. */
@@ -163,13 +165,15 @@ function readEntry(
   wrong: (message: string) => HyperthinkError,
 ): Tensor {
   const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
+  if (name.length > MOST_NAME || /\p{Cc}/u.test(name))
+    throw wrong(`expected names of at most ${MOST_NAME} printable characters, got ${brief(name)}`);
   const natural = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
   if (typeof dtype !== "string" || !Object.hasOwn(SIZES, dtype))
-    throw wrong(`tensor ${name}: expected a dtype such as F32, F16 or BF16, got ${JSON.stringify(dtype)}`);
+    throw wrong(`tensor ${name}: expected a dtype such as F32, F16 or BF16, got ${brief(dtype)}`);
   if (!Array.isArray(shape) || shape.length > 8 || !shape.every(natural))
-    throw wrong(`tensor ${name}: expected a shape of whole numbers, got ${JSON.stringify(shape)}`);
+    throw wrong(`tensor ${name}: expected a shape of whole numbers, got ${brief(shape)}`);
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(natural) || offsets[1] < offsets[0])
-    throw wrong(`tensor ${name}: expected data_offsets [begin, end], got ${JSON.stringify(offsets)}`);
+    throw wrong(`tensor ${name}: expected data_offsets [begin, end], got ${brief(offsets)}`);
   const bytes = offsets[1] - offsets[0];
   const expected = shape.reduce((product, n) => product * BigInt(n), BigInt(SIZES[dtype]));
   if (expected !== BigInt(bytes))

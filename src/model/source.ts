@@ -1,13 +1,14 @@
 import { type FileHandle, open, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { HyperthinkError } from "../base/errors.ts";
+import { brief } from "./brief.ts";
 
 /** A checkpoint on disk: a Hugging Face folder, or one .safetensors file with its config.json beside it. Untrusted. */
 export interface Source {
   /** What messages call it. */
   readonly path: string;
-  /** Parsed JSON of a file, or null where it is not there. Throws `bad-file` when it is not JSON or too large. */
-  json(name: string): Promise<unknown>;
+  /** Parsed JSON of a file (an object or a list), or null where it is not there. Throws `bad-file` when it is neither, or too large. */
+  json(name: string): Promise<object | null>;
   text(name: string): Promise<string | null>;
   /** Names of the safetensors files. */
   shards(): Promise<string[]>;
@@ -39,14 +40,17 @@ class FolderSource implements Source {
     this.#single = single;
   }
 
-  async json(name: string): Promise<unknown> {
+  async json(name: string): Promise<object | null> {
     const text = await this.text(name);
     if (text === null) return null;
+    let value: unknown;
     try {
-      return JSON.parse(text);
+      value = JSON.parse(text);
     } catch (error) {
       throw new HyperthinkError("bad-file", `${join(this.path, name)}: expected JSON: ${(error as Error).message}`);
     }
+    if (typeof value === "object" && value !== null) return value;
+    throw new HyperthinkError("bad-file", `${join(this.path, name)}: expected a JSON object, got ${brief(value)}`);
   }
 
   async text(name: string): Promise<string | null> {
@@ -56,7 +60,7 @@ class FolderSource implements Source {
     const most = name === "tokenizer.json" ? MOST_TOKENIZER : MOST_JSON;
     if (info.size > most)
       throw new HyperthinkError("bad-file", `${file}: ${info.size} bytes; expected at most ${most}`);
-    return readFile(file, "utf8");
+    return readFile(file, "utf8").catch(unreadable(file));
   }
 
   async shards(): Promise<string[]> {
@@ -77,10 +81,10 @@ class FolderSource implements Source {
       );
     const names = [...new Set(Object.values(map))];
     for (const name of names)
-      if (typeof name !== "string" || !/^[^/\\\0]+\.safetensors$/.test(name))
+      if (typeof name !== "string" || !/^[^/\\\p{Cc}]+\.safetensors$/u.test(name))
         throw new HyperthinkError(
           "bad-file",
-          `${this.path}/model.safetensors.index.json: expected names of .safetensors files in this folder, got ${JSON.stringify(name)}`,
+          `${this.path}/model.safetensors.index.json: expected names of .safetensors files in this folder, got ${brief(name)}`,
         );
     if (names.length === 0 || names.length > MOST_SHARDS)
       throw new HyperthinkError(
@@ -98,8 +102,10 @@ class FolderSource implements Source {
         "bad-file",
         `${file}: expected a file, found ${info ? "none that can be read" : "nothing"}`,
       );
-    return open(file).catch((error) => {
-      throw new HyperthinkError("bad-file", `${file}: cannot be read: ${error.message}`);
-    });
+    return open(file).catch(unreadable(file));
   }
 }
+
+const unreadable = (file: string) => (error: Error) => {
+  throw new HyperthinkError("bad-file", `${file}: cannot be read: ${error.message}`);
+};

@@ -1,14 +1,20 @@
 import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { HyperthinkError } from "../base/errors.ts";
+import { brief } from "./brief.ts";
 import type { Source } from "./source.ts";
 
 export interface Tokenizer {
   /** Ids of a text; `special` adds what the tokenizer puts around a text (such as a start token). */
   encode(text: string, options: { special: boolean }): number[];
-  /** Text of ids, special tokens left out unless asked for. Incomplete characters come out as U+FFFD. */
+  /** Text of ids, special tokens left out unless asked for. Incomplete characters come out as U+FFFD, ids of no token as nothing. */
   decode(ids: readonly number[], options?: { special?: boolean }): string;
-  /** Ids that stand for a token: 0 .. size - 1. A model's vocabulary is often padded beyond that; such ids decode to nothing. */
+  /**
+   * One more than the highest id. A model's vocabulary is often padded beyond that. Where it is smaller (a padding token that was
+   * added and never trained), the model loads, and a prompt that needs such an id is refused by the engine, by the id.
+   */
   readonly size: number;
+  /** Whether an id stands for a token. */
+  has(id: number): boolean;
   /** Ids that `decode` leaves out unless asked. */
   readonly special: ReadonlySet<number>;
 }
@@ -26,8 +32,8 @@ export async function loadTokenizer(source: Source): Promise<Tokenizer> {
   let ids: ReturnType<typeof idsOf>;
   try {
     library = new Library(json as object, config as object);
-    library.encode("a");
     ids = idsOf(json);
+    library.encode("a");
   } catch (error) {
     throw new HyperthinkError(
       "bad-file",
@@ -37,21 +43,40 @@ export async function loadTokenizer(source: Source): Promise<Tokenizer> {
   return {
     ...ids,
     encode: (text, { special }) => library.encode(text, { add_special_tokens: special }).ids,
-    decode: (ids, options) =>
-      ids.length === 0
-        ? ""
-        : library.decode([...ids], { skip_special_tokens: !options?.special, clean_up_tokenization_spaces: false }),
+    decode(all, options) {
+      // For the library an id of no token is a fault in some decoders and nothing in others.
+      const known = all.filter(ids.has);
+      const settings = { skip_special_tokens: !options?.special, clean_up_tokenization_spaces: false };
+      return known.length === 0 ? "" : library.decode(known, settings);
+    },
   };
 }
 
-function idsOf(json: unknown): Pick<Tokenizer, "size" | "special"> {
+const KINDS: unknown[] = ["BPE", "Unigram", "WordPiece"];
+const MOST_TOKENS = 1 << 24;
+
+/** Throws for a kind that the library does not know, or a token without a proper id: it would go on, and make ids of null. */
+function idsOf(json: unknown): Pick<Tokenizer, "size" | "has" | "special"> {
   const { model, added_tokens: added = [] } = json as {
-    model: { vocab: unknown[] | Record<string, number> };
+    model: { type?: unknown; merges?: unknown; vocab: unknown[] | Record<string, number> };
     added_tokens?: { id: number; special?: boolean }[];
   };
-  const ids = Array.isArray(model.vocab) ? [model.vocab.length - 1] : Object.values(model.vocab);
-  const size = [...ids, ...added.map(({ id }) => id)].reduce((most, id) => Math.max(most, id), -1) + 1;
-  return { size, special: new Set(added.filter(({ special }) => special).map(({ id }) => id)) };
+  const kind = model.type ?? (model.merges ? "BPE" : undefined); // old files leave it out
+  if (!KINDS.includes(kind)) throw new Error(`its model has type ${brief(kind)}; expected ${KINDS.join(", ")}`);
+  const tokens = new Set(Array.isArray(model.vocab) ? model.vocab.keys() : Object.values(model.vocab));
+  for (const { id } of added) tokens.add(id);
+  let size = 0;
+  for (const id of tokens) {
+    if (!Number.isInteger(id) || id < 0 || id >= MOST_TOKENS)
+      throw new Error(`a token has id ${brief(id)}; expected a whole number from 0 to ${MOST_TOKENS - 1}`);
+    size = Math.max(size, id + 1);
+  }
+  if (size === 0) throw new Error("it has no tokens");
+  return {
+    size,
+    has: (id) => tokens.has(id),
+    special: new Set(added.filter(({ special }) => special).map(({ id }) => id)),
+  };
 }
 
 /** Most U+FFFD that an incomplete character decodes to: its bytes but the last, one each or all in one. */
@@ -77,7 +102,7 @@ export class TextStream {
   /** Text that `id` completes. */
   push(id: number): string {
     // Ids without text would fill the window and push an incomplete character out of it.
-    if (id >= this.#tokenizer.size || (!this.#special && this.#tokenizer.special.has(id))) return "";
+    if (!this.#tokenizer.has(id) || (!this.#special && this.#tokenizer.special.has(id))) return "";
     this.#ids.push(id);
     const text = this.#decode();
     // A U+FFFD at the end may be a character that is still incomplete, or a genuine one: what comes next tells.

@@ -33,6 +33,7 @@ function build(candidate: Candidate, policy: string, kv: Dtype, pages: number): 
   const runner = new Runner(device, model, makePolicy(policy, model.config, { budget: 30 }), {
     kv,
     kvBytes: pages * (kv === "f32" ? 16 * (2 * 12 * 4 + 4) : 16 * (2 * 12 * 2 + 4)),
+    chains: 8,
     sets: 8,
     contextLength: CONTEXT,
     chunk: CHUNK,

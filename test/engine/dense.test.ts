@@ -26,6 +26,7 @@ for (const candidate of devices)
         const runner = new Runner(device, tinyModel(device, options, raw), makePolicy(policy, raw.config), {
           kv: "f32",
           kvBytes: 1 << 22,
+          chains: 1,
           sets: 1,
           contextLength: 320,
           chunk: 128,

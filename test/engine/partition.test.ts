@@ -64,6 +64,7 @@ async function partitions(candidate: Candidate, options: TinyOptions): Promise<b
   const runner = new Runner(device, tinyModel(device, options, raw), makePolicy("dms", raw.config), {
     kv: "f32",
     kvBytes: 1 << 22,
+    chains: 4,
     sets: 4,
     contextLength: 256,
     chunk: T,

@@ -17,6 +17,7 @@ async function run(candidate: (typeof devices)[number], window: number, prompt: 
   const runner = new Runner(device, model, makePolicy("dms", model.config), {
     kv: "bf16",
     kvBytes: 1 << 25,
+    chains: W + 1,
     sets: W + 1,
     contextLength: 4096,
     chunk,

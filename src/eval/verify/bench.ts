@@ -39,6 +39,7 @@ export async function openBench(
   const runnerOptions: RunnerOptions = {
     kv: options.kv ?? "f32",
     kvBytes: 1 << 30,
+    chains: 1,
     sets: 1,
     contextLength: Math.max(rows, 16),
     chunk: rows,
