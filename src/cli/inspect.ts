@@ -50,7 +50,12 @@ function render(f: Inspection): string {
     `  fits in ${size(f.freeBytes)} beside the weights:`,
     table([
       ["    CR", "tokens of context", "chains of 4k", "chains of 32k"],
-      ...f.fits.map((fit) => [`    ${fit.cr}`, count(fit.tokens), count(fit.chains4k), count(fit.chains32k)]),
+      ...f.fits.map((fit) => [
+        `    ${fit.cr}`,
+        count(fit.tokens),
+        c.contextLength < 4096 ? "-" : count(fit.chains4k),
+        c.contextLength < 32768 ? "-" : count(fit.chains32k),
+      ]),
     ]),
     "  (a DMS cache also keeps its window a lane: short chains reach less than the CR that they were trained for)",
   ].join("\n");

@@ -79,8 +79,6 @@ function idsOf(json: unknown): Pick<Tokenizer, "size" | "has" | "special"> {
   };
 }
 
-/** Most U+FFFD that an incomplete character decodes to: its bytes but the last, one each or all in one. */
-const MOST_OPEN = 3;
 /** Tokens that stay when the window is cut: they cover what is held back, and what decoders look at (leading spaces). */
 const KEPT = 12;
 /** Tokens decoded together at most, so that a token costs the same however long the text is. */
@@ -105,10 +103,8 @@ export class TextStream {
     if (!this.#tokenizer.has(id) || (!this.#special && this.#tokenizer.special.has(id))) return "";
     this.#ids.push(id);
     const text = this.#decode();
-    // A U+FFFD at the end may be a character that is still incomplete, or a genuine one: what comes next tells.
-    let until = text.length;
-    while (text.length - until < MOST_OPEN && text[until - 1] === "\ufffd") until--;
-    const fresh = this.#show(text, until);
+    // One U+FFFD stands for all bytes of an incomplete character; or it is a genuine one: what comes next tells.
+    const fresh = this.#show(text, text.endsWith("\ufffd") ? text.length - 1 : text.length);
     if (this.#ids.length >= WINDOW) this.#cut(text);
     return fresh;
   }

@@ -5,6 +5,7 @@ import { HyperthinkError } from "../../src/base/errors.ts";
 import { generate } from "../../src/engine/generate.ts";
 import { load, type Session } from "../../src/engine/session.ts";
 import { beadsProblems } from "../../src/eval/beads.ts";
+import { openBench } from "../../src/eval/verify/bench.ts";
 import { type ScaleEvent, scale } from "../../src/scale/scale.ts";
 
 const models = new URL("../../models/", import.meta.url).pathname;
@@ -40,10 +41,11 @@ describe("generate", () => {
   });
 
   test("stop strings end the text before them, wherever tokens are cut", async () => {
-    const { text } = await generate(session, question).result;
+    const { text, tokens } = await generate(session, question).result;
     const stop = text.slice(21, 29);
     const result = await generate(session, question, { stop: ["\u0000never", stop] }).result;
     assert.equal(result.text, text.slice(0, text.indexOf(stop)));
+    assert.ok(result.tokens < tokens / 2, `${result.tokens} of ${tokens} tokens: the chain went on behind its end`);
     assert.equal(result.finish, "stop");
   });
 
@@ -72,6 +74,34 @@ describe("generate", () => {
       if (listed) assert.equal(listed.logprob, logprob);
       else assert.ok(logprob! <= top[4].logprob);
     }
+  });
+
+  test("a drawn id's log-probability is that of the logits before temperature and filters", async () => {
+    const prompt = session.tokenizer.encode(
+      session.chat.render([{ role: "user", content: question }], { addGenerationPrompt: true }),
+      { special: false },
+    );
+    const options = { temperature: 3, topK: 40, seed: 8, logprobs: 0, maxTokens: 30, stopIds: [] };
+    await using exact = await load({ model: `${models}beads`, kv: "f32" });
+    const ids: number[] = [];
+    const logprobs: number[] = [];
+    for await (const { token } of generate(exact, { ids: prompt }, options))
+      if (token) {
+        ids.push(token.id);
+        logprobs.push(token.logprob!);
+      }
+    assert.ok(Math.min(...logprobs) < -1, "only likely ids were drawn: this test shows nothing");
+    const all = [...prompt, ...ids];
+    const bench = await openBench(`${models}beads`, undefined, all.length, { weights: "bf16", kv: "f32" });
+    const rows = await bench.feed("chunk", all, 0, all.length, true);
+    bench.close();
+    ids.forEach((id, i) => {
+      const row = rows[prompt.length + i - 1];
+      const most = Math.max(...row);
+      const sum = row.reduce((total, logit) => total + Math.exp(logit - most), 0);
+      const off = Math.abs(row[id] - most - Math.log(sum) - logprobs[i]);
+      assert.ok(off < 1e-3, `token ${i}: off by ${off}`);
+    });
   });
 
   test("seeds repeat a text, and only the same seed does", async () => {
@@ -251,6 +281,7 @@ describe("scale", () => {
 
   test("two calls at a time share batches and do not mix", async () => {
     const one = await scale(session, question, { width: 3, seed: 5 }).result;
+    assert.equal(new Set(one.chains.map((chain) => chain.text)).size, 3); // one seed, three indices
     const both = await Promise.all([
       scale(session, question, { width: 3, seed: 5 }).result,
       scale(session, question, { width: 3, seed: 6 }).result,

@@ -1,8 +1,13 @@
 // Damaged and hostile checkpoints: one HyperthinkError each, which names what is wrong. Nothing crashes, hangs or allocates first.
 import assert from "node:assert/strict";
+import { truncateSync } from "node:fs";
 import { describe, test } from "node:test";
 import { HyperthinkError } from "../../src/base/errors.ts";
+import { seeded } from "../../src/base/rng.ts";
+import { generate } from "../../src/engine/generate.ts";
 import { load } from "../../src/engine/session.ts";
+import { openSource } from "../../src/model/source.ts";
+import { loadTokenizer } from "../../src/model/tokenizer.ts";
 import { bf16, f32, llamaConfig, llamaTensors, safetensors, type Tensors, withFolder } from "../support/checkpoint.ts";
 
 type Files = Record<string, string | Uint8Array | object>;
@@ -144,6 +149,19 @@ describe("safetensors", () => {
       /stands in another file too/,
       "bad-file",
     ));
+  test("an index of no files, and of a file that is not there", async () => {
+    const index = (weight_map: object) => ({
+      "config.json": llamaConfig,
+      "model.safetensors.index.json": { weight_map },
+    });
+    await refuses(index({}), /names 0 files; expected 1 to 10000/, "bad-file");
+    await refuses(index({ a: "gone.safetensors" }), /gone\.safetensors: expected a file, found nothing/, "bad-file");
+  });
+  test("a name that would move the cursor, and one without end", async () => {
+    const extra = (name: string) => withTensors((t) => Object.assign(t, { [name]: f32([1], [0]) }));
+    await refuses(extra("\u001b[2J"), /printable characters, got "\\u001b\[2J"/, "bad-file");
+    await refuses(extra("x".repeat(1e6)), /got "x{79}\.\.\. \(1000002 characters\)/, "bad-file");
+  });
   test("no weights", () => refuses({ "config.json": llamaConfig }, /expected model\.safetensors or/, "bad-file"));
   test("rotary buffers and a tied head are ignored", () =>
     withFolder(
@@ -161,7 +179,11 @@ describe("config.json", () => {
   test("missing", () =>
     refuses({ "model.safetensors": safetensors(llamaTensors()) }, /expected config\.json, found none/, "bad-file"));
   test("not JSON", () => refuses({ ...good(), "config.json": "{" }, /expected JSON/, "bad-file"));
-  test("unknown architecture", () => refuses(withConfig({ model_type: "gpt2" }), /architecture gpt2/, "unsupported"));
+  test("not an object", async () => {
+    for (const text of ["null", "7", '"x"'])
+      await refuses({ ...good(), "config.json": text }, new RegExp(`expected a JSON object, got ${text}`), "bad-file");
+  });
+  test("unknown architecture", () => refuses(withConfig({ model_type: "gpt2" }), /architecture "gpt2"/, "unsupported"));
   for (const [change, message] of [
     [{ num_attention_heads: 0 }, /num_attention_heads/],
     [{ num_key_value_heads: 3 }, /multiple of num_key_value_heads \(3\)/],
@@ -192,6 +214,46 @@ describe("config.json", () => {
       /expected shape \[4194304,131072\].*got \[16,8\]/,
       "bad-model",
     ));
+  test("sizes beyond this machine in a file that does have them", async () => {
+    const [V, H] = [1 << 22, 1 << 15]; // 256 GiB of bf16 in a file without blocks
+    const zeros = (...shape: number[]) => ({ dtype: "BF16", shape, data: new Uint8Array(0) });
+    const at = "model.layers.0";
+    const tensors = {
+      "model.embed_tokens.weight": zeros(V, H),
+      "model.norm.weight": zeros(H),
+      [`${at}.input_layernorm.weight`]: zeros(H),
+      [`${at}.post_attention_layernorm.weight`]: zeros(H),
+      [`${at}.self_attn.q_proj.weight`]: zeros(8, H),
+      [`${at}.self_attn.k_proj.weight`]: zeros(4, H),
+      [`${at}.self_attn.v_proj.weight`]: zeros(4, H),
+      [`${at}.self_attn.o_proj.weight`]: zeros(H, 8),
+      [`${at}.mlp.gate_proj.weight`]: zeros(12, H),
+      [`${at}.mlp.up_proj.weight`]: zeros(12, H),
+      [`${at}.mlp.down_proj.weight`]: zeros(H, 12),
+    };
+    let bytes = 0;
+    const file = safetensors(tensors, (header: Record<string, { shape: number[]; data_offsets: number[] }>) => {
+      for (const entry of Object.values(header)) {
+        const from = bytes;
+        bytes += entry.shape.reduce((a, b) => a * b, 2);
+        entry.data_offsets = [from, bytes];
+      }
+    });
+    const config = { ...llamaConfig, vocab_size: V, hidden_size: H, head_dim: 4 };
+    await withFolder({ "config.json": config, "model.safetensors": file }, async (model) => {
+      truncateSync(`${model}/model.safetensors`, file.length + bytes);
+      await assert.rejects(load({ model, device: "reference" }), (error: unknown) => {
+        assert.ok(error instanceof HyperthinkError && error.code === "no-memory", String(error));
+        assert.match(error.message, /the weights take 256\.0 GiB as bf16, this machine has/);
+        return true;
+      });
+    });
+  });
+  test("values from a file are shown short and without control characters", async () => {
+    for (const key of ["hidden_act", "model_type"])
+      await refuses(withConfig({ [key]: `\u001b[2J${"x".repeat(1e5)}` }), /^.{1,300}$/);
+    await refuses(withConfig({ hidden_act: "\u001b[2J" }), /hidden_act "\\u001b\[2J": expected silu/, "unsupported");
+  });
 });
 
 describe("adapters", () => {
@@ -243,18 +305,123 @@ describe("adapters", () => {
     ));
 });
 
+const tokenizerJson = {
+  added_tokens: [],
+  normalizer: null,
+  pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, use_regex: true },
+  post_processor: null,
+  decoder: { type: "ByteLevel" },
+  model: { type: "BPE", vocab: { a: 0, b: 1, ab: 2 } as unknown, merges: ["a b"] as unknown },
+};
+
 describe("tokenizers", () => {
-  const tokenizer = (content: string) =>
-    withFolder({ ...good(), "tokenizer.json": content }, async (model) => {
-      await using session = await load({ model, device: "reference" });
-      assert.throws(
-        () => session.tokenizer,
-        (error: unknown) => error instanceof HyperthinkError && /tokenizer\.json/.test(error.message),
-      );
+  const { model } = tokenizerJson;
+  const cases: [string, string | object, RegExp][] = [
+    ["empty", "", /expected JSON/],
+    ["cut short", JSON.stringify(tokenizerJson).slice(0, -40), /expected JSON/],
+    ["null", "null", /expected a JSON object, got null/],
+    ["a list", "[]", /not a tokenizer/],
+    ["not a tokenizer", "{}", /"model"/],
+    ["ids that are no numbers", { ...tokenizerJson, model: { ...model, vocab: { a: "x" } } }, /has id "x"; expected/],
+    ["negative ids", { ...tokenizerJson, model: { ...model, vocab: { a: -4 } } }, /has id -4; expected/],
+    ["ids beyond reason", { ...tokenizerJson, model: { ...model, vocab: { a: 2 ** 52 } } }, /expected a whole number/],
+    ["no ids", { ...tokenizerJson, added_tokens: [{ content: "x", special: true }] }, /has id nothing; expected/],
+    ["no tokens", { ...tokenizerJson, model: { ...model, vocab: {}, merges: [] } }, /it has no tokens/],
+    ["a kind that is not known", { ...tokenizerJson, model: { ...model, type: "Foo" } }, /type "Foo"; expected BPE/],
+    ["a number for a vocabulary", { ...tokenizerJson, model: { ...model, vocab: 7 } }, /not a tokenizer/],
+    ["merges that are none", { ...tokenizerJson, model: { ...model, merges: [7] } }, /not a tokenizer/],
+    ["an unknown step", { ...tokenizerJson, pre_tokenizer: { type: "Nope" } }, /Nope/],
+    [
+      "a broken pattern",
+      { ...tokenizerJson, pre_tokenizer: { type: "Split", pattern: { Regex: "(" }, behavior: "Isolated" } },
+      /not a tokenizer/,
+    ],
+  ];
+  for (const [name, content, message] of cases)
+    test(name, () =>
+      withFolder({ ...good(), "tokenizer.json": content }, async (folder) => {
+        await using session = await load({ model: folder, device: "reference" });
+        assert.throws(
+          () => session.tokenizer,
+          (error: unknown) => {
+            assert.ok(error instanceof HyperthinkError && error.code === "bad-file");
+            assert.match(error.message, /tokenizer\.json/);
+            assert.match(error.message, message);
+            return true;
+          },
+        );
+      }),
+    );
+
+  test("more tokens than the model has: it loads, and refuses the prompts that need them", () => {
+    const larger = { ...tokenizerJson, model: { ...model, vocab: { a: 0, b: 1, ab: 20 } } };
+    return withFolder({ ...good(), "tokenizer.json": larger }, async (folder) => {
+      await using session = await load({ model: folder, device: "reference" });
+      assert.equal((await generate(session, { raw: "aa" }, { maxTokens: 2 }).result).prompt.tokens, 2);
+      await assert.rejects(generate(session, { raw: "ab" }).result, (error: unknown) => {
+        assert.ok(error instanceof HyperthinkError && error.code === "bad-argument");
+        assert.match(error.message, /token id 20 in the prompt: expected 0 to 15/);
+        return true;
+      });
     });
-  test("empty", () => tokenizer(""));
-  test("not a tokenizer", () => tokenizer("{}"));
-  test("a broken one", () => tokenizer('{"model":{"type":"BPE","vocab":7,"merges":[]}}'));
+  });
+
+  test("fewer tokens than the model has: the rest decode to nothing, whatever the decoder", async () => {
+    const strip = {
+      type: "Sequence",
+      decoders: [{ type: "Replace", pattern: { String: "_" }, content: " " }, { type: "Fuse" }],
+    };
+    for (const decoder of [tokenizerJson.decoder, strip])
+      await withFolder(
+        { "tokenizer.json": { ...tokenizerJson, decoder, model: { ...model, vocab: { a: 0, b: 1, ab: 5 } } } },
+        async (folder) => {
+          const { decode, has, size } = await loadTokenizer(await openSource(folder));
+          assert.equal(decode([0, 3, 5, 9, 1]), "aabb");
+          assert.equal(decode([3, 9]), "");
+          assert.deepEqual([size, has(5), has(4), has(6)], [6, true, false, false]);
+        },
+      );
+  });
+});
+
+describe("damage at random: a HyperthinkError, or a checkpoint that loads all the same", () => {
+  const file = safetensors(llamaTensors());
+  const header = Number(new DataView(file.buffer).getBigUint64(0, true));
+  const damage = {
+    "header bytes": (rng: ReturnType<typeof seeded>) => {
+      const bytes = file.slice();
+      for (let i = rng.below(3); i >= 0; i--) bytes[8 + rng.below(header)] = 32 + rng.below(95);
+      return { ...good(), "model.safetensors": bytes };
+    },
+    "header length": (rng: ReturnType<typeof seeded>) => {
+      const bytes = file.slice();
+      bytes[rng.below(8)] = rng.below(256);
+      return { ...good(), "model.safetensors": bytes };
+    },
+    "a cut": (rng: ReturnType<typeof seeded>) => ({
+      ...good(),
+      "model.safetensors": file.slice(0, rng.below(file.length)),
+    }),
+    "config.json": (rng: ReturnType<typeof seeded>) => {
+      const text = [...JSON.stringify(llamaConfig)];
+      text[rng.below(text.length)] = String.fromCharCode(32 + rng.below(95));
+      return { ...good(), "config.json": text.join("") };
+    },
+  };
+  for (const [what, make] of Object.entries(damage))
+    test(what, async () => {
+      let refused = 0;
+      for (let seed = 0; seed < 150; seed++)
+        await withFolder(make(seeded(seed)), async (model) => {
+          try {
+            await (await load({ model, device: "reference" })).close();
+          } catch (error) {
+            assert.ok(error instanceof HyperthinkError, `seed ${seed}: ${(error as Error).stack}`);
+            refused++;
+          }
+        });
+      assert.ok(refused > 50, `${refused} of 150 refused: too few to show anything`);
+    });
 });
 
 test("bf16 checkpoints load into either type", () =>

@@ -104,6 +104,12 @@ describe("RoPE", () => {
     );
     throws(() => parse({ rope_theta: "10000" }), "bad-model", /rope_theta.*got "10000"/);
     throws(() => parse({ partial_rotary_factor: 0.5 }), "unsupported", /partial_rotary_factor 0\.5/);
+    throws(
+      () => parse({ rope_parameters: { partial_rotary_factor: 0.5 } }),
+      "unsupported",
+      /partial_rotary_factor 0\.5/,
+    );
+    throws(() => parse({ rope_scaling: { factor: 4 } }), "bad-model", /a factor \(4\) and no rope_type/);
   });
 });
 

@@ -4,8 +4,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import type { HyperthinkError } from "../../src/base/errors.ts";
 import { roundBf16 } from "../../src/base/half.ts";
+import { cpuAvailable } from "../../src/device/cpu.ts";
 import type { Device, Dtype, F32, Matrix } from "../../src/device/device.ts";
 import { reference } from "../../src/device/reference.ts";
+import { openBench } from "../../src/eval/verify/bench.ts";
 import { defaultDtype, loadConfig, loadWeights } from "../../src/model/load.ts";
 import { openSource } from "../../src/model/source.ts";
 import type { LayerWeights } from "../../src/model/weights.ts";
@@ -160,6 +162,39 @@ test("a borrowed gate keeps its heads' rows in float32 where bf16 would round th
   ]);
 });
 
+/** Decision logits of layer 0 [tokens, KV heads] as the device of `verify` computes them. */
+async function decisions(tensors: Tensors, device: "reference" | "cpu", weights: Dtype): Promise<Float32Array> {
+  const config = { ...llamaConfig, num_attention_heads: 4, num_key_value_heads: 2, dms_window_size: 4 };
+  const ids = Array.from({ length: 16 }, (_, i) => i);
+  return withFolder(llama(tensors, config), async (folder) => {
+    const bench = await openBench(folder, undefined, ids.length, { device, weights });
+    await bench.feed("chunk", ids, 0, ids.length, true);
+    const z = new Float32Array(ids.length * 2);
+    await bench.runner.device.read(bench.runner.workspace.z[0], 0, z);
+    bench.close();
+    return z;
+  });
+}
+
+for (const device of ["reference", "cpu"] as const) {
+  const reason = device === "cpu" ? cpuAvailable() : null;
+  test(`so its decisions do not depend on the type of the weights, ${device}`, {
+    skip: reason ? `UNRUN: ${reason}` : false,
+  }, async () => {
+    // An embedding that bf16 holds exactly, so that layer 0 sees the same numbers.
+    const embed = "model.embed_tokens.weight";
+    const exact = { ...llamaTensors(), [embed]: llamaTensors(bf16)[embed] };
+    const [full, half, rounded] = await Promise.all([
+      decisions(exact, device, "f32"),
+      decisions(exact, device, "bf16"),
+      decisions(llamaTensors(bf16), device, "bf16"), // what comes of rounding the rows
+    ]);
+    const off = (z: Float32Array) => Math.max(...z.map((value, i) => Math.abs(value - full[i])));
+    assert.ok(off(half) <= 1e-3, `off by ${off(half)}`);
+    assert.ok(off(rounded) > 0.1, `rounded rows are off by only ${off(rounded)}: this test shows nothing`);
+  });
+}
+
 test("and its bias", () => {
   const bias = Float32Array.from({ length: 8 }, (_, i) => i + 1 / 3);
   const tensors = llamaTensors();
@@ -191,11 +226,23 @@ test("and its bias", () => {
 test("f16 checkpoints are read", () => {
   const halves = Uint16Array.of(0x3c00, 0xc000, 0x3555, 0x0001, 0x7bff, 0x8000, 0x03ff, 0x4248);
   const tensors = llamaTensors();
+  const values = [1, -2, 0.333251953125, 2 ** -24, 65504, -0, 1023 * 2 ** -24, 3.140625];
   tensors["model.norm.weight"] = { dtype: "F16", shape: [8], data: new Uint8Array(halves.buffer) };
+  const down = "model.layers.0.mlp.down_proj.weight";
+  const matrix = Uint16Array.from({ length: 96 }, (_, i) => halves[i % 8]);
+  tensors[down] = { dtype: "F16", shape: [8, 12], data: new Uint8Array(matrix.buffer) };
   return withFolder(llama(tensors), async (folder) => {
     const source = await openSource(folder);
-    const { norm } = await loadWeights(reference(), await loadConfig(source), source, { weights: "f32" });
-    assert.deepEqual([...norm.host], [1, -2, 0.333251953125, 2 ** -24, 65504, -0, 1023 * 2 ** -24, 3.140625]);
+    for (const [weights, round] of [
+      ["f32", Math.fround],
+      ["bf16", roundBf16],
+    ] as const) {
+      const device = reference();
+      const { norm, layers } = await loadWeights(device, await loadConfig(source), source, { weights });
+      assert.deepEqual([...norm.host], values);
+      const expected = Array.from({ length: 96 }, (_, i) => round(values[i % 8]) + 0);
+      assert.deepEqual(await numbersOf(device, layers[0].down), expected);
+    }
   });
 });
 

@@ -1,5 +1,6 @@
 // Ids to text one by one: nothing is lost, no character is split, and a token costs the same however long the text is.
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { describe, test } from "node:test";
 import { seeded } from "../../src/base/rng.ts";
 import { openSource } from "../../src/model/source.ts";
@@ -8,40 +9,51 @@ import { withFolder } from "../support/checkpoint.ts";
 
 const beads = await loadTokenizer(await openSource(new URL("../../models/beads", import.meta.url).pathname));
 
-/** A SentencePiece-like tokenizer: bytes of unknown characters are tokens of their own (ids 1 .. 256), then the rest. */
+/** SentencePiece-like tokenizers: bytes of unknown characters are tokens of their own (ids 1 .. 256), then the rest; 263 to 299 are no tokens. */
 const PIECES = ["▁", "▁hello", "▁world", "a", "b", "!"];
-const sentencePiece = await withFolder(
-  {
-    "tokenizer.json": {
-      added_tokens: [
-        { id: 0, content: "<s>", special: true, normalized: false, lstrip: false, rstrip: false, single_word: false },
-      ],
-      normalizer: null,
-      pre_tokenizer: null,
-      post_processor: null,
-      decoder: {
-        type: "Sequence",
-        decoders: [
-          { type: "Replace", pattern: { String: "▁" }, content: " " },
-          { type: "ByteFallback" },
-          { type: "Fuse" },
-          { type: "Strip", content: " ", start: 1, stop: 0 },
+const withDecoders = (...decoders: object[]) =>
+  withFolder(
+    {
+      "tokenizer.json": {
+        added_tokens: [
+          { id: 0, content: "<s>", special: true, normalized: false, lstrip: false, rstrip: false, single_word: false },
         ],
-      },
-      model: {
-        type: "BPE",
-        byte_fallback: true,
-        vocab: Object.fromEntries([
-          ["<s>", 0],
-          ...Array.from({ length: 256 }, (_, i) => [`<0x${i.toString(16).toUpperCase().padStart(2, "0")}>`, i + 1]),
-          ...PIECES.map((piece, i) => [piece, 257 + i]),
-        ]),
-        merges: [],
+        normalizer: null,
+        pre_tokenizer: null,
+        post_processor: null,
+        decoder: { type: "Sequence", decoders },
+        model: {
+          type: "BPE",
+          byte_fallback: true,
+          vocab: Object.fromEntries([
+            ["<s>", 0],
+            ...Array.from({ length: 256 }, (_, i) => [`<0x${i.toString(16).toUpperCase().padStart(2, "0")}>`, i + 1]),
+            ...PIECES.map((piece, i) => [piece, 257 + i]),
+            ["▁end", 300],
+          ]),
+          merges: [],
+        },
       },
     },
-  },
-  async (folder) => loadTokenizer(await openSource(folder)),
+    async (folder) => loadTokenizer(await openSource(folder)),
+  );
+/** As Llama 2 has them: both leave out the first token's space, so the text of a part is not a part of the text. */
+const sentencePiece = await withDecoders(
+  { type: "Replace", pattern: { String: "▁" }, content: " " },
+  { type: "ByteFallback" },
+  { type: "Fuse" },
+  { type: "Strip", content: " ", start: 1, stop: 0 },
 );
+const metaspace = await withDecoders(
+  { type: "ByteFallback" },
+  { type: "Metaspace", replacement: "▁", prepend_scheme: "always" },
+);
+/** Tokenizers of real models that are too large to commit. */
+const large = new Map<string, Tokenizer>();
+for (const name of ["qwen3", "llama-3.1"]) {
+  const folder = new URL(`../../../shared/data/tokenizers/${name}`, import.meta.url).pathname;
+  if (existsSync(folder)) large.set(name, await loadTokenizer(await openSource(folder)));
+}
 
 function pieces(tokenizer: Tokenizer, ids: readonly number[]): string[] {
   const stream = new TextStream(tokenizer);
@@ -72,13 +84,31 @@ describe("text streams", () => {
     assert.deepEqual(pieces(sentencePiece, [258, 259, 262, 260]), ["hello", " world", "!", "a", ""]);
   });
 
-  test("random bytes: the parts make up what decoding all at once gives", () => {
-    for (let seed = 0; seed < 20; seed++) {
-      const rng = seeded(seed);
-      const ids = Array.from({ length: 200 }, () => rng.below(beads.size));
-      assert.equal(pieces(beads, ids).join(""), beads.decode(ids), `seed ${seed}`);
-    }
-  });
+  for (const [name, tokenizer] of [
+    ["beads", beads],
+    ["replace and strip", sentencePiece],
+    ["metaspace", metaspace],
+    ["qwen3", large.get("qwen3")],
+    ["llama-3.1", large.get("llama-3.1")],
+  ] as const) {
+    const skip = tokenizer ? false : "UNRUN: no shared tokenizer data";
+    test(`random ids, ${name}: the parts make up what decoding all at once gives`, { skip }, () => {
+      for (let seed = 0; seed < 20; seed++) {
+        const rng = seeded(seed);
+        // Half of them among the first 263, where the bytes are; some beyond all tokens.
+        const ids = Array.from({ length: 200 }, () => rng.below(rng.below(2) ? 263 : tokenizer!.size + 5));
+        assert.equal(pieces(tokenizer!, ids).join(""), tokenizer!.decode(ids), `seed ${seed}`);
+      }
+    });
+    test(`scripts of the world, ${name}: no part breaks a character`, { skip }, () => {
+      const text =
+        "e\u0301 n\u0303 汉字かな한국어 हिन्दी ก็ עִברית ﷽ 👩‍👩‍👧‍👦🏳️‍🌈 \u{20000}🧑‍🚀 a\u0300\u0301\u0302 end".repeat(5);
+      const ids = tokenizer!.encode(text, { special: false });
+      const parts = pieces(tokenizer!, ids);
+      assert.equal(parts.join(""), tokenizer!.decode(ids));
+      for (const part of parts) assert.ok(part.isWellFormed() && !part.includes("\ufffd"), JSON.stringify(part));
+    });
+  }
 
   test("a character after broken bytes is not lost", () => {
     const smile = beads.encode("😀", { special: false });
@@ -107,6 +137,14 @@ describe("text streams", () => {
     const smile = beads.encode("😀", { special: false });
     const ids = [...smile.slice(0, 2), ...new Array<number>(60).fill(end), ...smile.slice(2)];
     assert.equal(pieces(beads, ids).join(""), beads.decode(ids));
+  });
+
+  test("so do ids of no token, which random or padded models draw", () => {
+    const smile = [...new TextEncoder().encode("😀")].map((byte) => byte + 1);
+    for (const tokenizer of [sentencePiece, metaspace]) {
+      const ids = [258, ...smile.slice(0, 2), ...new Array<number>(60).fill(280), 5000, ...smile.slice(2)];
+      assert.equal(pieces(tokenizer, ids).join(""), "hello😀");
+    }
   });
 
   test("ids decoded a token do not grow with the text", () => {

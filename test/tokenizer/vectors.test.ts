@@ -34,6 +34,29 @@ for (const [vectors, tokenizer] of [
   });
 }
 
+describe("300,000 characters are encoded in seconds, words without end too", () => {
+  const corpus = at("../shared/data/corpora/wiki.test.raw");
+  const qwen = at("../shared/data/tokenizers/qwen3");
+  const words = () => ["a".repeat(300_000), " ".repeat(300_000)];
+  for (const [name, folder, texts] of [
+    ["beads", at("models/beads"), () => ["A jug holds 7 beads. ".repeat(15_000), ...words()]],
+    ["qwen3", qwen, () => [readFileSync(corpus, "utf8").slice(0, 300_000), ...words()]],
+  ] as const)
+    test(name, async (t) => {
+      if (name === "qwen3" && !(existsSync(qwen) && existsSync(corpus)))
+        return t.skip("UNRUN: no shared tokenizer data");
+      const { encode, decode } = await loadTokenizer(await openSource(folder));
+      for (const text of texts()) {
+        const start = performance.now();
+        const ids = encode(text, { special: false });
+        const seconds = (performance.now() - start) / 1000;
+        // 0.2 to 2 s on a core of 2026; work that is quadratic in the length takes minutes.
+        assert.ok(seconds < 20, `${seconds} s for ${JSON.stringify(text.slice(0, 20))}...`);
+        assert.ok(decode(ids) === text.normalize("NFC"));
+      }
+    });
+});
+
 describe("models", () => {
   for (const golden of ["beads-text", "smollm2-text"]) {
     const { model, cases } = JSON.parse(readFileSync(at(`golden/${golden}/golden.json`), "utf8"));
