@@ -1,4 +1,4 @@
-import { freemem } from "node:os";
+import { freemem, totalmem } from "node:os";
 import { HyperthinkError } from "../base/errors.ts";
 import type { Gauge } from "../cache/meter.ts";
 import { cpu, cpuAvailable } from "../device/cpu.ts";
@@ -175,6 +175,7 @@ export async function load(options: LoadOptions): Promise<Session> {
   try {
     const weights = await loadWeights(device, config, source, {
       weights: options.weights ?? (await defaultDtype(source)),
+      memory: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
       adapter,
       onProgress: options.onProgress,
       signal: options.signal,

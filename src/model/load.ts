@@ -1,4 +1,3 @@
-import { totalmem } from "node:os";
 import { HyperthinkError } from "../base/errors.ts";
 import { type Device, DTYPE_BYTES, type Dtype } from "../device/device.ts";
 import { allocate } from "./allocate.ts";
@@ -10,6 +9,8 @@ import type { Weights } from "./weights.ts";
 
 export interface WeightOptions {
   weights: Dtype;
+  /** Bytes that this machine has; more is refused before anything is allocated. Default: no limit. */
+  memory?: number;
   adapter?: Source;
   onProgress?: (doneBytes: number, totalBytes: number) => void;
   signal?: AbortSignal;
@@ -54,7 +55,7 @@ export async function loadWeights(
     files.push(await Safetensors.open(source));
     if (options.adapter) files.push(await Safetensors.open(options.adapter));
     const found = match(config, files, source.path);
-    checkMemory(config, options.weights);
+    checkMemory(config, options);
     const { weights, targets } = allocate(device, config, {
       weights: options.weights,
       has: (wanted) => found.has(wanted.names[0]),
@@ -81,11 +82,13 @@ export async function loadWeights(
 }
 
 /** A system that gives memory which it does not have ends the process when weights reach it, without a word. */
-function checkMemory(config: ModelConfig, weights: Dtype): void {
+function checkMemory(
+  config: ModelConfig,
+  { weights, memory: machine = Number.POSITIVE_INFINITY }: WeightOptions,
+): void {
   const bytes = entries(tensorTable(config))
     .filter((wanted) => !wanted.optional)
     .reduce((sum, { shape, exact }) => sum + shape.reduce((a, b) => a * b, DTYPE_BYTES[exact ? "f32" : weights]), 0);
-  const machine = Math.min(totalmem(), process.constrainedMemory() || Infinity);
   if (bytes <= machine) return;
   const gib = (n: number) => `${(n / 2 ** 30).toFixed(1)} GiB`;
   throw new HyperthinkError(
