@@ -115,7 +115,7 @@ async function attention(W: number, shared: boolean): Promise<void> {
   const pairs = device.i32(2 * W);
   for (let set = owners; set < W; set++) pairs.host.set([0, set], 2 * set);
   const fork = device.begin();
-  fork.fork(lanes, { list: pairs, first: owners, count: W - owners });
+  fork.fork(lanes, { list: pairs, first: owners, count: W - owners }, null, null, null);
   await device.run(fork);
 
   const q = await filled(device, W, queryHeads * headDim);
@@ -125,7 +125,7 @@ async function attention(W: number, shared: boolean): Promise<void> {
   const runs = 7;
   const seconds = await best(device, runs, (pass) => {
     for (let layer = 0; layer < layers; layer++)
-      pass.attend(out, q, lanes, layer, { list: steps, first: 0, count: W }, null);
+      pass.attend(out, q, lanes, layer, { list: steps, first: 0, count: W }, null, null);
   });
   const keys = lanes.physical.host.reduce((a, b) => a + b, 0) / runs;
   const GBs = (keys * headDim * 4) / seconds / 1e9;

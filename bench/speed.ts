@@ -73,7 +73,7 @@ const ids = new Int32Array(context + steps + 1).map((_, i) => (i * 7919) % confi
 const times: number[] = [];
 for (let s = 0; s < steps + 2; s++) {
   const segments = sets.map(
-    (set): Segment => ({ set, kind: "steps", ids, from: context + s, count: 1, endsPrompt: false, logits: "last" }),
+    (set): Segment => ({ set, kind: "steps", ids, from: context + s, count: 1, prompt: context, logits: "last" }),
   );
   for (const segment of segments) runner.reserve(segment);
   const started = performance.now();

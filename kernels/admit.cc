@@ -10,10 +10,15 @@ struct Labelled {
   bool labelled;
 };
 
-/** The page that slot `s`, the next of its part, goes to: a spare where the slot opens a page. */
-static int appendPage(const Call& c, Store& st, int lane, int32_t* entry, int s) {
+/** The page that slot `s`, the next of its part, goes to: where it opens a page, one that a cut left behind, or a spare. */
+static int appendPage(const Call& c, Store& st, int lane, int32_t* entry, int s, bool archive) {
   if (s % PAGE != 0) return writablePage(c, st, lane, entry);
-  const int page = takeSpare(c, st, lane, -1);
+  const int left = archive ? *entry : -1;
+  if (left >= 0) {
+    pageAt(c, st, lane, left);
+    if (left < st.pages && st.holders[left] <= 1) return left;
+  }
+  const int page = takeSpare(c, st, lane, left);
   if (page >= 0) *entry = page;
   return page;
 }
@@ -29,7 +34,7 @@ static void settle(const Call& c, Store& st, int lane, const Labelled& key, int 
     const int s = st.archive[lane];
     if (s >= st.archivePages * PAGE)
       return fail(c.fault, "lane %d: archive of %d pages is full at slot %d; plan more pages", lane, st.archivePages, s);
-    const int page = appendPage(c, st, lane, &st.archiveTable[(size_t)lane * st.archivePages + s / PAGE], s);
+    const int page = appendPage(c, st, lane, &st.archiveTable[(size_t)lane * st.archivePages + s / PAGE], s, true);
     if (page < 0) return;
     writeKey(st, page, s % PAGE, key.k, key.v, key.position);
     st.archive[lane]++;
@@ -37,7 +42,7 @@ static void settle(const Call& c, Store& st, int lane, const Labelled& key, int 
     const int s = st.tail[lane];
     if (s / PAGE - st.head[lane] / PAGE >= st.doomedPages)
       return fail(c.fault, "lane %d: ring of %d doomed pages is full at slot %d; plan more pages", lane, st.doomedPages, s);
-    const int page = appendPage(c, st, lane, doomedEntry(st, lane, s), s);
+    const int page = appendPage(c, st, lane, doomedEntry(st, lane, s), s, false);
     if (page < 0) return;
     writeKey(st, page, s % PAGE, key.k, key.v, key.position);
     st.tail[lane]++;
@@ -113,6 +118,22 @@ static void copyWhereDiffering(const Call& c, Store& st, int lane, int from, int
   copyPage(st, from, to);
 }
 
+/** Ranks of the live keys, which stand at the front of a lane's row. */
+static void copyRanks(const Call& c, const Store& st, int from, int to) {
+  float* board = floats(c, 4);
+  const int stride = c.words[5];
+  const bool pending = st.pendingPosition[from] >= 0 && st.dead[from] != DEAD_PENDING;
+  const int live = st.archive[from] + (pending ? 1 : 0);
+  if (live > stride) return fail(c.fault, "lane %d: expected a board of at least %d ranks a lane, got %d", from, live, stride);
+  memcpy(board + (size_t)to * stride, board + (size_t)from * stride, (size_t)live * 4);
+}
+
+/** `numbers` of a layer of a set, where word i names a buffer. */
+static void copyLayer(const Call& c, int i, int from, int to, size_t numbers) {
+  float* all = floats(c, i);
+  if (all) memcpy(all + (size_t)to * numbers, all + (size_t)from * numbers, numbers * 4);
+}
+
 /** The host has given the destination its tables and counters; what is left are the pages that both would write. */
 void fork(const Call& c, int) {
   Store& st = lanesOf(c, 0);
@@ -135,6 +156,12 @@ void fork(const Call& c, int) {
     memcpy(st.pendingV + (size_t)to * st.width, st.pendingV + (size_t)from * st.width, bytes);
     st.pendingPosition[to] = st.pendingPosition[from];
     st.pendingZ[to] = st.pendingZ[from];
+    if (c.words[4] >= 0) copyRanks(c, st, from, to);
+    if (t % st.kvHeads == 0) {
+      const size_t width = (size_t)st.queryHeads * st.headDim;
+      copyLayer(c, 6, from / st.kvHeads, to / st.kvHeads, (size_t)c.words[7] * width);
+      copyLayer(c, 8, from / st.kvHeads, to / st.kvHeads, 2 * width * (size_t)(1 + st.headDim));
+    }
   }
 }
 

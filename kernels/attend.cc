@@ -1,9 +1,13 @@
 // Decode attention. A step's keys fall into cuts of 256 logical slots (archive, then doomed) and the pending key; each gives a
 // partial (maximum, sum, output), and the partials are merged in that order. Steps whose archives hold the same 16 pages in a
 // whole cut read them together, once. Tasks: whole archive cuts by KV head, then each step's rest by KV head; then the merge.
+//
+// Where a query reads only some pages (Quest), those are chosen first, and gathered into cuts of the step's own. A step that
+// reads every page goes the common way, so its bits are the same with and without a choice.
 #include "cut.h"
 #include "lane.h"
 #include "scratch.h"
+#include "select.h"
 #include "table.h"
 
 namespace HT_NS {
@@ -13,8 +17,10 @@ struct Decode {
   Store* st;
   int layer, steps, group, parts;
   const int32_t* items;
-  const float* q;
+  const float *q, *archiveQ;  // the second: what attends to the archive
   float *out, *raw, *lse;
+  const float* bounds;
+  int32_t* choices;  // [steps][Hkv] number and list of the pages that are read, -1: all; null without a choice
   int stride;
   float* partials;
   // This thread's.
@@ -27,10 +33,20 @@ struct Decode {
   }
 };
 
+static int32_t* choiceOf(const Decode& d, int i, int h) {
+  return d.choices + ((size_t)i * d.st->kvHeads + h) * choiceInts(*d.st);
+}
+static bool chosen(const Decode& d, int i, int h) { return d.choices && choiceOf(d, i, h)[0] >= 0; }
+
 static int archiveCuts(const Store& st, int lane) { return (st.archive[lane] + CUT - 1) / CUT; }
 static int doomedCuts(const Store& st, int lane) {
   if (st.tail[lane] <= st.head[lane]) return 0;
   return (st.tail[lane] - 1) / CUT - st.head[lane] / CUT + 1;
+}
+
+/** Cuts of the archive that a step reads. */
+static int readCuts(const Decode& d, int i, int h) {
+  return chosen(d, i, h) ? (choiceOf(d, i, h)[0] + CUT_PAGES - 1) / CUT_PAGES : archiveCuts(*d.st, d.lane(i, h));
 }
 
 /** Query row `r` of a cut: step and query head. */
@@ -38,8 +54,9 @@ struct Row {
   int step, head;
 };
 
+/** `q`: the queries that read this cut. `rawSlot`: where its scores go in `raw`, -1 nowhere. */
 template <bool BF>
-static void partialsOf(const Decode& d, Cut& cut, const Row* rows, int part, int rawSlot) {
+static void partialsOf(const Decode& d, Cut& cut, const Row* rows, const float* q, int part, int rawSlot) {
   const Store& st = *d.st;
   float* outs[QUERY_ROWS];
   cut.D = st.headDim;
@@ -49,7 +66,7 @@ static void partialsOf(const Decode& d, Cut& cut, const Row* rows, int part, int
   closePages(cut, (size_t)st.headDim * PAGE * (BF ? 2 : 4));
   for (int r = 0; r < cut.rows; r++)
     scaleQuery(d.query + (size_t)r * st.width,
-               d.q + ((size_t)d.items[3 * rows[r].step + 1] * st.queryHeads + rows[r].head) * st.headDim, st.headDim,
+               q + ((size_t)d.items[3 * rows[r].step + 1] * st.queryHeads + rows[r].head) * st.headDim, st.headDim,
                st.width);
   scoreAll<BF>(cut);
   for (int r = 0; r < cut.rows; r++) {
@@ -66,16 +83,16 @@ static void partialsOf(const Decode& d, Cut& cut, const Row* rows, int part, int
   valueAll<BF>(cut, outs);
 }
 
-static void cutOf(const Decode& d, Cut& cut, const Row* rows, int part, int rawSlot) {
-  if (d.st->bf16) return partialsOf<true>(d, cut, rows, part, rawSlot);
-  partialsOf<false>(d, cut, rows, part, rawSlot);
+static void cutOf(const Decode& d, Cut& cut, const Row* rows, const float* q, int part, int rawSlot) {
+  if (d.st->bf16) return partialsOf<true>(d, cut, rows, q, part, rawSlot);
+  partialsOf<false>(d, cut, rows, q, part, rawSlot);
 }
 
 /** Whole archive cut `n` of KV head `h`, for all steps that have it: those with equal pages together. */
 static void wholeCut(Decode& d, int h, int n) {
   Store& st = *d.st;
   const auto table = [&](int i) { return st.archiveTable + (size_t)d.lane(i, h) * st.archivePages + (size_t)n * CUT_PAGES; };
-  for (int i = 0; i < d.steps; i++) d.done[i] = st.archive[d.lane(i, h)] < (n + 1) * CUT;
+  for (int i = 0; i < d.steps; i++) d.done[i] = chosen(d, i, h) || st.archive[d.lane(i, h)] < (n + 1) * CUT;
   for (int i = 0; i < d.steps; i++) {
     if (d.done[i]) continue;
     Cut cut;
@@ -99,38 +116,97 @@ static void wholeCut(Decode& d, int h, int n) {
       for (int g = 0; g < d.group; g++) {
         rows[cut.rows++] = {j, h * d.group + g};
         if (cut.rows < QUERY_ROWS) continue;
-        cutOf(d, cut, rows, n, n * CUT);
+        cutOf(d, cut, rows, d.archiveQ, n, n * CUT);
         cut.rows = 0;
       }
     }
-    if (cut.rows > 0) cutOf(d, cut, rows, n, n * CUT);
+    if (cut.rows > 0) cutOf(d, cut, rows, d.archiveQ, n, n * CUT);
   }
 }
 
 /** Query heads of KV head `h` at step `i`, in blocks that fit the scratch. */
-static void cutOfStep(Decode& d, Cut& cut, int i, int h, int part, int rawSlot) {
+static void cutOfStep(Decode& d, Cut& cut, int i, int h, const float* q, int part, int rawSlot) {
   Row rows[QUERY_ROWS];
   cut.rows = 0;
   for (int g = 0; g < d.group; g++) {
     rows[cut.rows++] = {i, h * d.group + g};
     if (cut.rows < QUERY_ROWS && g + 1 < d.group) continue;
-    cutOf(d, cut, rows, part, rawSlot);
+    cutOf(d, cut, rows, q, part, rawSlot);
     cut.rows = 0;
   }
+}
+
+/** Which pages does KV head `h` of step `i` read? The last, and the best others by the most that a key in them could score. */
+static void choose(const Decode& d, int i, int h) {
+  const Store& st = *d.st;
+  const int lane = d.lane(i, h), D = st.headDim, archive = st.archive[lane], last = archive / PAGE;
+  const int others = (st.budget[lane] / PAGE > 3 ? st.budget[lane] / PAGE : 3) - 1;
+  int32_t* choice = choiceOf(d, i, h);
+  choice[0] = -1;
+  if (archive + 1 <= st.budget[lane] || last <= others) return;
+  const float* q = d.q + ((size_t)d.items[3 * i + 1] * st.queryHeads + (size_t)h * d.group) * D;
+  float* scores = (float*)(choice + 1);
+  for (int p = 0; p < last; p++) {
+    const int page = pageAt(*d.c, st, lane, st.archiveTable[(size_t)lane * st.archivePages + p]);
+    const float* low = d.bounds + (size_t)page * 2 * D;
+    const float* high = low + D;
+    F16 total = splat(0);
+    float rest = 0;
+    for (int g = 0; g < d.group; g++) {
+      const float* x = q + (size_t)g * D;
+      int at = 0;
+      for (; at + 16 <= D; at += 16) total = total + larger(load(x + at) * load(low + at), load(x + at) * load(high + at));
+      for (; at < D; at++) {
+        const float a = x[at] * low[at], b = x[at] * high[at];
+        rest += a > b ? a : b;
+      }
+    }
+    scores[p] = sum(total) + rest;
+  }
+  Best top = best(others, [&](auto visit) {
+    for (int p = 0; p < last; p++) visit(scores[p]);
+  });
+  int n = 0;
+  for (int p = 0; p < last; p++)
+    if (top.takes(scores[p])) choice[1 + n++] = p;  // scores before p have been read
+  if (archive % PAGE != 0) choice[1 + n++] = last;
+  choice[0] = n;
+}
+
+/** The chosen pages, the partly filled one last; returns the keys read. */
+static int restOfChoice(Decode& d, int i, int h) {
+  const Store& st = *d.st;
+  const int lane = d.lane(i, h), archive = st.archive[lane];
+  const int32_t* choice = choiceOf(d, i, h);
+  const int keys = choice[0] * PAGE - (archive % PAGE ? PAGE - archive % PAGE : 0);
+  for (int base = 0; base < choice[0]; base += CUT_PAGES) {
+    Cut cut = {};
+    cut.begin = 0;
+    cut.end = least(CUT, keys - base * PAGE);
+    for (int p = 0; p * PAGE < cut.end; p++)
+      cut.pages[p] =
+          pageData(st, pageAt(*d.c, st, lane, st.archiveTable[(size_t)lane * st.archivePages + choice[1 + base + p]]));
+    cutOfStep(d, cut, i, h, d.archiveQ, base / CUT_PAGES, -1);
+  }
+  return keys;
 }
 
 /** What no other step shares: the archive's last cut, doomed cuts, the pending key. */
 static void rest(Decode& d, int i, int h) {
   Store& st = *d.st;
   const int lane = d.lane(i, h), archive = st.archive[lane], head = st.head[lane], tail = st.tail[lane];
-  const int whole = archive / CUT, cuts = archiveCuts(st, lane);
-  if (cuts > whole) {
+  const int whole = archive / CUT, cuts = readCuts(d, i, h);
+  int reads = archive, alone = archive - whole * CUT;
+  if (chosen(d, i, h)) {
+    const int bounds = 2 * (archive / PAGE + 1);  // of each page count as two keys
+    reads = alone = restOfChoice(d, i, h) + bounds;
+  } else if (cuts > whole) {
     Cut cut = {};
     cut.begin = 0;
     cut.end = archive - whole * CUT;
     const int32_t* table = st.archiveTable + (size_t)lane * st.archivePages + (size_t)whole * CUT_PAGES;
     for (int p = 0; p * PAGE < cut.end; p++) cut.pages[p] = pageData(st, pageAt(*d.c, st, lane, table[p]));
-    cutOfStep(d, cut, i, h, whole, whole * CUT);
+    cutOfStep(d, cut, i, h, d.archiveQ, whole, whole * CUT);
   }
   const int doomed = doomedCuts(st, lane);
   for (int n = 0; n < doomed; n++) {
@@ -140,7 +216,7 @@ static void rest(Decode& d, int i, int h) {
     cut.end = least(CUT, tail - base);
     for (int p = cut.begin / PAGE; p * PAGE < cut.end; p++)
       cut.pages[p] = pageData(st, pageAt(*d.c, st, lane, *doomedEntry(st, lane, base + p * PAGE)));
-    cutOfStep(d, cut, i, h, cuts + n, -1);
+    cutOfStep(d, cut, i, h, d.q, cuts + n, -1);
   }
   for (int g = 0; g < d.group; g++) {
     const int j = h * d.group + g;
@@ -154,13 +230,13 @@ static void rest(Decode& d, int i, int h) {
     part[st.width + 1] = 1;
     if (d.raw) d.raw[((size_t)i * st.queryHeads + j) * d.stride + archive] = part[st.width];
   }
-  st.reads[lane] += archive + tail - head + 1;
-  __atomic_fetch_add(&st.physical[d.layer * st.kvHeads + h], archive - whole * CUT + tail - head + 1, __ATOMIC_RELAXED);
+  st.reads[lane] += reads + tail - head + 1;
+  __atomic_fetch_add(&st.physical[d.layer * st.kvHeads + h], alone + tail - head + 1, __ATOMIC_RELAXED);
 }
 
 static void merge(const Decode& d, int i, int h) {
   const Store& st = *d.st;
-  const int lane = d.lane(i, h), parts = archiveCuts(st, lane) + doomedCuts(st, lane) + 1;
+  const int lane = d.lane(i, h), parts = readCuts(d, i, h) + doomedCuts(st, lane) + 1;
   for (int g = 0; g < d.group; g++) {
     const int j = h * d.group + g;
     float* first = d.partial(i, j, 0);
@@ -197,6 +273,8 @@ void attend(const Call& c, int thread) {
   d.items = ints(c, 4) + (size_t)c.words[5] * 3;
   d.out = floats(c, 0);
   d.q = floats(c, 1);
+  d.archiveQ = c.words[10] >= 0 ? floats(c, 10) : d.q;
+  d.bounds = floats(c, 11);
   d.raw = floats(c, 7);
   d.lse = floats(c, 8);
   d.stride = c.words[9];
@@ -221,6 +299,11 @@ void attend(const Call& c, int thread) {
   d.scores = d.query + (size_t)2 * QUERY_ROWS * st.width;
   d.done = (uint8_t*)(d.scores + QUERY_ROWS * CUT) + 2 * CUT * 4;
   d.partials = (float*)(c.scratch + own * teamSize(c.team));
+  if (d.bounds) {
+    d.choices = (int32_t*)(d.partials + (size_t)d.steps * st.queryHeads * mostParts(st) * partialFloats(st));
+    HT_TASKS(c, t, d.steps * st.kvHeads) choose(d, t / st.kvHeads, t % st.kvHeads);
+    teamMeet(c.team);
+  }
   const int shared = st.kvHeads * whole;
   HT_TASKS(c, t, shared + d.steps * st.kvHeads) {
     if (t < shared) {

@@ -165,8 +165,8 @@ napi_value lanes(const Arguments& a) {
   size_t shapes, tables;
   const int32_t* shape = a.array<int32_t>(1, shapes);
   const int32_t* ids = a.array<int32_t>(2, tables);
-  need(shapes == 10 && tables == 11, "expected 10 sizes and 11 tables");
-  for (int i = 0; i < 11; i++) need(ids[i] >= 0 && (size_t)ids[i] < a.device().objects.size(), "expected a table");
+  need(shapes == 10 && tables == 13, "expected 10 sizes and 13 tables");
+  for (int i = 0; i < 13; i++) need(ids[i] >= 0 && (size_t)ids[i] < a.device().objects.size(), "expected a table");
   return numberValue(a.env, deviceLanes(a.device(), shape, ids));
 }
 
@@ -257,6 +257,20 @@ napi_value live(const Arguments& a) {
   return out;
 }
 
+// keys(device: Handle, lanes: number, lane: number): Float32Array
+napi_value keys(const Arguments& a) {
+  const Store& s = *(const Store*)a.object(1).data;
+  const int lane = a.whole(2);
+  need(lane >= 0 && lane < s.sets * s.layers * s.kvHeads, "expected a lane");
+  const std::vector<float> numbers = deviceKeys(a.device(), s, lane);
+  napi_value buffer, out;
+  void* data;
+  need(napi_create_arraybuffer(a.env, numbers.size() * 4, &data, &buffer) == napi_ok, "buffer");
+  if (!numbers.empty()) std::memcpy(data, numbers.data(), numbers.size() * 4);
+  need(napi_create_typedarray(a.env, napi_float32_array, numbers.size(), buffer, 0, &out) == napi_ok, "array");
+  return out;
+}
+
 // close(device: Handle): void
 napi_value close(const Arguments& a) {
   release(a.env, a.any());
@@ -340,7 +354,7 @@ NAPI_MODULE_INIT() {
   try {
     const napi_property_descriptor methods[] = {
         METHOD(open),  METHOD(isa),  METHOD(share), METHOD(hidden), METHOD(matrix),      METHOD(writeRows),         METHOD(lanes),
-        METHOD(run),   METHOD(read), METHOD(live),  METHOD(close),  METHOD(measureRead), METHOD(measureMultiplyAdd),
+        METHOD(run),   METHOD(read), METHOD(live),  METHOD(keys), METHOD(close),  METHOD(measureRead), METHOD(measureMultiplyAdd),
     };
     need(napi_define_properties(env, exports, sizeof methods / sizeof *methods, methods) == napi_ok, "methods");
     need(napi_set_named_property(env, exports, "ops", opsValue(env)) == napi_ok, "ops");

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <algorithm>
 #include <atomic>
@@ -35,8 +36,8 @@ const Kernels* kernelsFor(const std::string& isa) {
   return isa.empty() || isa == "baseline" ? kernels_baseline() : nullptr;
 }
 
-static void* take(Device& d, size_t bytes) {
-  void* memory = memoryMap(bytes);
+static void* take(Device& d, size_t bytes, bool sparse = false) {
+  void* memory = memoryMap(bytes, sparse);
   if (memory) d.owned.push_back({memory, bytes});
   return memory;
 }
@@ -46,8 +47,12 @@ int deviceAdd(Device& d, void* data, size_t length) {
   return (int)d.objects.size() - 1;
 }
 
+// Boards, rings and moments have room for every lane at its longest and are used at their rows' fronts: a huge page would
+// commit 2 MiB for each touch.
+constexpr size_t SPARSE_BYTES = 64 << 20;
+
 int deviceHidden(Device& d, size_t length) {
-  void* memory = take(d, length * 4 + ARENA_PAD);
+  void* memory = take(d, length * 4 + ARENA_PAD, length * 4 >= SPARSE_BYTES);
   return memory ? deviceAdd(d, memory, length) : -1;
 }
 
@@ -59,14 +64,14 @@ int deviceMatrix(Device& d, int rows, int cols, bool bf16) {
   return deviceAdd(d, d.matrices.back(), 0);
 }
 
-int deviceLanes(Device& d, const int32_t shape[10], const int32_t tables[11]) {
+int deviceLanes(Device& d, const int32_t shape[10], const int32_t tables[13]) {
   Store s = {};
   int* fields[] = {&s.sets,    &s.layers, &s.kvHeads,      &s.queryHeads,  &s.headDim,
                    &s.bf16,    &s.pages,  &s.archivePages, &s.doomedPages, &s.sparePages};
   for (int i = 0; i < 10; i++) *fields[i] = shape[i];
-  int32_t** lists[] = {&s.archive,     &s.head,  &s.tail, &s.dead,    &s.archiveTable, &s.doomedTable,
-                       &s.spare, &s.used, &s.holders, &s.reads,        &s.physical};
-  for (int i = 0; i < 11; i++) *lists[i] = (int32_t*)d.objects[tables[i]].data;
+  int32_t** lists[] = {&s.archive,     &s.head,  &s.tail, &s.budget,  &s.protect, &s.dead,    &s.archiveTable,
+                       &s.doomedTable, &s.spare, &s.used, &s.holders, &s.reads,   &s.physical};
+  for (int i = 0; i < 13; i++) *lists[i] = (int32_t*)d.objects[tables[i]].data;
   const size_t lanes = (size_t)s.sets * s.layers * s.kvHeads;
   s.width = (s.headDim + 15) / 16 * 16;
   s.pageBytes = (size_t)PAGE * 2 * s.headDim * (s.bf16 ? 2 : 4);
@@ -164,5 +169,41 @@ std::vector<int32_t> deviceLive(Device& d, const Store& s, int lane) {
     add(s.doomedTable[(size_t)lane * s.doomedPages + i / PAGE % s.doomedPages], i);
   if (s.pendingPosition[lane] >= 0 && s.dead[lane] != -2) out.push_back(s.pendingPosition[lane]);
   std::sort(out.begin(), out.end());
+  return out;
+}
+
+static float numberAt(const Store& s, const void* page, size_t number) {
+  if (!s.bf16) return ((const float*)page)[number];
+  const uint32_t bits = (uint32_t)((const uint16_t*)page)[number] << 16;
+  float x;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+
+std::vector<float> deviceKeys(Device& d, const Store& s, int lane) {
+  std::lock_guard<std::mutex> lock(d.running);
+  const size_t D = (size_t)s.headDim;
+  std::vector<float> out;
+  const auto position = [&](int32_t p) {
+    float bits;
+    memcpy(&bits, &p, 4);
+    out.push_back(bits);
+  };
+  for (int i = 0; i < std::min(s.archive[lane], s.archivePages * PAGE); i++) {
+    const int page = s.archiveTable[(size_t)lane * s.archivePages + i / PAGE];
+    if (i == s.dead[lane] || page < 0 || page >= s.pages) continue;
+    const char* data = s.arena + (size_t)page * s.pageBytes;
+    const size_t slot = (size_t)i % PAGE, pair = s.bf16 ? 2 : 1;  // see pages.h
+    position(s.positions[(size_t)page * PAGE + slot]);
+    for (size_t c = 0; c < D; c++) out.push_back(numberAt(s, data, c / pair * pair * PAGE + pair * slot + c % pair));
+    for (size_t c = 0; c < D; c++) out.push_back(numberAt(s, data, D * PAGE + slot / pair * pair * D + pair * c + slot % pair));
+  }
+  if (s.pendingPosition[lane] >= 0 && s.dead[lane] != -2) {
+    position(s.pendingPosition[lane]);
+    for (const float* part : {s.pendingK, s.pendingV}) {
+      const float* from = part + (size_t)lane * s.width;
+      out.insert(out.end(), from, from + D);
+    }
+  }
   return out;
 }

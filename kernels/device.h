@@ -34,7 +34,7 @@ void deviceClose(Device& device);
 int deviceAdd(Device& device, void* data, size_t length);
 int deviceHidden(Device& device, size_t length);
 int deviceMatrix(Device& device, int rows, int cols, bool bf16);
-int deviceLanes(Device& device, const int32_t shape[10], const int32_t tables[11]);
+int deviceLanes(Device& device, const int32_t shape[10], const int32_t tables[13]);
 
 /** Empty where the words are sound; sizes the scratch. Not while a pass runs. */
 std::string devicePlan(Device& device, const std::vector<int32_t>& words);
@@ -42,3 +42,5 @@ std::string devicePlan(Device& device, const std::vector<int32_t>& words);
 std::string deviceRun(Device& device, const std::vector<int32_t>& words);
 void deviceWriteRows(Device& device, Matrix& matrix, int first, int rows, const float* values);
 std::vector<int32_t> deviceLive(Device& device, const Store& store, int lane);
+/** By key of archive and pending: the bits of its position, K, V. */
+std::vector<float> deviceKeys(Device& device, const Store& store, int lane);

@@ -101,6 +101,27 @@ HT_INLINE void writeKey(Store& st, int page, int s, const float* k, const float*
   st.positions[(size_t)page * PAGE + s] = position;
 }
 
+/** Slot `s` of page `from` to slot `t` of page `to`, bits unchanged. */
+HT_INLINE void copyKey(Store& st, int from, int s, int to, int t) {
+  const int D = st.headDim;
+  const char* source = pageData(st, from);
+  char* target = pageData(st, to);
+  if (st.bf16) {
+    const uint32_t* k = (const uint32_t*)source;
+    uint32_t* toK = (uint32_t*)target;
+    for (int d = 0; d < D / 2; d++) toK[d * PAGE + t] = k[d * PAGE + s];
+    const uint16_t* v = (const uint16_t*)source + (size_t)D * PAGE + (size_t)(s / 2) * 2 * D + s % 2;
+    uint16_t* toV = (uint16_t*)target + (size_t)D * PAGE + (size_t)(t / 2) * 2 * D + t % 2;
+    for (int d = 0; d < D; d++) toV[2 * d] = v[2 * d];
+  } else {
+    const float* k = (const float*)source;
+    float* toK = (float*)target;
+    for (int d = 0; d < D; d++) toK[d * PAGE + t] = k[d * PAGE + s];
+    memmove(toK + (size_t)D * PAGE + (size_t)t * D, k + (size_t)D * PAGE + (size_t)s * D, (size_t)D * 4);
+  }
+  st.positions[(size_t)to * PAGE + t] = st.positions[(size_t)from * PAGE + s];
+}
+
 HT_INLINE void copyPage(Store& st, int from, int to) {
   memcpy(pageData(st, to), pageData(st, from), st.pageBytes);
   memcpy(st.positions + (size_t)to * PAGE, st.positions + (size_t)from * PAGE, PAGE * 4);

@@ -10,11 +10,18 @@ static size_t rounded(size_t bytes) {
   return (bytes + unit - 1) / unit * unit;
 }
 
-void* memoryMap(size_t bytes) {
+// Only what is touched counts: room to grow must not be refused for what it could become.
+#if defined(MAP_NORESERVE)
+constexpr int FLAGS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+#else
+constexpr int FLAGS = MAP_PRIVATE | MAP_ANONYMOUS;
+#endif
+
+void* memoryMap(size_t bytes, bool sparse) {
   const size_t size = rounded(bytes);
   // Huge pages need an aligned start: map one too many and give back both ends.
   const size_t extra = size >= HUGE_PAGE ? HUGE_PAGE : 0;
-  char* at = (char*)mmap(nullptr, size + extra, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  char* at = (char*)mmap(nullptr, size + extra, PROT_READ | PROT_WRITE, FLAGS, -1, 0);
   if (at == (char*)MAP_FAILED) return nullptr;
   if (extra) {
     const size_t lead = (HUGE_PAGE - (size_t)at % HUGE_PAGE) % HUGE_PAGE;
@@ -22,7 +29,7 @@ void* memoryMap(size_t bytes) {
     if (extra - lead) munmap(at + lead + size, extra - lead);
     at += lead;
 #if defined(MADV_HUGEPAGE)
-    madvise(at, size, MADV_HUGEPAGE);
+    madvise(at, size, sparse ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
 #endif
   }
   return at;

@@ -1,5 +1,6 @@
 // The operations of a pass: name and number of words after the operation's code. src/device/native.ts holds the same list
-// (test/device/native.test.ts compares them). Words are object ids, whole numbers, or the bits of a float.
+// (test/device/native.test.ts compares them). Words are object ids (-1: absent), whole numbers, the bits of a float, or two words
+// with the bits of a double, the low ones first.
 #pragma once
 
 #define HT_OPS(OP)     \
@@ -16,10 +17,21 @@
   OP(attendChunk, 13)  \
   OP(admitChunk, 11)   \
   OP(admit, 11)        \
-  OP(attend, 10)       \
-  OP(evict, 9)         \
-  OP(fork, 4)          \
-  OP(sample, 12)
+  OP(attend, 12)       \
+  OP(fork, 9)          \
+  OP(sample, 12)       \
+  OP(mark, 5)          \
+  OP(gelu, 2)          \
+  OP(remember, 9)      \
+  OP(sum, 9)           \
+  OP(clear, 6)         \
+  OP(gather, 8)        \
+  OP(note, 10)         \
+  OP(bound, 7)         \
+  OP(weigh, 11)        \
+  OP(score, 19)        \
+  OP(keep, 15)         \
+  OP(replay, 10)
 
 enum class Op : int {
 #define OP(name, words) name,

@@ -27,7 +27,8 @@ struct Matrix {
 struct Store {
   int sets, layers, kvHeads, queryHeads, headDim, bf16, pages, archivePages, doomedPages, sparePages;
   // The host's tables, see device.ts.
-  int32_t *archive, *head, *tail, *dead, *archiveTable, *doomedTable, *spare, *used, *holders, *reads, *physical;
+  int32_t *archive, *head, *tail, *budget, *protect, *dead, *archiveTable, *doomedTable, *spare, *used, *holders, *reads,
+      *physical;
   size_t pageBytes;
   char* arena;         // [pages] of pageBytes
   int32_t* positions;  // [pages][PAGE]

@@ -48,6 +48,51 @@ struct Reader {
   }
 };
 
+/** Rows of a buffer (word q, -1: none) at positions from 0: items at word i, each a chunk's four numbers or a step's three. */
+void watched(Reader& r, const Store& s, int i, bool chunk, int q, int64_t each) {
+  const int width = chunk ? 4 : 3;
+  r.sets(s, i, width, 0);
+  const int32_t* items = r.items(i, width);
+  for (int n = 0; n < r.w[i + 2]; n++) {
+    const int32_t* item = items + (size_t)width * n;
+    const int rows = chunk ? item[2] : 1;
+    r.within("rows", n, rows, INT32_MAX);
+    if (q >= 0) r.rows(n, item[1], rows, r.length(q), each);
+    r.within("a position", n, (chunk ? item[3] : item[2]), (int64_t)INT32_MAX - std::max(rows, 0));
+  }
+}
+
+/** `sum` and `replay`: chunks, of which a replay's name what they report. */
+size_t planWatch(Reader& r, bool replay, int threads) {
+  const Store& s = r.store(4);
+  const int width = replay ? 8 : 4, stride = r.w[1];
+  r.sets(s, 6, width, 0);
+  const int32_t* items = r.items(6, width);
+  size_t bytes = 0;
+  int most = 0;
+  for (int n = 0; n < r.w[8]; n++) {
+    const int32_t* item = items + (size_t)width * n;
+    const int rows = item[2], first = item[3];
+    r.within("rows", n, rows, INT32_MAX);
+    r.rows(n, item[1], rows, r.length(2), (int64_t)s.queryHeads * s.headDim);
+    r.rows(n, item[1], rows, r.length(3), (int64_t)s.kvHeads * s.headDim);
+    r.within("a position", n, first, (int64_t)s.archivePages * PAGE + 2);
+    if (!r.error.empty()) return 0;
+    const int end = first + rows, from = replay ? item[5] : 0, to = replay ? item[6] : end;
+    r.within("a slot", n, to, (int64_t)stride + 1);
+    r.within("a slot", n, to, (int64_t)end + 1);
+    r.within("a slot", n, from, (int64_t)to + 1);
+    if (replay) {
+      r.within("a set", n, item[4], s.sets);
+      r.within("tokens", n, item[7], INT32_MAX);
+    }
+    if (!r.error.empty()) return 0;
+    bytes += watchShared(s, rows, from, to);
+    most = std::max(most, end);
+  }
+  return bytes + watchBytes(s, most) * (size_t)threads;
+}
+
 /** Lists and scratch of one operation. */
 size_t planOp(Reader& r, Op op, int threads) {
   switch (op) {
@@ -88,14 +133,11 @@ size_t planOp(Reader& r, Op op, int threads) {
       r.sets(s, 4, 3, 0);
       const int32_t* items = r.items(4, 3);
       for (int n = 0; n < r.w[6]; n++)
-        r.rows(n, items[3 * n + 1], 1, std::min(r.length(0), r.length(1)), (int64_t)s.queryHeads * s.headDim);
+        r.rows(n, items[3 * n + 1], 1, std::min({r.length(0), r.length(1), r.w[10] >= 0 ? r.length(10) : SIZE_MAX}),
+               (int64_t)s.queryHeads * s.headDim);
       return threadBytes(s, r.w[6]) * (size_t)threads +
-             (size_t)r.w[6] * (size_t)s.queryHeads * mostParts(s) * partialFloats(s) * 4;
-    }
-    case Op::evict: {
-      const Store& s = r.store(0);
-      r.sets(s, 2, 3, 0);
-      return ((size_t)s.archivePages * PAGE + 32) * 8 * (size_t)threads;
+             (size_t)r.w[6] * (size_t)s.queryHeads * mostParts(s) * partialFloats(s) * 4 +
+             (r.w[11] >= 0 ? (size_t)r.w[6] * (size_t)s.kvHeads * choiceInts(s) * 4 : 0);
     }
     case Op::fork: {
       const Store& s = r.store(0);
@@ -114,6 +156,36 @@ size_t planOp(Reader& r, Op op, int threads) {
       }
       return sampleBytes(V) * (size_t)threads;
     }
+    case Op::remember:
+      watched(r, r.store(3), 5, r.w[8] != 0, 2, (int64_t)r.store(3).queryHeads * r.store(3).headDim);
+      return 0;
+    case Op::clear:
+      r.sets(r.store(2), 3, 3, 0);
+      return 0;
+    case Op::gather:
+      watched(r, r.store(3), 5, true, 2, (int64_t)r.store(3).queryHeads * r.store(3).headDim);
+      return gatherBytes(r.store(3)) * (size_t)threads;
+    case Op::note:
+      watched(r, r.store(4), 6, r.w[9] != 0, 2, r.store(4).kvHeads);
+      return 0;
+    case Op::bound:
+      watched(r, r.store(1), 3, r.w[6] != 0, -1, 1);
+      return 0;
+    case Op::weigh:
+      r.sets(r.store(5), 7, 3, 0);
+      return 0;
+    case Op::score: {
+      const Store& s = r.store(4);
+      watched(r, s, 6, false, -1, 1);
+      return scoreBytes(s, r.w[11]) * (size_t)threads + scoreShared(s, r.w[11], r.w[14], r.w[8]);
+    }
+    case Op::keep:
+      watched(r, r.store(2), 5, false, -1, 1);
+      return keepBytes(r.store(2), r.w[7], r.w[4] * r.store(2).kvHeads, threads);
+    case Op::sum:
+      return planWatch(r, false, threads);
+    case Op::replay:
+      return planWatch(r, true, threads);
     default:
       return 0;
   }

@@ -6,6 +6,7 @@
 
 #include "scratch.h"
 #include "table.h"
+#include "uniform.h"
 #include "words.h"
 
 namespace HT_NS {
@@ -110,22 +111,6 @@ static double sumBlock(const double* x) {
   double total = 0;
   for (int i = 0; i < WD; i++) total += t[i];
   return total;
-}
-
-HT_INLINE uint32_t step(uint32_t word) { return word * 1664525u + 1013904223u; }
-
-/** pcg4d, as src/base/rng.ts. */
-static double uniform(uint32_t seedLow, uint32_t seedHigh, uint32_t chain, uint32_t position) {
-  uint32_t x = step(seedLow), y = step(seedHigh), z = step(chain), w = step(position);
-  x += y * w;
-  y += z * x;
-  z += x * y;
-  w += y * z;
-  x ^= x >> 16;
-  y ^= y >> 16;
-  w ^= w >> 16;
-  x += y * w;
-  return (double)(x >> 8) * (1.0 / 16777216);
 }
 
 static int widest(const double* x, int n) {

@@ -15,6 +15,13 @@ HT_INLINE float real(const Call& c, int i) {
   return x;
 }
 
+/** A double in two words. */
+HT_INLINE double wide(const Call& c, int i) {
+  double x;
+  memcpy(&x, &c.words[i], 8);
+  return x;
+}
+
 /** Takes tasks 0 .. count - 1 from the team's counter. */
 #define HT_TASKS(call, task, count) for (int task; (task = teamNext((call).team)) < (count);)
 

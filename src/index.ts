@@ -16,8 +16,23 @@ export { type LoadOptions, load, type Session } from "./engine/session.ts";
 export { type Check, type Report, type VerifyOptions, verify } from "./eval/verify.ts";
 export type { ChatMessage } from "./model/chat.ts";
 export type { ModelConfig } from "./model/config.ts";
+export { ada } from "./policy/ada.ts";
 export { makePolicy, recipes } from "./policy/index.ts";
-export type { Policy, PolicyOptions, Recipe } from "./policy/policy.ts";
+export { once } from "./policy/once.ts";
+export type {
+  Cut,
+  Gate,
+  LaneInfo,
+  LaneView,
+  Policy,
+  PolicyOptions,
+  Reads,
+  Recipe,
+  Scorer,
+  Watch,
+} from "./policy/policy.ts";
+export { protect } from "./policy/protect.ts";
+export { pyramid } from "./policy/pyramid.ts";
 export { type Extraction, extractAnswer, type Thinking } from "./scale/answer.ts";
 export {
   type ChainResult,

@@ -24,7 +24,7 @@ for (const device of ["reference", "cpu"] as const) {
           [],
         );
         const unrun = report.checks.filter((check) => check.status === "UNRUN");
-        if (folder !== "decode-policies") assert.deepEqual(unrun, []);
+        assert.deepEqual(unrun, []);
         assert.ok(report.checks.length - unrun.length >= 3);
       });
   });
@@ -35,7 +35,8 @@ async function damaged(folder: string, tensor: string, change: (data: DataView) 
   const copy = mkdtempSync(join(tmpdir(), "hyperthink-golden-"));
   try {
     cpSync(golden + folder, join(copy, "folder"), { recursive: true });
-    cpSync(`${golden}qwen3`, join(copy, "qwen3"), { recursive: true }); // decode-policies refers to its neighbour
+    for (const neighbour of ["qwen3", "qwen3-dms-head"]) // decode-policies refers to them
+      cpSync(golden + neighbour, join(copy, neighbour), { recursive: true });
     const file = join(copy, "folder", "golden.safetensors");
     const bytes = readFileSync(file);
     const length = Number(bytes.readBigUInt64LE(0));
@@ -96,6 +97,22 @@ describe("verify can fail", () => {
         }
     };
     assert.equal(await damaged("decode-policies", "tova.kept_at_end", swap), false);
+  });
+  test("a score off by 2e-4 (expected attention)", async () => {
+    assert.equal(
+      await damaged("baselines", "expected_attention.scores", (data) =>
+        data.setFloat32(80, data.getFloat32(80, true) + 2e-4, true),
+      ),
+      false,
+    );
+  });
+  test("one kept index moved (snapkv)", async () => {
+    const next = (data: DataView) => {
+      for (let i = 0; i + 8 <= data.byteLength; i += 4)
+        if (data.getInt32(i + 4, true) > data.getInt32(i, true) + 1)
+          return data.setInt32(i, data.getInt32(i, true) + 1, true);
+    };
+    assert.equal(await damaged("baselines", "snapkv.kept", next), false);
   });
   test("the undamaged copy passes", async () => {
     assert.equal(await damaged("qwen3-dms-short", "prompt", () => {}), true);

@@ -1,19 +1,15 @@
 import { type Lanes, PAGE_SLOTS as P } from "../device/device.ts";
 import { Pool } from "./pool.ts";
 
-/** How a pass will write to a set: a prefill chunk, decode steps by label, or decode steps that may fill dead slots. */
-export type Write = "chunk" | "steps" | "victims";
+/**
+ * How a pass will write to a set: a prefill chunk; decode steps; decode steps that may fill a dead slot each (`victims`); steps
+ * whose cuts may close gaps in pages that others hold too (`cuts`).
+ */
+export type Write = "chunk" | "steps" | "victims" | "cuts";
 
-/** Most pages that a pass of `rows` tokens may take for one lane with `archive` and `tail` slots so far. */
-function worstDemand(write: Write, rows: number, archive: number, tail: number): number {
-  if (write === "chunk") return Math.ceil(rows / P) + 2;
-  if (write === "victims") return rows;
-  if (rows > 1) return Math.ceil(rows / P) + 1;
-  return archive % P === 0 || tail % P === 0 ? 1 : 0;
-}
-
-/** Spare entries a lane needs when passes write at most `chunk` prompt rows or `steps` decode rows. */
-export const sparesFor = (chunk: number, steps: number): number => Math.max(Math.ceil(chunk / P) + 2, steps + 1);
+/** Spare entries a lane needs when passes write at most `chunk` prompt rows or `steps` rows of victims, or cut a whole archive. */
+export const sparesFor = (chunk: number, steps: number, archivePages: number): number =>
+  Math.max(Math.ceil(chunk / P), steps, archivePages) + 2;
 
 /**
  * The host's half of the cache: which set holds which pages. A set is the lanes of one chain (or root) over all layers and
@@ -66,13 +62,22 @@ export class LaneTable {
     return set;
   }
 
+  /** Gives back the archive's pages from entry `from` on. */
+  #release(lane: number, from: number): void {
+    const { archivePages } = this.device.shape;
+    const table = this.device.archiveTable.host;
+    for (let i = lane * archivePages + from; i < (lane + 1) * archivePages && table[i] >= 0; i++) {
+      this.pool.release(table[i]);
+      table[i] = -1;
+    }
+  }
+
   /** Gives back every page of a set (none of its spares may be outstanding). */
   close(set: number): void {
-    const { archivePages, doomedPages } = this.device.shape;
-    const archiveTable = this.device.archiveTable.host;
+    const { doomedPages } = this.device.shape;
     const doomedTable = this.device.doomedTable.host;
     for (let lane = set * this.width; lane < (set + 1) * this.width; lane++) {
-      for (let i = 0; i < this.#archiveHeld[lane]; i++) this.pool.release(archiveTable[lane * archivePages + i]);
+      this.#release(lane, 0);
       for (let i = this.#doomedFrom[lane]; i < this.#doomedTo[lane]; i++)
         this.pool.release(doomedTable[lane * doomedPages + (i % doomedPages)]);
     }
@@ -83,11 +88,27 @@ export class LaneTable {
 
   /** Worst page demand of `rows` more tokens. */
   demand(set: number, rows: number, write: Write): number {
-    const archive = this.device.archive.host;
-    const tail = this.device.tail.host;
     let pages = 0;
-    for (let lane = set * this.width; lane < (set + 1) * this.width; lane++)
-      pages += worstDemand(write, rows, archive[lane], tail[lane]);
+    for (let lane = set * this.width; lane < (set + 1) * this.width; lane++) pages += this.#worst(write, rows, lane);
+    return pages;
+  }
+
+  /** Most pages that a pass of `rows` tokens may take for one lane. */
+  #worst(write: Write, rows: number, lane: number): number {
+    const [archive, tail] = [this.device.archive.host[lane], this.device.tail.host[lane]];
+    if (write === "chunk") return Math.ceil(rows / P) + 2;
+    if (write === "victims") return rows;
+    if (write === "cuts") return this.#shared(lane) + Math.ceil(rows / P) + 1;
+    if (rows > 1) return Math.ceil(rows / P) + 1;
+    return archive % P === 0 || tail % P === 0 ? 1 : 0;
+  }
+
+  /** Archive pages of a lane that others hold too: a cut that closes gaps may copy each. */
+  #shared(lane: number): number {
+    const from = lane * this.device.shape.archivePages;
+    let pages = 0;
+    for (let i = 0; i < this.#archiveHeld[lane]; i++)
+      if (this.pool.holders[this.device.archiveTable.host[from + i]] > 1) pages++;
     return pages;
   }
 
@@ -96,7 +117,7 @@ export class LaneTable {
     const d = this.device;
     const { sparePages } = d.shape;
     for (let lane = set * this.width; lane < (set + 1) * this.width; lane++) {
-      const pages = worstDemand(write, rows, d.archive.host[lane], d.tail.host[lane]);
+      const pages = this.#worst(write, rows, lane);
       for (let i = 0; i < pages; i++) d.spare.host[lane * sparePages + i] = this.pool.take();
       this.#reserved[lane] = pages;
       d.used.host[lane] = 0;
@@ -107,26 +128,23 @@ export class LaneTable {
   /** After a pass: unused spares, pages behind the doomed head, replaced and compacted pages go back to the pool. */
   commit(set: number): void {
     const d = this.device;
-    const { archivePages, doomedPages, sparePages } = d.shape;
+    const { doomedPages, sparePages } = d.shape;
     const archive = d.archive.host;
     const head = d.head.host;
     const tail = d.tail.host;
     const used = d.used.host;
     const spare = d.spare.host;
     for (let lane = set * this.width; lane < (set + 1) * this.width; lane++) {
-      let appended = 0;
       for (let i = 0; i < this.#reserved[lane]; i++) {
         const page = spare[lane * sparePages + i];
         if (page >= 0) this.pool.release(page);
-        else appended++;
         spare[lane * sparePages + i] = -1;
       }
       this.#reserved[lane] = 0;
       used[lane] = 0;
       const doomedTo = Math.ceil(tail[lane] / P);
-      const archiveTop = this.#archiveHeld[lane] + appended - (doomedTo - this.#doomedTo[lane]);
       const archiveHeld = Math.ceil(archive[lane] / P);
-      for (let i = archiveHeld; i < archiveTop; i++) this.pool.release(d.archiveTable.host[lane * archivePages + i]);
+      this.#release(lane, archiveHeld); // what a cut left
       this.#archiveHeld[lane] = archiveHeld;
       const doomedFrom = Math.min(Math.floor(head[lane] / P), doomedTo);
       for (let i = this.#doomedFrom[lane]; i < doomedFrom; i++)
@@ -146,22 +164,22 @@ export class LaneTable {
     return pages;
   }
 
-  /** A set that shares all full pages of `source`; its tails are copied by the next pass. -1 when no set is free. */
-  fork(source: number): number {
-    const set = this.open();
+  /** A set (a free one, or `set`, which is empty) that shares all full pages of `source`; its tails are copied by the next pass. -1 when none is free. */
+  fork(source: number, set: number = this.open()): number {
     if (set < 0) return -1;
     const d = this.device;
     const { archivePages, doomedPages } = d.shape;
     for (let i = 0; i < this.width; i++) {
       const from = source * this.width + i;
       const to = set * this.width + i;
-      for (const counter of [d.archive, d.head, d.tail, d.dead]) counter.host[to] = counter.host[from];
+      for (const counter of [d.archive, d.head, d.tail, d.dead, d.budget]) counter.host[to] = counter.host[from];
       this.#archiveHeld[to] = this.#archiveHeld[from];
       this.#doomedFrom[to] = this.#doomedFrom[from];
       this.#doomedTo[to] = this.#doomedTo[from];
       this.#share(d.archiveTable.host, archivePages, from, to, 0, d.archive.host[from]);
       this.#share(d.doomedTable.host, doomedPages, from, to, this.#doomedFrom[from], d.tail.host[from]);
     }
+    d.protect.host[set] = d.protect.host[source];
     this.forks.push(source, set);
     return set;
   }
@@ -181,6 +199,13 @@ export class LaneTable {
     const d = this.device;
     const pending = d.dead.host[lane] === -1 ? 1 : 0; // a dead slot (or dead pending key) is not live
     return d.archive.host[lane] + d.tail.host[lane] - d.head.host[lane] + pending;
+  }
+
+  /** Live keys a lane, their mean over a set. */
+  meanLive(set: number): number {
+    let live = 0;
+    for (let lane = set * this.width; lane < (set + 1) * this.width; lane++) live += this.live(lane);
+    return live / this.width;
   }
 
   /** Does this set wait for the next pass to copy its tails? Then it cannot be forked yet. */
@@ -241,6 +266,9 @@ export class LaneTable {
           throw new Error(
             `lane ${lane}: doomed pages ${this.#doomedFrom[lane]} to ${this.#doomedTo[lane]} held, expected ${doomedFrom} to ${doomedTo}`,
           );
+        const past = lane * archivePages + this.#archiveHeld[lane];
+        if (this.#archiveHeld[lane] < archivePages && this.device.archiveTable.host[past] !== -1)
+          throw new Error(`lane ${lane}: page ${this.device.archiveTable.host[past]} past the archive's end`);
         for (let i = 0; i < this.#archiveHeld[lane]; i++)
           references[this.device.archiveTable.host[lane * archivePages + i]]++;
         for (let i = this.#doomedFrom[lane]; i < this.#doomedTo[lane]; i++)

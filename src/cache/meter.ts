@@ -40,7 +40,10 @@ export const newMeter = (): Meter => ({
   laneReads: new Float64Array(0),
 });
 
-/** Adds a pass over one set to its meter, after `LaneTable.commit`. `rows` tokens were fed, the last at position `seen` - 1. */
+/**
+ * Adds a pass over one set to its meter, after `LaneTable.commit`. `rows` tokens were fed, the last at position `seen` - 1; where a
+ * cut followed, `beforeCut` is what lived until then.
+ */
 export function observe(
   meter: Meter,
   table: LaneTable,
@@ -48,6 +51,7 @@ export function observe(
   kind: "decode" | "prefill" | "replay",
   rows: number,
   seen: number,
+  beforeCut?: { live: number; pages: number },
 ): void {
   let reads = 0;
   let live = 0;
@@ -64,8 +68,8 @@ export function observe(
   meter.live = live / table.width;
   meter.seen = seen;
   meter.pages = table.pagesOf(set);
-  if (meter.live > meter.peakLive) meter.peakLive = meter.live;
-  if (meter.pages > meter.peakPages) meter.peakPages = meter.pages;
+  meter.peakLive = Math.max(meter.peakLive, meter.live, beforeCut?.live ?? 0);
+  meter.peakPages = Math.max(meter.peakPages, meter.pages, beforeCut?.pages ?? 0);
   if (kind === "prefill") meter.prefillReads += reads;
   else if (kind === "replay") meter.replayReads += reads;
   else {

@@ -23,6 +23,19 @@ export function table(rows: readonly (readonly string[])[]): string {
   return [line(rows[0]), widths.map((width) => "-".repeat(width)).join("  "), ...rows.slice(1).map(line)].join("\n");
 }
 
+/** Rows of words, each column as wide as its longest. */
+export function columns(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i]))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
 /** The end of a text on one line of `width` columns. */
 export function tail(text: string, width: number): string {
   const flat = text.replaceAll(/\s+/g, " ").trim();

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { HyperthinkError } from "../base/errors.ts";
+import { registerCompare } from "./compare.ts";
 import { registerDemo } from "./demo.ts";
 import { registerGenerate } from "./generate.ts";
 import { registerInspect } from "./inspect.ts";
@@ -23,6 +24,7 @@ for (const register of [
   registerInspect,
   registerVerify,
   registerPolicies,
+  registerCompare,
   registerDemo,
 ])
   register(program);

@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import type { Dtype } from "../device/device.ts";
 import type { GenerateOptions } from "../engine/generate.ts";
 import type { LoadOptions } from "../engine/session.ts";
-import { bytes, choice, collect, number, whole } from "./parse.ts";
+import { bytes, choice, collect, number, protectable, whole } from "./parse.ts";
 
 /** The embedded model's folder, wherever the package lies: src/cli and dist/cli are equally deep. */
 export const embedded = (name: string): string => new URL(`../../models/${name}`, import.meta.url).pathname;
@@ -10,6 +10,7 @@ export const embedded = (name: string): string => new URL(`../../models/${name}`
 export interface ModelFlags {
   model?: string;
   adapter?: string;
+  probe?: string;
   device?: "cpu" | "reference";
   threads?: number;
   kvMemory?: number;
@@ -25,6 +26,8 @@ export interface SamplingFlags {
   window?: number;
   cr?: number;
   budget?: number;
+  threshold?: number;
+  protect?: number | "prompt" | "system";
   temperature?: number;
   topK?: number;
   topP?: number;
@@ -43,6 +46,7 @@ export function modelOptions(command: Command): Command {
   return command
     .option("-m, --model <dir>", "Hugging Face folder or .safetensors file (default: the embedded beads model)")
     .option("--adapter <dir>", "folder with DMS gates, laid over the model")
+    .option("--probe <dir>", "folder with a KVzap probe for the model (nvidia/KVzap-*)")
     .addOption(
       flag("--device <name>", "cpu or reference (default: cpu where its addon is built)", choice("cpu", "reference")),
     )
@@ -66,16 +70,27 @@ export function modelOptions(command: Command): Command {
 /** What the cache keeps and how tokens are drawn. */
 export function samplingOptions(command: Command): Command {
   return command
-    .option("--policy <name>", "full, dms or tova (default: dms where the model has gates, else full)")
+    .option(
+      "--policy <spec>",
+      "name or name:setting=value,... (see `hyperthink policies`; default: dms where the model has gates, else full)",
+    )
     .addOption(
       flag(
         "--cr <ratio>",
-        "compression ratio, 8 means 8x smaller (dms: what the checkpoint was trained for, or 1 = gates off)",
+        "compression ratio, 8 means 8x smaller: of the prompt, or (policies that act while decoding) of prompt + max tokens",
         number,
       ),
     )
-    .addOption(flag("--window <n>", "dms: queries that a doomed key still serves (default: the checkpoint's)", whole))
-    .addOption(flag("--budget <keys>", "tova: live keys a lane", whole))
+    .addOption(
+      flag(
+        "--window <n>",
+        "queries that a doomed key still serves, or last queries that rank (default: the policy's)",
+        whole,
+      ),
+    )
+    .addOption(flag("--budget <keys>", "live keys a lane", whole))
+    .addOption(flag("--threshold <z>", "dms: evict above this decision logit; kvzap: keep from this score on", number))
+    .option("--protect <what>", "first positions that no cut takes: prompt, system or a number of tokens", protectable)
     .addOption(flag("--temperature <t>", "0: greedy", number))
     .addOption(flag("--top-k <n>", "0: all", whole))
     .addOption(flag("--top-p <p>", "1: all", number))
@@ -89,6 +104,7 @@ export function samplingOptions(command: Command): Command {
 export const loadOptions = (flags: ModelFlags, fallback: string): LoadOptions => ({
   model: flags.model ?? embedded(fallback),
   adapter: flags.adapter,
+  probe: flags.probe,
   device: flags.device,
   threads: flags.threads,
   weights: flags.weights,
@@ -104,6 +120,8 @@ export const generateOptions = (flags: SamplingFlags): GenerateOptions => ({
   window: flags.window,
   cr: flags.cr,
   budget: flags.budget,
+  threshold: flags.threshold,
+  protect: flags.protect,
   temperature: flags.temperature,
   topK: flags.topK,
   topP: flags.topP,

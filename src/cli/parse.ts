@@ -32,4 +32,7 @@ export const choice =
     return text as T;
   };
 
+export const protectable = (text: string): number | "prompt" | "system" =>
+  text === "prompt" || text === "system" ? text : whole(text);
+
 export const collect = (text: string, before: string[] = []): string[] => [...before, text];

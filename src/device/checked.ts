@@ -1,28 +1,23 @@
 // A device that refuses wrong shapes when an operation is recorded, and wrong tables when a pass runs: for tests.
-import { HyperthinkError } from "../base/errors.ts";
-import { checkTables, type Use } from "./checked/tables.ts";
 import {
-  type Buffer,
-  CHUNK,
-  type Device,
-  FORK,
-  type Hidden,
-  type Labels,
-  type Lanes,
-  MAX_TOP,
-  type Matrix,
-  type Pass,
-  SAMPLE,
-  SAMPLER_F,
-  SAMPLER_U,
-  type Scores,
-  STEP,
-  type Work,
-} from "./device.ts";
-
-interface Sized {
-  readonly length: number;
-}
+  apart,
+  atLeast,
+  boardSize,
+  boundsSize,
+  exactly,
+  fail,
+  groups,
+  momentsSize,
+  range,
+  ringSize,
+  rowsOf,
+  scoreSizes,
+  whole,
+  work,
+} from "./checked/arguments.ts";
+import { checkedKeeping } from "./checked/keeping.ts";
+import { checkTables, type Use } from "./checked/tables.ts";
+import { CHUNK, type Device, FORK, MAX_TOP, type Pass, SAMPLE, SAMPLER_F, SAMPLER_U, STEP } from "./device.ts";
 
 /** Wraps `device`; every operation reaches it unchanged once its arguments are found right. */
 export function checked(device: Device): Device {
@@ -78,6 +73,11 @@ export function checked(device: Device): Device {
       whole("live", "lane", lane, 0);
       atLeast("live", "lanes", lanes.archive, lane + 1);
       return device.live(lanes, lane);
+    },
+    keys(lanes, lane) {
+      whole("keys", "lane", lane, 0);
+      atLeast("keys", "lanes", lanes.archive, lane + 1);
+      return device.keys(lanes, lane);
     },
     close: () => device.close(),
   };
@@ -170,32 +170,24 @@ function checkedPass(pass: Pass, uses: Use[]): Pass {
       uses.push({ op: "admit", kind: "step", lanes, work: steps, rows: rowsOf(lanes, {}, { k, v }, labels) });
       pass.admit(k, v, lanes, layer, steps, labels);
     },
-    attend(out, q, lanes, layer, steps, scores) {
+    attend(out, q, lanes, layer, steps, scores, reading) {
       work("attend", lanes, layer, steps, STEP, null);
       apart("attend", "out", out, "q", q);
       if (scores) scoreSizes("attend", lanes, steps, scores);
-      const stride = scores?.stride;
-      uses.push({ op: "attend", kind: "step", lanes, work: steps, rows: rowsOf(lanes, { out, q }, {}, null), stride });
-      pass.attend(out, q, lanes, layer, steps, scores);
+      const second = reading?.archiveQuery ?? null;
+      if (second) apart("attend", "out", out, "archiveQuery", second);
+      if (reading?.select) boundsSize("attend", lanes, reading.select);
+      const rows = rowsOf(lanes, second ? { out, q, second } : { out, q }, {}, null);
+      uses.push({ op: "attend", kind: "step", lanes, work: steps, rows, stride: scores?.stride });
+      pass.attend(out, q, lanes, layer, steps, scores, reading);
     },
-    evict(lanes, layer, steps, scores, budget) {
-      work("evict", lanes, layer, steps, STEP, null);
-      scoreSizes("evict", lanes, steps, scores);
-      whole("evict", "budget", budget, 1);
-      uses.push({
-        op: "evict",
-        kind: "step",
-        lanes,
-        work: steps,
-        rows: Number.POSITIVE_INFINITY,
-        stride: scores.stride,
-      });
-      pass.evict(lanes, layer, steps, scores, budget);
-    },
-    fork(lanes, pairs) {
+    fork(lanes, pairs, board, ring, moments) {
       range("fork", pairs, FORK);
-      uses.push({ op: "fork", kind: "fork", lanes, work: pairs });
-      pass.fork(lanes, pairs);
+      if (board) boardSize("fork", lanes, board);
+      if (ring) ringSize("fork", lanes, ring);
+      if (moments) momentsSize("fork", lanes, moments);
+      uses.push({ op: "fork", kind: "fork", lanes, work: pairs, stride: board?.stride });
+      pass.fork(lanes, pairs, board, ring, moments);
     },
     sample(out, logits, vocabulary, samplers, items) {
       range("sample", items, SAMPLE);
@@ -220,70 +212,6 @@ function checkedPass(pass: Pass, uses: Use[]): Pass {
       });
       pass.sample(out, logits, vocabulary, samplers, items);
     },
+    ...checkedKeeping(pass, uses),
   };
-}
-
-function fail(op: string, expected: string, got: string): never {
-  throw new HyperthinkError("bad-argument", `${op}: expected ${expected}, got ${got}`);
-}
-
-function whole(op: string, name: string, value: number, least: number): number {
-  if (!Number.isInteger(value) || value < least) fail(op, `${name} to be a whole number >= ${least}`, `${value}`);
-  return value;
-}
-
-function atLeast(op: string, name: string, buffer: Sized, length: number): void {
-  if (!(buffer.length >= length)) fail(op, `${name} of at least ${length} numbers`, `${buffer.length}`);
-}
-
-function exactly(op: string, name: string, buffer: Sized, length: number): void {
-  if (buffer.length !== length) fail(op, `${name} of ${length} numbers`, `${buffer.length}`);
-}
-
-function apart(op: string, a: string, x: Hidden | Buffer, b: string, y: Hidden | Buffer | Matrix): void {
-  if (x === y) fail(op, `${a} and ${b} to be two buffers`, "one for both");
-}
-
-function groups(op: string, queryHeads: number, kvHeads: number): void {
-  if (!(kvHeads >= 1) || queryHeads % kvHeads !== 0) {
-    fail(op, "query heads to be a multiple of KV heads", `${queryHeads} and ${kvHeads}`);
-  }
-}
-
-function range(op: string, work: Work, width: number): void {
-  whole(op, "first", work.first, 0);
-  whole(op, "count", work.count, 0);
-  atLeast(op, "list", work.list, (work.first + work.count) * width);
-}
-
-function work(op: string, lanes: Lanes, layer: number, list: Work, width: number, labels: Labels | null): void {
-  range(op, list, width);
-  if (!Number.isInteger(layer) || layer < 0 || layer >= lanes.shape.layers) {
-    fail(op, `a layer below ${lanes.shape.layers}`, `${layer}`);
-  }
-  if (!labels) return;
-  whole(op, "window", labels.window, 0);
-  if (labels.shift !== 0 && labels.shift !== 1) fail(op, "shift 0 or 1", `${labels.shift}`);
-  if (Number.isNaN(labels.threshold)) fail(op, "a threshold", "NaN");
-}
-
-function scoreSizes(op: string, lanes: Lanes, steps: Work, scores: Scores): void {
-  whole(op, "stride", scores.stride, 1);
-  atLeast(op, "raw", scores.raw, steps.count * lanes.shape.queryHeads * scores.stride);
-  atLeast(op, "lse", scores.lse, steps.count * lanes.shape.queryHeads);
-}
-
-/** Rows that all these buffers hold. */
-function rowsOf(
-  lanes: Lanes,
-  query: Record<string, Hidden>,
-  kv: Record<string, Hidden>,
-  labels: Labels | null,
-): number {
-  const { queryHeads, kvHeads, headDim } = lanes.shape;
-  return Math.min(
-    ...Object.values(query).map((x) => Math.floor(x.length / (queryHeads * headDim))),
-    ...Object.values(kv).map((x) => Math.floor(x.length / (kvHeads * headDim))),
-    ...(labels ? [Math.floor(labels.z.length / kvHeads)] : []),
-  );
 }

@@ -1,8 +1,13 @@
 // The device contract: buffers, a paged KV store, and the operations of one pass.
 // `reference.ts` says in plain TypeScript what each operation means; every other device must match it.
 //
-// Shapes are row-major. Letters: V vocabulary, H hidden, D head width, Hq query heads, Hkv KV heads, G = Hq / Hkv,
+// What policies ask of a pass stands in `keeping.ts`. Shapes are row-major. Letters: V vocabulary, H hidden, D head width, Hq query heads, Hkv KV heads, G = Hq / Hkv,
 // P slots a page. Lane number = (set * layers + layer) * Hkv + KV head, where a set is one chain's (or root's) lanes.
+
+import type { Board, Keeping, Moments, Reading, Ring } from "./keeping.ts";
+
+export type { Board, Bounds, Keeping, Moments, Reading, Ring, Rule, Scorer } from "./keeping.ts";
+export { REPLAY } from "./keeping.ts";
 
 /** Slots (keys) a page. */
 export const PAGE_SLOTS = 16;
@@ -62,8 +67,10 @@ export interface Lanes {
   readonly archive: I32; // [lanes] slots in the archive
   readonly head: I32; // [lanes] doomed queue: first live logical slot
   readonly tail: I32; // [lanes] doomed queue: logical slots ever appended
+  readonly budget: I32; // [lanes] keys that a cut leaves
+  readonly protect: I32; // [sets] first positions that no cut takes
   readonly dead: I32; // [lanes] archive slot that a victim policy emptied; -1 none, -2 the pending key itself
-  readonly archiveTable: I32; // [lanes, archivePages] page ids; logical slot s lies in entry s / P
+  readonly archiveTable: I32; // [lanes, archivePages] page ids; logical slot s lies in entry s / P; -1 past the pages held
   readonly doomedTable: I32; // [lanes, doomedPages] page ids; logical slot s lies in entry (s / P) mod doomedPages
   readonly spare: I32; // [lanes, sparePages] pages the pass may take, in order
   readonly used: I32; // [lanes] spares taken; a taken entry turns to -1, or to the page that a copy-on-write let go
@@ -120,7 +127,7 @@ export interface Scores {
 }
 
 /** One recorded step. Calls append operations; nothing runs before `Device.run`. */
-export interface Pass {
+export interface Pass extends Keeping {
   /** out[r] = table[ids[r]]; [rows, H]. */
   embed(out: Hidden, table: Matrix, ids: I32, rows: number): void;
   /** out[i] = x[index[i]]; rows of `dim`. */
@@ -165,21 +172,33 @@ export interface Pass {
   /**
    * Decode, before `attend`, for each step (position t): drops doomed keys i < t - window; moves the pending key t - 1 into
    * the dead slot if there is one (nowhere if it is itself dead), else by its label to the archive, to doomed (window >= 1), or
-   * nowhere; key t becomes pending. Writing into a page with several holders takes a spare and copies first.
+   * nowhere; key t becomes pending. Writing into a page with several holders takes a spare and copies first; a page that a cut
+   * left in the archive's table is used again before a spare is.
    */
   admit(k: Hidden, v: Hidden, lanes: Lanes, layer: number, steps: Work, labels: Labels | null): void;
   /** Decode attention: each step's row over archive, doomed, pending; partials a cut, merged in that order. Adds to `reads`. */
-  attend(out: Hidden, q: Hidden, lanes: Lanes, layer: number, steps: Work, scores: Scores | null): void;
+  attend(
+    out: Hidden,
+    q: Hidden,
+    lanes: Lanes,
+    layer: number,
+    steps: Work,
+    scores: Scores | null,
+    reading: Reading | null,
+  ): void;
   /**
-   * For each step: while more than `budget` keys live in a lane, evicts the key with the least probability, averaged over all
-   * query heads of the layer (ties: the higher slot goes; the pending key counts as the highest). One key too many leaves a dead
-   * slot; several compact the archive in place (its pages must have one holder), a surviving order kept.
+   * For each pair: copies the last archive page and the last doomed page where the two sets' tables differ, the pending key, and
+   * what policies remember of the set.
    */
-  evict(lanes: Lanes, layer: number, steps: Work, scores: Scores, budget: number): void;
-  /** For each pair: copies the last archive page and the last doomed page where the two sets' tables differ, and the pending key. */
-  fork(lanes: Lanes, pairs: Work): void;
+  fork(lanes: Lanes, pairs: Work, board: Board | null, ring: Ring | null, moments: Moments | null): void;
   /** Draws an id for each item; the exact order of filters stands in `reference/sample.ts`. logits [rows, V] stay as they are. */
   sample(out: Sampled, logits: Hidden, vocabulary: number, samplers: Samplers, items: Work): void;
+}
+
+export interface LaneKeys {
+  positions: Int32Array; // [keys]
+  keys: Float32Array; // [keys, D] rotated
+  values: Float32Array; // [keys, D]
 }
 
 export interface Device {
@@ -201,6 +220,8 @@ export interface Device {
   read(buffer: Hidden, from: number, into: Float32Array): Promise<void>;
   /** Positions of the live keys of one lane, ascending: for tests and `verify`, not for the step. */
   live(lanes: Lanes, lane: number): Int32Array;
+  /** Live keys of one lane in slot order, the pending one last: for policies of one's own, between passes. No doomed keys. */
+  keys(lanes: Lanes, lane: number): LaneKeys;
   /** Frees everything; later calls throw. */
   close(): void;
 }

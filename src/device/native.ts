@@ -20,15 +20,43 @@ export const OPS = {
   attendChunk: 13, // out, q, k, v, lanes, layer, list, first, count, z | -1, threshold, window, shift
   admitChunk: 11, // k, v, lanes, layer, list, first, count, z | -1, threshold, window, shift
   admit: 11, // as admitChunk
-  attend: 10, // out, q, lanes, layer, list, first, count, raw | -1, lse | -1, stride
-  evict: 9, // lanes, layer, list, first, count, raw, lse, stride, budget
-  fork: 4, // lanes, list, first, count
+  attend: 12, // out, q, lanes, layer, list, first, count, raw | -1, lse | -1, stride, archive query | -1, bounds | -1
+  fork: 9, // lanes, list, first, count, board | -1, stride, ring | -1, its queries, moments | -1
   sample: 12, // ids, logprob, top ids, top logprobs, logits, vocabulary, real, whole, seen, list, first, count
+  mark: 5, // z, flags, rows, KV heads, fill
+  gelu: 2, // x, count
+  remember: 9, // ring, its queries, q, lanes, layer, list, first, count, chunk
+  sum: 9, // board, stride, q, k, lanes, layer, list, first, count
+  clear: 6, // board, stride, lanes, list, first, count
+  gather: 8, // sums, skip, q, lanes, layer, list, first, count
+  note: 10, // board, stride, z, shift, lanes, layer, list, first, count, chunk
+  bound: 7, // bounds, lanes, layer, list, first, count, chunk
+  weigh: 11, // board, stride, raw, lse, their stride, lanes, layer, list, first, count, add
+  score: 19, // board, stride, ring | -1, its queries, lanes, layer, list, first, count, slack, pool, kind, 5 of the kind, 2 buffers | -1
+  keep: 15, // board, stride, lanes, layer, layers, list, first, count, slack, recent (2), pool, floor (2), replace
+  replay: 10, // board, stride, q, k, lanes, layer, list, first, count, sinks
 } as const;
 export type OpName = keyof typeof OPS;
 
 /** An open native device; only the addon looks inside. */
 export type Handle = object & { readonly __handle: never };
+
+/** The number of a pool in the words of `score` and `keep`. */
+export const POOLS = { lane: 0, layer: 1, set: 2 } as const;
+/** The number of a scorer in the words of `score`. */
+export const KINDS = {
+  norm: 0,
+  difference: 1,
+  random: 2, // seed
+  age: 3,
+  mean: 4,
+  attention: 5, // queries, over, group, pool, kernel
+  redundancy: 6, // weight, similar
+  expected: 7, // future, covariance, values, epsilon, skip; sums, frequencies
+} as const;
+export const OVERS = { all: 0, others: 1 } as const;
+export const GROUPS = { mean: 0, max: 1, layer: 2 } as const;
+export const SMOOTHINGS = { mean: 0, max: 1 } as const;
 
 /** What kernels/binding.cc exports. Ids are -1 where there was no memory. */
 export interface Addon {
@@ -43,6 +71,7 @@ export interface Addon {
   run(device: Handle, words: Int32Array, count: number): Promise<void>;
   read(device: Handle, buffer: number, from: number, into: Float32Array): void;
   live(device: Handle, lanes: number, lane: number): Int32Array;
+  keys(device: Handle, lanes: number, lane: number): Float32Array; // by key: the bits of its position, K, V
   close(device: Handle): void;
   measureRead(threads: number, isa: string, bytes: number): number; // bytes a second
   measureMultiplyAdd(threads: number, isa: string): number; // operations a second

@@ -2,11 +2,23 @@
 // Numbers are stored as float32 (rounded to bf16 where the dtype says so); sums run in float64 and are rounded once.
 import { HyperthinkError } from "../base/errors.ts";
 import { roundBf16 } from "../base/half.ts";
-import type { Buffer, Device, Dtype, Hidden, I32, Lanes, Matrix, Numbers, Pass, Work } from "./device.ts";
+import type { Board, Buffer, Device, Dtype, Hidden, I32, Lanes, Matrix, Numbers, Pass, Work } from "./device.ts";
+import { REPLAY } from "./keeping.ts";
 import { attend, attendChunk } from "./reference/attention.ts";
-import { evict } from "./reference/evict.ts";
-import { admit, admitChunk, fork, type LaneStore, laneStore, live } from "./reference/lanes.ts";
+import { keep } from "./reference/keep.ts";
+import {
+  admit,
+  admitChunk,
+  archiveKeys,
+  fork,
+  type LaneStore,
+  laneStore,
+  live,
+  pendingKey,
+} from "./reference/lanes.ts";
 import { sample } from "./reference/sample.ts";
+import { score } from "./reference/score.ts";
+import * as watch from "./reference/watch.ts";
 
 interface Grid extends Matrix {
   readonly values: Float32Array; // [rows, cols]
@@ -77,6 +89,14 @@ export function reference(): Device {
       alive();
       return live(lanes as LaneStore, lane);
     },
+    keys(lanes, lane) {
+      alive();
+      const own = lanes as LaneStore;
+      const pending = pendingKey(own, lane);
+      const live = [...archiveKeys(own, lane), ...(pending ? [pending] : [])];
+      const flat = (part: "k" | "v") => Float32Array.from(live.flatMap((key) => [...key[part]]));
+      return { positions: Int32Array.from(live, (key) => key.position), keys: flat("k"), values: flat("v") };
+    },
     close() {
       open = false;
     },
@@ -108,6 +128,11 @@ function record(ops: (() => void)[]): Pass {
     lse: data(scores.lse),
     stride: scores.stride,
   });
+  const ranks = (board: Board) => ({ scores: data(board.scores), stride: board.stride });
+  const each = (list: Work, chunk: boolean, act: (item: Int32Array) => void) =>
+    ops.push(() => {
+      for (const item of items(list, chunk ? 4 : 3)) act(item);
+    });
   return {
     embed: (out, table, ids, rows) => ops.push(() => embed(data(out), table as Grid, ids, rows)),
     pick: (out, x, index, count, dim) => ops.push(() => pick(data(out), data(x), index, count, dim)),
@@ -137,19 +162,70 @@ function record(ops: (() => void)[]): Pass {
       ops.push(() => {
         for (const item of items(steps, 3)) admit(data(k), data(v), store(lanes), layer, item, gates(labels));
       }),
-    attend: (out, q, lanes, layer, steps, scores) =>
-      ops.push(() => attend(data(out), data(q), store(lanes), layer, items(steps, 3), scores && weights(scores))),
-    evict: (lanes, layer, steps, scores, budget) =>
-      ops.push(() => evict(store(lanes), layer, items(steps, 3), weights(scores), budget)),
-    fork: (lanes, pairs) =>
+    attend: (out, q, lanes, layer, steps, scores, reading) =>
+      ops.push(() =>
+        attend(
+          data(out),
+          data(q),
+          store(lanes),
+          layer,
+          items(steps, 3),
+          scores && weights(scores),
+          reading?.archiveQuery ? data(reading.archiveQuery) : null,
+          reading?.select ? data(reading.select) : null,
+        ),
+      ),
+    fork: (lanes, pairs, board, ring, moments) =>
       ops.push(() => {
-        for (const [source, destination] of items(pairs, 2)) fork(store(lanes), source, destination);
+        for (const [from, to] of items(pairs, 2)) {
+          fork(store(lanes), from, to);
+          if (board) watch.copyBoard(ranks(board), store(lanes), from, to);
+          const { layers, queryHeads, headDim: D } = lanes.shape;
+          if (ring) copySet(data(ring.q), layers * ring.queries * queryHeads * D, from, to);
+          if (moments) copySet(data(moments.sums), layers * queryHeads * (D + D * D) * 2, from, to);
+        }
       }),
     sample: (out, logits, vocabulary, samplers, list) =>
       ops.push(() => {
         for (const [i, item] of items(list, 4).entries()) sample(out, i, data(logits), vocabulary, samplers, item);
       }),
+    mark: (z, flags, rows, kvHeads, fill) => ops.push(() => watch.mark(data(z), flags.host, rows, kvHeads, fill)),
+    gelu: (x, count) => ops.push(() => watch.gelu(data(x), count)),
+    remember: (ring, q, lanes, layer, work, chunk) =>
+      each(work, chunk, (item) =>
+        watch.remember(data(ring.q), ring.queries, data(q), store(lanes), layer, item, chunk),
+      ),
+    sum: (board, q, k, lanes, layer, chunks) =>
+      each(chunks, true, (item) => watch.sum(ranks(board), data(q), data(k), store(lanes), layer, item)),
+    clear: (board, lanes, steps) => each(steps, false, ([set]) => watch.clear(ranks(board), store(lanes), set)),
+    gather: (moments, q, lanes, layer, chunks) =>
+      each(chunks, true, (item) => watch.gather(data(moments.sums), moments.skip, data(q), store(lanes), layer, item)),
+    note: (board, z, shift, lanes, layer, work, chunk) =>
+      each(work, chunk, (item) => watch.note(ranks(board), data(z), shift, store(lanes), layer, item, chunk)),
+    bound: (bounds, lanes, layer, work, chunk) =>
+      each(work, chunk, (item) => watch.bound(data(bounds), store(lanes), layer, item, chunk)),
+    weigh: (board, scores, lanes, layer, steps, add) =>
+      ops.push(() => watch.weigh(ranks(board), weights(scores), store(lanes), layer, items(steps, 3), add)),
+    score: (board, ring, lanes, layer, steps, rule, scorer) =>
+      ops.push(() => {
+        const queries = ring && { q: data(ring.q), queries: ring.queries };
+        const told =
+          scorer.kind === "expected" ? { sums: data(scorer.moments.sums), frequencies: scorer.frequencies.host } : null;
+        score(ranks(board), queries, store(lanes), layer, items(steps, 3), rule, scorer, told);
+      }),
+    keep: (board, lanes, layer, layers, steps, rule) =>
+      ops.push(() => keep(ranks(board), store(lanes), layer, layers, items(steps, 3), rule)),
+    replay: (board, q, k, lanes, layer, list, sinks) =>
+      ops.push(() => {
+        for (const item of items(list, REPLAY))
+          watch.replay(ranks(board), data(q), data(k), store(lanes), layer, item, sinks);
+      }),
   };
+}
+
+/** A set's share of a buffer that has as much for each set. */
+function copySet(numbers: Float32Array, each: number, from: number, to: number): void {
+  numbers.copyWithin(to * each, from * each, (from + 1) * each);
 }
 
 function embed(out: Float32Array, table: Grid, ids: I32, rows: number): void {

@@ -50,14 +50,17 @@ export interface Chain {
 export interface Group {
   readonly prompt: readonly number[];
   readonly chains: Chain[];
+  /** Prompt and the most new tokens of any chain it started with: what budgets are a share of. */
+  readonly tokens: number;
   readonly meter: Meter; // of the root: prefill
   rootSet: number; // -1: none
   rootCached: number; // prompt tokens in the root
 }
 
-export const newGroup = (prompt: readonly number[]): Group => ({
+export const newGroup = (prompt: readonly number[], maxTokens: number): Group => ({
   prompt,
   chains: [],
+  tokens: prompt.length + maxTokens,
   meter: newMeter(),
   rootSet: -1,
   rootCached: 0,

@@ -41,7 +41,7 @@ export class Engine {
         `expected at most ${this.#freeSamplers.length} more chains at a time, got ${specs.length}; wait for others to end`,
       );
     for (const spec of specs) checkSpec(spec);
-    const group = newGroup(prompt);
+    const group = newGroup(prompt, Math.max(...specs.map((spec) => spec.maxTokens)));
     for (const spec of specs) this.#add(spec, group);
     this.#wake();
     return group;
@@ -138,15 +138,16 @@ export class Engine {
   #commit(plan: Plan): void {
     const { table } = this.runner;
     plan.segments.forEach(({ set, count }, i) => {
+      const before = this.runner.beforeCut.get(set);
       const owner = plan.owners[i];
       if (isChain(owner)) {
         owner.cached += count;
         const kind = owner.cached <= owner.replayUntil ? "replay" : "decode";
-        observe(owner.meter, table, set, kind, count, owner.cached);
+        observe(owner.meter, table, set, kind, count, owner.cached, before);
       } else {
         owner.rootCached += count;
         const kind = owner.rootCached <= owner.meter.seen ? "replay" : "prefill";
-        observe(owner.meter, table, set, kind, count, Math.max(owner.rootCached, owner.meter.seen));
+        observe(owner.meter, table, set, kind, count, Math.max(owner.rootCached, owner.meter.seen), before);
       }
     });
     plan.drawn.forEach((chain, i) => {
@@ -204,6 +205,7 @@ export class Engine {
         "bad-argument",
         `the prompt has ${prompt.length} tokens: expected fewer than the context limit of ${contextLength}; shorten it or raise --context`,
       );
+    this.runner.checkPrompt(prompt.length);
     const bad = prompt.find((id) => !Number.isInteger(id) || id < 0 || id >= V);
     if (bad !== undefined)
       throw new HyperthinkError("bad-argument", `token id ${bad} in the prompt: expected 0 to ${V - 1}`);

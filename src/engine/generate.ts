@@ -2,6 +2,8 @@ import { HyperthinkError } from "../base/errors.ts";
 import type { Gauge } from "../cache/meter.ts";
 import type { ChatMessage } from "../model/chat.ts";
 import type { Policy, PolicyOptions } from "../policy/policy.ts";
+import { protect } from "../policy/protect.ts";
+import { parseSpec } from "../policy/spec.ts";
 import type { ChainSpec, Finish, Token } from "./chain.ts";
 import { Channel } from "./channel.ts";
 import { type Bill, bill, type Receipt, receipt } from "./receipt.ts";
@@ -19,11 +21,18 @@ export interface GenerateOptions extends Partial<Sampling> {
   stop?: readonly string[];
   /** End ids; default: the model's. */
   stopIds?: readonly number[];
-  /** A policy's name ("full", "dms", "tova") or a policy; default: dms where the model has gates, else full. */
+  /**
+   * A policy by name with settings ("snapkv:cr=4,window=32"; `hyperthink policies` lists them), or a policy of one's own;
+   * default: dms where the model has gates, else full.
+   */
   policy?: string | Policy;
+  /** Settings beside those that `policy` names. */
   window?: number;
   cr?: number;
   budget?: number;
+  threshold?: number;
+  /** First positions that no cut takes: a number, the prompt, or a chat's system text. */
+  protect?: number | "prompt" | "system";
   /** Extra variables of the chat template, such as { enable_thinking: false }. */
   template?: Record<string, unknown>;
   signal?: AbortSignal;
@@ -54,11 +63,29 @@ export function encodePrompt(
   return { text, ids: session.tokenizer.encode(text, { special: false }) };
 }
 
-export function policyOf(session: Session, options: GenerateOptions, tokens: number): Policy {
-  if (typeof options.policy === "object") return options.policy;
-  const { window, cr, budget } = options;
-  const settings: PolicyOptions = { window, cr, budget, tokens };
+/** The policy of a prompt and its most new tokens. */
+export function policyOf(session: Session, prompt: Prompt, options: GenerateOptions, tokens: number): Policy {
+  const { window, cr, budget, threshold } = options;
+  const wanted =
+    options.protect ?? (typeof options.policy === "string" ? parseSpec(options.policy).options.protect : undefined);
+  const kept = wanted === "system" ? systemTokens(session, prompt, options.template) : wanted;
+  if (typeof options.policy === "object") return kept === undefined ? options.policy : protect(options.policy, kept);
+  const settings: PolicyOptions = { window, cr, budget, threshold, protect: kept, tokens };
   return session.policy(options.policy, settings);
+}
+
+/** Tokens of a chat up to the end of its system text: what does not change with the question. */
+function systemTokens(session: Session, prompt: Prompt, template: Record<string, unknown> = {}): number {
+  if (!Array.isArray(prompt) || prompt[0]?.role !== "system")
+    throw new HyperthinkError(
+      "bad-argument",
+      "protect=system: expected a chat that starts with a system message, got none",
+    );
+  const [system] = prompt;
+  const ids = (question: string) => encodePrompt(session, [system, { role: "user", content: question }], template).ids;
+  const [a, b] = [ids("1"), ids("Why?")];
+  const differs = a.findIndex((id, i) => id !== b[i]);
+  return differs < 0 ? a.length : differs;
 }
 
 export const samplingOf = (options: Partial<Sampling>, fallback: Sampling): Sampling => ({
@@ -98,7 +125,7 @@ export class Generation implements AsyncIterable<Piece> {
     const maxTokens = tokenLimit(session, ids.length, options.maxTokens);
     const text = new ChainText(session.tokenizer, options.stop ?? []);
     const stopIds = new Set(options.stopIds ?? session.config.eosIds);
-    return session.with(policyOf(session, options, ids.length + maxTokens), async (engine, gauge) => {
+    return session.with(policyOf(session, prompt, options, ids.length + maxTokens), async (engine, gauge) => {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       const spec: ChainSpec = {
         sampling: samplingOf(options, greedy),

@@ -1,43 +1,25 @@
+import { HyperthinkError } from "../base/errors.ts";
 import { LaneTable, sparesFor, type Write } from "../cache/lanes.ts";
 import type { Gauge } from "../cache/meter.ts";
 import {
-  CHUNK,
   type Device,
   type Dtype,
-  FORK,
-  type I32,
   MAX_TOP,
   PAGE_SLOTS,
   pageBytes,
-  SAMPLE,
   SAMPLER_F,
   SAMPLER_U,
   type Sampled,
   type Samplers,
-  STEP,
-  type Work,
 } from "../device/device.ts";
-import { type Batch, forward, type Model, type Workspace } from "../model/forward.ts";
-import type { Policy } from "../policy/policy.ts";
+import type { Side } from "../model/attention.ts";
+import { forward, type Model, type Workspace } from "../model/forward.ts";
+import type { LaneInfo, Policy } from "../policy/policy.ts";
+import { BatchTables, cutsAt, type Draw, type Segment } from "./batch.ts";
+import { Cuts } from "./cuts.ts";
+import { Sides } from "./side.ts";
 
-/** Consecutive tokens of one set that one pass feeds. */
-export interface Segment {
-  set: number;
-  kind: "chunk" | "steps"; // prompt tokens by prefill attention, or decode attention token by token
-  ids: ArrayLike<number>;
-  from: number; // first of `ids` to feed; also its position
-  count: number;
-  endsPrompt: boolean; // chunk: the prompt's last token is in it
-  logits: "none" | "last" | "all";
-}
-
-/** One id to draw from the last logits of a segment. */
-export interface Draw {
-  segment: number;
-  sampler: number;
-  position: number; // counter of the random numbers
-  top: number; // log-probabilities wanted; -1 none
-}
+export type { Draw, Segment } from "./batch.ts";
 
 export interface RunnerOptions {
   kv: Dtype;
@@ -51,9 +33,13 @@ export interface RunnerOptions {
   samplers: number; // unfinished chains at a time, waiting ones included
 }
 
-/** Most decode rows a pass of one set (a replay). Victim policies may copy a page a row, so they replay in shorter runs. */
-const VICTIM_ROWS = 8;
-export const replayRows = (policy: Policy, chunk: number): number => Math.min(chunk, policy.cut ? VICTIM_ROWS : 64);
+/** Most decode rows a pass of one set (a replay). Policies that cut while decoding replay in short runs: each row may copy pages. */
+const CUT_ROWS = 8;
+export function replayRows(policy: Policy, chunk: number): number {
+  const { cut } = policy;
+  if (!cut?.decode) return Math.min(chunk, 64);
+  return Math.min(chunk, cut.rescore ? 1 : CUT_ROWS);
+}
 
 /** Plans, runs and commits passes over one model: the engine below scheduling. */
 export class Runner {
@@ -64,24 +50,30 @@ export class Runner {
   readonly samplers: Samplers;
   readonly sampled: Sampled;
   readonly workspace: Workspace;
-  readonly #batch: Batch;
-  readonly #logitRowOf: Int32Array;
+  readonly sides: Sides;
+  readonly #tables: BatchTables;
+  /** Tables of passes that a cut needs between two steps, whose own must stay. */
+  readonly #cutTables: BatchTables;
+  readonly #cuts: Cuts;
   /** Told of every step, while they are in the set. */
   readonly gauges = new Set<Gauge>();
+  /** What sets held in the last step before they were cut. */
+  readonly beforeCut = new Map<number, { live: number; pages: number }>();
+  #policy: Policy;
+  #side: Side;
 
   constructor(device: Device, model: Model, policy: Policy, options: RunnerOptions) {
     const { config: c } = model;
     const { rows, logitRows } = options;
     this.device = device;
     this.model = model;
-    this.#policy = policy;
     this.options = options;
     const archivePages = Math.ceil(options.contextLength / PAGE_SLOTS) + 1;
     // Tables take address space, not memory, until used: sized for any policy and window, so that policies can change.
     const doomedPages = 2 * archivePages + 2;
     const mostUsed = options.sets * c.layers * c.kvHeads * (archivePages + 2);
     const lanes = device.lanes({
-      sets: options.sets,
+      sets: options.sets + 1, // one for the replay of a prompt
       layers: c.layers,
       kvHeads: c.kvHeads,
       queryHeads: c.queryHeads,
@@ -90,27 +82,29 @@ export class Runner {
       pages: Math.max(1, Math.min(mostUsed, Math.floor(options.kvBytes / pageBytes(c.headDim, options.kv)))),
       archivePages,
       doomedPages,
-      sparePages: sparesFor(options.chunk, VICTIM_ROWS),
+      sparePages: sparesFor(options.chunk, CUT_ROWS, archivePages),
     });
     this.table = new LaneTable(lanes);
     const hidden = (length: number) => device.hidden(length);
+    const inner = model.weights.layers[0]?.probe?.inner?.rows ?? 0;
     this.workspace = {
       x: hidden(rows * c.hidden),
       normed: hidden(rows * c.hidden),
       q: hidden(rows * c.queryHeads * c.headDim),
+      q2: hidden(rows * c.queryHeads * c.headDim),
       k: hidden(rows * c.kvHeads * c.headDim),
       v: hidden(rows * c.kvHeads * c.headDim),
       mixed: hidden(rows * c.queryHeads * c.headDim),
-      discard: hidden(rows * c.queryHeads * c.headDim),
       carrier: hidden(c.dms?.borrowed ? rows * c.kvHeads * c.headDim : 1),
-      z: Array.from({ length: c.layers }, () => hidden(c.dms ? rows * c.kvHeads : 1)),
+      z: Array.from({ length: c.layers }, () => hidden(rows * c.kvHeads)),
+      inner: hidden(Math.max(1, rows * inner)),
       gate: hidden(rows * c.intermediate),
       up: hidden(rows * c.intermediate),
       angles: hidden(rows * c.headDim),
+      angles2: hidden(rows * c.headDim),
       frequencies: device.f32(c.headDim / 2),
       picked: hidden(logitRows * c.hidden),
       logits: hidden(logitRows * c.vocabulary),
-      scores: null,
     };
     this.workspace.frequencies.host.set(c.frequencies);
     this.samplers = {
@@ -125,25 +119,36 @@ export class Runner {
       topIds: device.i32(draws * MAX_TOP),
       topLogprobs: device.f32(draws * MAX_TOP),
     };
-    const work = (items: number, size: number): Work => ({ list: device.i32(items * size), first: 0, count: 0 });
-    this.#batch = {
-      rows: 0,
-      ids: device.i32(rows),
-      positions: device.i32(rows),
-      forks: work(options.sets, FORK),
-      chunks: work(options.sets, CHUNK),
-      steps: [],
-      prompts: work(options.sets, STEP),
-      logitRows: device.i32(logitRows),
-      logitCount: 0,
-      samples: work(draws, SAMPLE),
-    };
-    this.#stepList = device.i32(rows * STEP);
-    this.#logitRowOf = new Int32Array(options.sets);
+    this.#tables = new BatchTables(device, { rows, sets: options.sets, logitRows, draws });
+    this.#cutTables = new BatchTables(device, { rows, sets: options.sets, logitRows: 1, draws: 1 });
+    this.sides = new Sides(device, c, {
+      sets: options.sets + 1,
+      stride: options.contextLength + 2,
+      pages: lanes.shape.pages,
+      rows,
+    });
+    this.#policy = policy;
+    this.#side = this.sides.of(policy);
+    const runner = this;
+    this.#cuts = new Cuts(
+      {
+        device,
+        config: c,
+        table: this.table,
+        frequencies: this.workspace.frequencies,
+        chunk: options.chunk,
+        beforeCut: this.beforeCut,
+        get policy() {
+          return runner.#policy;
+        },
+        get side() {
+          return runner.#side;
+        },
+        feed: (segment) => this.#pass(this.#cutTables, [segment], []),
+      },
+      options.sets + 1,
+    );
   }
-  readonly #stepList: I32;
-  #policy: Policy;
-  #scores: Workspace["scores"] = null;
 
   get policy(): Policy {
     return this.#policy;
@@ -152,21 +157,13 @@ export class Runner {
   /** Changes the policy; only while no lanes are open. */
   set policy(policy: Policy) {
     if (this.table.pool.used > 0) throw new Error("the policy can change only while the cache is empty");
-    this.#policy = policy;
+    this.adopt(policy);
   }
 
-  /** Score buffers are large (sets * Hq * context), so they exist from the first policy on that wants them. */
-  #scoresFor(policy: Policy): Workspace["scores"] {
-    if (policy.watches !== "weights") return null;
-    const { sets, contextLength } = this.options;
-    const { queryHeads } = this.model.config;
-    const stride = contextLength + 2;
-    this.#scores ??= {
-      raw: this.device.hidden(sets * queryHeads * stride),
-      lse: this.device.hidden(sets * queryHeads),
-      stride,
-    };
-    return this.#scores;
+  /** Changes the policy under open lanes, whose owner sees to it that the old policy's sets are not fed under the new one. */
+  adopt(policy: Policy): void {
+    this.#policy = policy;
+    this.#side = this.sides.of(policy);
   }
 
   /** Words of one sampler's `seen` bits. */
@@ -174,9 +171,36 @@ export class Runner {
     return Math.ceil(this.model.config.vocabulary / 32);
   }
 
+  /** An empty set for a chain of `prompt` tokens and at most `tokens` in all, or -1 when all are in use. */
+  open(prompt: number, tokens: number): number {
+    const set = this.table.open();
+    if (set >= 0) this.allot(set, prompt, tokens);
+    return set;
+  }
+
+  /** Gives a set the budgets of the policy at hand. */
+  allot(set: number, prompt: number, tokens: number): void {
+    const { layers, kvHeads } = this.model.config;
+    const { budget, protect } = this.table.device;
+    const { cut, reads } = this.#policy;
+    const of = cut?.budget ?? reads?.pages?.budget;
+    protect.host[set] = cut ? (cut.protect === "prompt" ? prompt : cut.protect) : 0;
+    if (!of) return;
+    for (let i = 0; i < this.table.width; i++) {
+      const lane: LaneInfo = { layer: Math.floor(i / kvHeads), head: i % kvHeads, layers, kvHeads, prompt, tokens };
+      const keys = Math.floor(of(lane) + 1e-9); // 200 / (1 / 0.7) is a little below 140
+      if (!(keys >= 0))
+        throw new HyperthinkError(
+          "bad-argument",
+          `policy ${this.#policy.name}: expected a budget of keys, got ${keys}`,
+        );
+      budget.host[set * this.table.width + i] = Math.min(keys, 2 ** 30);
+    }
+  }
+
   /** Pages that feeding a segment may take. */
   demand(segment: Segment): number {
-    return this.table.demand(segment.set, segment.count, this.#write(segment));
+    return this.table.demand(segment.set, segment.count, this.#write(segment)) + this.#replayDemand(segment);
   }
 
   /** Takes the pages of a segment from the pool; `demand` of them must be free. */
@@ -184,18 +208,72 @@ export class Runner {
     this.table.reserve(segment.set, segment.count, this.#write(segment));
   }
 
-  #write(segment: Segment): Write {
-    return segment.kind === "chunk" ? "chunk" : this.#policy.cut ? "victims" : "steps";
+  /** May feeding this segment copy pages that others hold, as many as there are now? */
+  copies(segment: Segment): boolean {
+    return this.#write(segment) === "cuts";
   }
 
-  /** Runs one pass over reserved segments, then commits their pages. Draws land in `sampled`, in order. */
+  /** Throws `bad-argument` where the policy cannot take a prompt so long. */
+  checkPrompt(prompt: number): void {
+    const replay = this.#policy.cut?.watch.replay;
+    const { contextLength } = this.options;
+    if (!replay) return;
+    const asked = Math.max(replay.first.length, replay.next.length + replay.tail);
+    const tokens = prompt + asked + Math.min(prompt, replay.chunk);
+    if (tokens > contextLength)
+      throw new HyperthinkError(
+        "bad-argument",
+        `policy ${this.#policy.name} repeats the prompt after itself: expected room for ${tokens} tokens, the context has ${contextLength}; raise --context or use a shorter prompt`,
+      );
+  }
+
+  #write(segment: Segment): Write {
+    const { cut } = this.#policy;
+    if (segment.kind === "chunk") return "chunk";
+    if (!cut?.decode || cut.rescore) return "steps";
+    const { every } = cut.decode;
+    let due = false;
+    for (let i = 0; i < segment.count; i++) due ||= cutsAt(segment, segment.from + i, every);
+    if (!due) return "steps";
+    // Lanes that live at their budget lose one key a token, in place; only those well above it close gaps.
+    const first = segment.set * this.table.width;
+    const live = this.table.live(first);
+    const budget = this.table.device.budget.host[first];
+    if (cut.rule.pool === "lane" && live + segment.count < budget + cut.rule.slack) return "steps";
+    return cut.rule.replace && live <= budget ? "victims" : "cuts";
+  }
+
+  /** KVzip's replay takes pages for the prompt's keys once more, a chunk at a time. */
+  #replayDemand(segment: Segment): number {
+    const replay = this.#policy.cut?.watch.replay;
+    if (!replay || !endsPrompt(segment)) return 0;
+    const rows =
+      Math.min(segment.prompt, replay.chunk) + Math.max(replay.first.length, replay.next.length + replay.tail);
+    return this.table.width * (Math.ceil(rows / PAGE_SLOTS) + 2 * Math.ceil(rows / this.options.chunk) + 4);
+  }
+
+  /** Runs one pass over reserved segments, then commits their pages and cuts what is due. Draws land in `sampled`, in order. */
   async step(segments: readonly Segment[], draws: readonly Draw[]): Promise<void> {
+    this.beforeCut.clear();
+    await this.#pass(this.#tables, segments, draws);
+    const { cut, prefill } = this.#policy;
+    if (!cut) return;
+    for (const segment of segments) {
+      const newest = segment.from + segment.count - 1;
+      if (segment.kind === "chunk") {
+        if (cut.atPrompt && (prefill === "chunks" || endsPrompt(segment))) await this.cutPrompt(segment, newest);
+      } else if (cut.rescore && cut.decode && cutsAt(segment, newest, cut.decode.every))
+        await this.#cuts.cut(segment, newest, cut.decode.score, cut);
+    }
+  }
+
+  async #pass(tables: BatchTables, segments: readonly Segment[], draws: readonly Draw[]): Promise<void> {
     const lanes = this.table.device;
-    const batch = this.#lay(segments, draws);
+    const shift = this.model.config.dms?.shift ?? 0;
+    const batch = tables.lay(segments, draws, this.table.forks, this.#policy, shift);
     lanes.physical.host.fill(0);
     const pass = this.device.begin();
-    this.workspace.scores = this.#scoresFor(this.#policy);
-    forward(pass, this.model, batch, this.workspace, lanes, this.#policy, this.samplers, this.sampled);
+    forward(pass, this.model, batch, this.workspace, this.#side, lanes, this.#policy, this.samplers, this.sampled);
     await this.device.run(pass);
     let physical = 0;
     for (const slots of lanes.physical.host) physical += slots;
@@ -206,65 +284,23 @@ export class Runner {
     for (const { set } of segments) this.table.commit(set);
   }
 
+  /** The policy's cut at the end of a prompt (`newest` is its last position), over lanes that hold all of it. */
+  cutPrompt(of: Pick<Segment, "set" | "ids" | "prompt">, newest: number): Promise<void> {
+    return this.#cuts.atPrompt(of, newest);
+  }
+
+  /** The ranks that the policy gives a prompt's keys, by lane and slot, without cutting. */
+  ranks(of: Pick<Segment, "set" | "prompt">): Promise<Float32Array[]> {
+    return this.#cuts.ranks(of);
+  }
+
   /** Copies a row of logits of a segment of the last pass: its last token, or its `index`-th where "all" were asked. */
   async logits(segment: number, into: Float32Array, index = 0): Promise<void> {
     const V = this.model.config.vocabulary;
-    await this.device.read(this.workspace.logits, (this.#logitRowOf[segment] + index) * V, into);
-  }
-
-  /** Tables of the pass: chunk rows first, then steps, one list for each token that a set feeds. */
-  #lay(segments: readonly Segment[], draws: readonly Draw[]): Batch {
-    const b = this.#batch;
-    b.rows = 0;
-    b.logitCount = 0;
-    b.chunks.count = 0;
-    b.prompts.count = 0;
-    b.forks.count = this.table.forks.length / FORK;
-    b.forks.list.host.set(this.table.forks);
-    this.table.forks.length = 0;
-    const rowOf = segments.map((segment, i) => this.#layRows(segment, i));
-    this.#laySteps(segments, rowOf);
-    draws.forEach((draw, i) => {
-      const { count, logits } = segments[draw.segment];
-      const row = this.#logitRowOf[draw.segment] + (logits === "all" ? count - 1 : 0);
-      b.samples.list.host.set([row, draw.sampler, draw.position, draw.top], i * SAMPLE);
-    });
-    b.samples.count = draws.length;
-    return b;
-  }
-
-  #layRows(segment: Segment, index: number): number {
-    const b = this.#batch;
-    const row = b.rows;
-    for (let i = 0; i < segment.count; i++) {
-      b.ids.host[row + i] = segment.ids[segment.from + i];
-      b.positions.host[row + i] = segment.from + i;
-    }
-    b.rows += segment.count;
-    const last = row + segment.count - 1;
-    if (segment.kind === "chunk") {
-      b.chunks.list.host.set([segment.set, row, segment.count, segment.from], b.chunks.count++ * CHUNK);
-      if (segment.endsPrompt)
-        b.prompts.list.host.set([segment.set, last, segment.from + segment.count - 1], b.prompts.count++ * STEP);
-    }
-    this.#logitRowOf[index] = b.logitCount;
-    if (segment.logits === "all") for (let r = row; r <= last; r++) b.logitRows.host[b.logitCount++] = r;
-    else if (segment.logits === "last") b.logitRows.host[b.logitCount++] = last;
-    return row;
-  }
-
-  #laySteps(segments: readonly Segment[], rowOf: readonly number[]): void {
-    const list = this.#stepList;
-    let item = 0;
-    this.#batch.steps.length = 0;
-    for (let j = 0; ; j++) {
-      const first = item;
-      segments.forEach((segment, i) => {
-        if (segment.kind === "steps" && j < segment.count)
-          list.host.set([segment.set, rowOf[i] + j, segment.from + j], item++ * STEP);
-      });
-      if (item === first) return;
-      this.#batch.steps.push({ list, first, count: item - first });
-    }
+    await this.device.read(this.workspace.logits, (this.#tables.logitRowOf[segment] + index) * V, into);
   }
 }
+
+/** Is the prompt's last token in this chunk? */
+export const endsPrompt = (segment: Segment): boolean =>
+  segment.kind === "chunk" && !segment.replay && segment.from + segment.count === segment.prompt;

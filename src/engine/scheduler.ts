@@ -10,6 +10,8 @@ export interface Plan {
   drawn: Chain[]; // the chain of each draw
   /** Sources of this pass's forks: their lanes must outlive the pass. */
   pinned: Set<Chain | Group>;
+  /** Sets whose cut was given pages for those that others hold now: nobody may share more of them before it ran. */
+  cutting: Set<number>;
   extraRows: number; // step rows beyond one a chain
 }
 
@@ -33,7 +35,15 @@ export class Scheduler {
   }
 
   schedule(): Plan {
-    const plan: Plan = { segments: [], owners: [], draws: [], drawn: [], pinned: new Set(), extraRows: 0 };
+    const plan: Plan = {
+      segments: [],
+      owners: [],
+      draws: [],
+      drawn: [],
+      pinned: new Set(),
+      cutting: new Set(),
+      extraRows: 0,
+    };
     let open = true; // no chain starts before an older one that waits
     for (const chain of [...this.chains])
       if (chain.set >= 0) this.#feed(chain, plan);
@@ -77,7 +87,7 @@ export class Scheduler {
       ids: chain.ids,
       from: chain.cached,
       count,
-      endsPrompt: false,
+      prompt: chain.group.prompt.length,
       logits: chain.cached + count === chain.ids.length ? "last" : "none",
     });
     let segment = rows(Math.min(until - chain.cached, most));
@@ -89,6 +99,7 @@ export class Scheduler {
       return false;
     }
     this.#runner.reserve(segment);
+    if (this.#runner.copies(segment)) plan.cutting.add(segment.set);
     plan.extraRows += segment.count - 1;
     if (segment.logits === "last") this.#draw(plan, chain);
     plan.segments.push(segment);
@@ -133,7 +144,7 @@ export class Scheduler {
   }
 
   #fork(owner: Chain | Group, source: number, chain: Chain, cached: number, plan: Plan): boolean {
-    if (this.#runner.table.uncopied(source) || !this.#canFork(source, chain)) return false;
+    if (plan.cutting.has(source) || this.#runner.table.uncopied(source) || !this.#canFork(source, chain)) return false;
     chain.set = this.#runner.table.fork(source);
     chain.cached = cached;
     plan.pinned.add(owner);
@@ -143,7 +154,7 @@ export class Scheduler {
   #readPrompt(group: Group, chain: Chain, plan: Plan): void {
     const { table, options } = this.#runner;
     if (group.rootSet < 0) {
-      const set = table.open();
+      const set = this.#runner.open(group.prompt.length, group.tokens);
       if (set < 0) return;
       group.rootSet = set;
       group.rootCached = 0;
@@ -158,7 +169,7 @@ export class Scheduler {
       ids: group.prompt,
       from: group.rootCached,
       count,
-      endsPrompt,
+      prompt: group.prompt.length,
       logits: fresh.length ? "last" : "none",
     };
     while (table.pool.free < this.#runner.demand(segment)) {

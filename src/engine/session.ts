@@ -7,11 +7,13 @@ import { reference } from "../device/reference.ts";
 import { type ChatTemplate, loadChat } from "../model/chat.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { defaultDtype, loadConfig, loadWeights } from "../model/load.ts";
+import { addProbe } from "../model/probe.ts";
 import { openSource } from "../model/source.ts";
 import { loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
 import type { Weights } from "../model/weights.ts";
 import { makePolicy } from "../policy/index.ts";
-import type { Policy, PolicyOptions } from "../policy/policy.ts";
+import type { Policy, PolicyOptions, Trained } from "../policy/policy.ts";
+import { parseSpec } from "../policy/spec.ts";
 import { Engine } from "./engine.ts";
 import { Runner } from "./runner.ts";
 
@@ -20,6 +22,8 @@ export interface LoadOptions {
   model: string;
   /** A folder with DMS gates, laid over the model. */
   adapter?: string;
+  /** A folder with a KVzap probe for this model (nvidia/KVzap-*), for the policy kvzap. */
+  probe?: string;
   /** Default: cpu where its addon is built, else reference. */
   device?: "cpu" | "reference";
   threads?: number;
@@ -110,9 +114,20 @@ export class Session implements AsyncDisposable {
     return this.#chat;
   }
 
-  /** A policy for this model; without a name: dms where it has gates, else full. */
-  policy(name?: string, options?: PolicyOptions): Policy {
-    return makePolicy(name, this.config, options);
+  /** A policy for this model, by name or as `name:setting=value,...`; without: dms where it has gates, else full. */
+  policy(spec?: string, options: PolicyOptions = {}): Policy {
+    if (spec === undefined) return makePolicy(undefined, this.#trained(), options);
+    const parsed = parseSpec(spec);
+    const given = Object.entries(options).filter(([, value]) => value !== undefined);
+    return makePolicy(parsed.name, this.#trained(), { ...parsed.options, ...Object.fromEntries(given) });
+  }
+
+  #trained(): Trained {
+    const { dms } = this.config;
+    const tokenizer = this.#tokenizer;
+    const probe = this.runner.model.weights.layers.every((layer) => layer.probe !== null);
+    if (tokenizer instanceof Error) return { dms, probe };
+    return { dms, probe, encode: (text) => tokenizer.encode(text, { special: false }) };
   }
 
   /**
@@ -180,6 +195,7 @@ export async function load(options: LoadOptions): Promise<Session> {
       onProgress: options.onProgress,
       signal: options.signal,
     });
+    if (options.probe) await addProbe(device, config, weights, await openSource(options.probe));
     const tokenizer = await loadTokenizer(source).catch((error: Error) => error);
     const chat = await loadChat(source).catch((error: Error) => error);
     return new Session({ device, config, weights, tokenizer, chat }, options);

@@ -1,10 +1,16 @@
 import type { Session } from "../engine/session.ts";
+import type { Policy } from "../policy/policy.ts";
 import { scale } from "../scale/scale.ts";
-import type { BeadsProblem } from "./beads.ts";
 import { type Answers, avgAt1, type Interval, majAtK, pairedDifference, wilson } from "./interval.ts";
 
 /** How bead problems are sampled (models/README.md). */
 export const BEADS_SAMPLING = { temperature: 1, maxTokens: 440, earlyStop: false };
+
+/** A question with a known answer. */
+export interface Problem {
+  question: string;
+  answer: string | number;
+}
 
 /** W chains of one problem, run to their ends. Lists are by chain. */
 export interface ProblemRun {
@@ -19,9 +25,16 @@ export interface ProblemRun {
 /** Runs `width` chains of problems, some problems at a time so that batches stay full. Those in `done` are not run again. */
 export async function runProblems(
   session: Session,
-  problems: readonly BeadsProblem[],
+  problems: readonly Problem[],
   width: number,
-  options: { seed: number; done?: readonly ProblemRun[]; onRun?: (run: ProblemRun) => void; signal?: AbortSignal },
+  options: {
+    seed: number;
+    policy?: Policy;
+    maxTokens?: number;
+    done?: readonly ProblemRun[];
+    onRun?: (run: ProblemRun) => void;
+    signal?: AbortSignal;
+  },
 ): Promise<ProblemRun[]> {
   const runs = [...(options.done ?? [])].filter((run) => run.problem < problems.length);
   const todo = [...problems.keys()].filter((i) => !runs.some((run) => run.problem === i));
@@ -30,6 +43,8 @@ export async function runProblems(
       const { signal } = options;
       const result = await scale(session, problems[i].question, {
         ...BEADS_SAMPLING,
+        maxTokens: options.maxTokens ?? BEADS_SAMPLING.maxTokens,
+        policy: options.policy,
         width,
         seed: options.seed + i,
         signal,
@@ -57,7 +72,7 @@ export async function runProblems(
 /** Mean peak pages of the pool when `width` chains of one problem run alone. */
 export async function soloPeak(
   session: Session,
-  problems: readonly BeadsProblem[],
+  problems: readonly Problem[],
   width: number,
   seed: number,
 ): Promise<number> {

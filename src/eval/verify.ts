@@ -5,6 +5,7 @@ import { openDevice } from "../engine/session.ts";
 import type { Check, VerifyOptions } from "./verify/check.ts";
 import { verifyDecodePolicies } from "./verify/decode-policies.ts";
 import { verifyLogits } from "./verify/logits.ts";
+import { verifyPolicies } from "./verify/policies.ts";
 import { verifyText } from "./verify/text.ts";
 
 export type { Check, VerifyOptions } from "./verify/check.ts";
@@ -22,11 +23,16 @@ export const passed = (report: Report): boolean => report.checks.every((check) =
 export async function verify(folder: string, options: VerifyOptions = {}): Promise<Report> {
   const golden = await readGolden(folder);
   const kind = String(golden.kind);
-  const run = { logits: verifyLogits, text: verifyText, "decode-policies": verifyDecodePolicies }[kind];
+  const run = {
+    logits: verifyLogits,
+    text: verifyText,
+    policies: verifyPolicies,
+    "decode-policies": verifyDecodePolicies,
+  }[kind];
   if (!run)
     throw new HyperthinkError(
       "unsupported",
-      `${folder}/golden.json has kind "${kind}": expected logits, text or decode-policies`,
+      `${folder}/golden.json has kind "${kind}": expected logits, text, policies or decode-policies`,
     );
   const probe = openDevice(options.device, options.threads);
   const device = probe.description;

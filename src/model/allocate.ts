@@ -81,6 +81,7 @@ class Allocation {
       downBias: vector(t.downBias),
       alpha: this.#alpha(t.alpha),
       borrowed: this.#borrowed(t),
+      probe: null,
     };
   }
 

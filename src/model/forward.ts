@@ -1,5 +1,6 @@
-import type { F32, Hidden, I32, Labels, Lanes, Pass, Sampled, Samplers, Scores, Work } from "../device/device.ts";
+import type { F32, Hidden, I32, Labels, Lanes, Pass, Sampled, Samplers, Work } from "../device/device.ts";
 import type { Policy } from "../policy/policy.ts";
+import { attention, type Side } from "./attention.ts";
 import type { ModelConfig } from "./config.ts";
 import type { LayerWeights, Weights } from "./weights.ts";
 
@@ -11,16 +12,17 @@ export interface Workspace {
   k: Hidden; // [rows, Hkv, D]
   v: Hidden; // [rows, Hkv, D]
   mixed: Hidden; // [rows, Hq, D] attention output
-  discard: Hidden; // [rows, Hq, D] attention output that only its scores were wanted of
+  q2: Hidden; // [rows, Hq, D] second copy of the queries, for positions in the cache
   carrier: Hidden; // [rows, Hkv, D] float32 query heads that carry a borrowed gate
-  z: Hidden[]; // per layer [rows, Hkv] decision logits
+  z: Hidden[]; // per layer [rows, Hkv] decision logits, or a probe's scores
+  inner: Hidden; // [rows, inner] hidden layer of a probe
   gate: Hidden; // [rows, I]
   up: Hidden; // [rows, I]
   angles: Hidden; // [rows, D]
+  angles2: Hidden; // [rows, D] of positions in the cache
   frequencies: F32; // [D / 2]
   picked: Hidden; // [logitRows, H]
   logits: Hidden; // [logitRows, V]
-  scores: Scores | null; // for policies that watch weights
 }
 
 /** What one pass computes, as the plan laid it out. */
@@ -28,10 +30,14 @@ export interface Batch {
   rows: number;
   ids: I32; // [rows]
   positions: I32; // [rows]
+  places: I32; // [rows] positions in the cache, where the policy reads by them
+  self: I32; // [rows] 0, 1, 2 ...
+  free: I32; // [rows] 1 where the row's gate may label a key
   forks: Work;
   chunks: Work; // prompt chunks: prefill attention
   steps: Work[]; // decode attention, in order; each list names a set at most once
-  prompts: Work; // last tokens of prompts that end in this pass, as steps
+  cuts: Work[]; // of each of `steps`: those after which the policy cuts
+  replays: Work; // chunks that replay a prompt for KVzip, besides being chunks
   logitRows: I32;
   logitCount: number;
   samples: Work;
@@ -48,20 +54,33 @@ export function forward(
   { config: c, weights }: Model,
   batch: Batch,
   w: Workspace,
+  side: Side,
   lanes: Lanes,
   policy: Policy,
   samplers: Samplers,
   sampled: Sampled,
 ): void {
   const { rows } = batch;
-  if (batch.forks.count) pass.fork(lanes, batch.forks);
+  const decodes = policy.cut?.decode ? side : null; // a policy that cuts once has no use for what it watched
+  if (batch.forks.count) pass.fork(lanes, batch.forks, decodes?.board ?? null, decodes?.ring ?? null, null);
   pass.embed(w.x, weights.embed, batch.ids, rows);
   pass.angles(w.angles, batch.positions, w.frequencies, rows);
+  const inCache = policy.reads !== null && policy.reads.archivePosition !== null;
+  if (inCache) pass.angles(w.angles2, batch.places, w.frequencies, rows);
   weights.layers.forEach((layer, l) => {
     pass.norm(w.normed, w.x, layer.inputNorm, rows, c.hidden, c.normEps);
     project(pass, c, layer, w, rows);
-    const labels = gates(pass, c, layer, w, rows, l, policy);
-    attention(pass, batch, w, lanes, l, labels, policy);
+    if (side.moments && batch.chunks.count) pass.gather(side.moments, w.q, lanes, l, batch.chunks);
+    const labels = gates(pass, c, layer, w, batch, l, policy);
+    if (inCache) {
+      pass.pick(w.q2, w.q, batch.self, rows, c.queryHeads * c.headDim);
+      pass.rope(w.q2, w.angles2, rows, c.queryHeads, c.headDim);
+    }
+    pass.rope(w.q, w.angles, rows, c.queryHeads, c.headDim);
+    pass.rope(w.k, w.angles, rows, c.kvHeads, c.headDim);
+    if (c.dms?.borrowed)
+      for (const q of inCache ? [w.q, w.q2] : [w.q]) pass.blank(q, rows, c.queryHeads, c.kvHeads, c.headDim);
+    attention(pass, batch, w, side, lanes, l, labels, c.dms?.shift ?? 0, policy);
     pass.matmul(w.x, w.mixed, layer.o, rows, layer.oBias, true);
     pass.norm(w.normed, w.x, layer.postNorm, rows, c.hidden, c.normEps);
     pass.matmul(w.gate, w.normed, layer.gate, rows, layer.gateBias, false);
@@ -86,23 +105,27 @@ function project(pass: Pass, c: ModelConfig, layer: LayerWeights, w: Workspace, 
 }
 
 /**
- * Decision logits (dms.md 3.2) and RoPE. A borrowed channel is cut out of the query before and after the rotation whatever the
- * policy, as the model was trained so; the carrying heads come from float32 rows where the query weights were rounded.
+ * Decision logits (dms.md 3.2), or a KVzap probe's, before RoPE. A borrowed channel is cut out of the query before and after the
+ * rotation whatever the policy, as the model was trained so; the carrying heads come from float32 rows where the query weights
+ * were rounded.
  */
 function gates(
   pass: Pass,
   c: ModelConfig,
   layer: LayerWeights,
   w: Workspace,
-  rows: number,
+  batch: Batch,
   l: number,
   policy: Policy,
 ): Labels | null {
   const { dms } = c;
+  const { rows } = batch;
   const z = w.z[l];
-  const wanted = dms !== null && policy.watches === "gate";
+  const source = policy.labels?.source ?? null;
+  const wanted = dms !== null && (source === "dms" || policy.cut?.watch.gates === true);
+  if (source === "probe" && layer.probe) probe(pass, layer.probe, w, rows, z);
   if (dms?.borrowed) {
-    pass.borrow(z, w.q, rows, c.queryHeads, c.kvHeads, c.headDim);
+    pass.borrow(wanted ? z : w.carrier, w.q, rows, c.queryHeads, c.kvHeads, c.headDim);
     if (wanted && layer.borrowed) {
       pass.matmul(w.carrier, w.normed, layer.borrowed.q, rows, layer.borrowed.bias, false);
       if (layer.qNorm) pass.norm(w.carrier, w.carrier, layer.qNorm, rows * c.kvHeads, c.headDim, c.normEps);
@@ -112,35 +135,19 @@ function gates(
     pass.norm(w.normed, w.x, layer.alpha.norm, rows, c.hidden, c.normEps);
     pass.matmul(z, w.normed, layer.alpha.proj, rows, layer.alpha.bias, false);
   }
-  pass.rope(w.q, w.angles, rows, c.queryHeads, c.headDim);
-  pass.rope(w.k, w.angles, rows, c.kvHeads, c.headDim);
-  if (dms?.borrowed) pass.blank(w.q, rows, c.queryHeads, c.kvHeads, c.headDim);
-  if (!wanted || !policy.labels) return null;
-  pass.gate(z, z, rows, c.kvHeads, dms.scale, dms.offset, dms.perLayer);
-  return { z, shift: dms.shift, ...policy.labels };
+  if (wanted) pass.gate(z, z, rows, c.kvHeads, dms.scale, dms.offset, dms.perLayer);
+  if (!policy.labels) return null;
+  const { threshold, window, spare } = policy.labels;
+  if (source === "all" || spare !== 0) pass.mark(z, batch.free, rows, c.kvHeads, source === "all");
+  return { z, shift: source === "dms" && dms ? dms.shift : 0, threshold, window };
 }
 
-function attention(
-  pass: Pass,
-  batch: Batch,
-  w: Workspace,
-  lanes: Lanes,
-  l: number,
-  labels: Labels | null,
-  policy: Policy,
-): void {
-  if (batch.chunks.count) {
-    pass.attendChunk(w.mixed, w.q, w.k, w.v, lanes, l, batch.chunks, labels);
-    pass.admitChunk(w.k, w.v, lanes, l, batch.chunks, labels);
+/** KVzap: a linear map of the attention's input, or two with a GELU between. */
+function probe(pass: Pass, p: NonNullable<LayerWeights["probe"]>, w: Workspace, rows: number, z: Hidden): void {
+  const { inner } = p;
+  if (inner) {
+    pass.matmul(w.inner, w.normed, inner, rows, p.innerBias, false);
+    pass.gelu(w.inner, rows * inner.rows);
   }
-  for (const steps of batch.steps) {
-    pass.admit(w.k, w.v, lanes, l, steps, labels);
-    pass.attend(w.mixed, w.q, lanes, l, steps, w.scores);
-    if (policy.cut && w.scores) policy.cut({ pass, lanes, layer: l, steps, scores: w.scores });
-  }
-  if (batch.prompts.count && policy.cut && w.scores) {
-    // Only the scores are wanted: this row's output was computed by attendChunk, and attend over the same keys gives it again.
-    pass.attend(w.discard, w.q, lanes, l, batch.prompts, w.scores);
-    policy.cut({ pass, lanes, layer: l, steps: batch.prompts, scores: w.scores });
-  }
+  pass.matmul(z, inner ? w.inner : w.normed, p.out, rows, p.outBias, false);
 }

@@ -9,7 +9,7 @@ export interface Wanted {
   exact: boolean; // kept in float32 whatever the type of the weights: vectors, and gates
 }
 
-type Plain = Exclude<keyof LayerWeights, "alpha" | "borrowed">;
+type Plain = Exclude<keyof LayerWeights, "alpha" | "borrowed" | "probe">;
 export type LayerTable = Record<Plain, Wanted | null> & {
   alpha: { norm: Wanted; proj: Wanted; bias: Wanted } | null;
 };

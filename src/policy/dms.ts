@@ -1,5 +1,15 @@
 import { HyperthinkError } from "../base/errors.ts";
-import type { Policy, Recipe } from "./policy.ts";
+import { KEEP_ALL, keyOf, real, refuse, whole } from "./options.ts";
+import type { Recipe, Trained } from "./policy.ts";
+
+/** The gates of a model, or an error that says how to get some. */
+export function gatesOf(policy: string, model: Trained): NonNullable<Trained["dms"]> {
+  if (model.dms) return model.dms;
+  throw new HyperthinkError(
+    "bad-argument",
+    `policy ${policy} needs gates: expected a checkpoint with dms_* keys or --adapter DIR, got a model without; use another policy`,
+  );
+}
 
 /**
  * Dynamic Memory Sparsification (arXiv 2506.05345): a learned gate per KV head dooms a key, and the eviction takes effect one
@@ -9,29 +19,33 @@ export const dms: Recipe = {
   name: "dms",
   summary: "learned gates evict a key one window after it came (needs a DMS checkpoint or adapter)",
   paper: "https://arxiv.org/abs/2506.05345",
-  make(model, options): Policy {
-    const trained = model.dms;
-    if (!trained)
-      throw new HyperthinkError(
-        "bad-argument",
-        "policy dms needs gates: expected a checkpoint with dms_* keys or --adapter DIR, got a model without; use --policy full or tova",
-      );
+  watches: "the model's gate",
+  acts: "every token, one window later",
+  budgets: ["threshold"],
+  settings: {
+    threshold: "0; higher evicts less",
+    window: "the checkpoint's; 0 evicts at once",
+    prefill: "sparse",
+    protect: "none",
+  },
+  make(model, options) {
+    const trained = gatesOf("dms", model);
     if (options.cr !== undefined && options.cr !== 1 && options.cr !== trained.cr)
-      throw new HyperthinkError(
-        "bad-argument",
-        `policy dms: this checkpoint was trained for CR ${trained.cr}; expected --cr ${trained.cr} or 1 (gates off), got ${options.cr}`,
+      throw refuse(
+        "dms",
+        `--cr ${trained.cr} (what this checkpoint was trained for) or 1 (gates off); move --threshold for other ratios`,
+        options.cr,
       );
-    const window = options.window ?? trained.window;
-    if (!Number.isInteger(window) || window < 0 || window > 1 << 24)
-      throw new HyperthinkError("bad-argument", `policy dms: --window must be a whole number >= 0, got ${window}`);
-    const off = options.cr === 1;
+    if (options.cr === 1) return { ...KEEP_ALL, name: "dms", key: "dms off" };
+    const threshold = real("dms", options, "threshold", 0);
+    const window = whole("dms", options, "window", trained.window);
+    const prefill = options.prefill ?? "sparse";
     return {
+      ...KEEP_ALL,
       name: "dms",
-      key: off ? "dms off" : `dms window ${window}`,
-      watches: off ? "nothing" : "gate",
-      prefill: off ? "dense" : "sparse",
-      labels: off ? null : { threshold: 0, window },
-      cut: null,
+      key: keyOf("dms", { window, threshold, prefill }),
+      prefill,
+      labels: { source: "dms", threshold, window, spare: 0 },
     };
   },
 };

@@ -1,21 +1,99 @@
 import { HyperthinkError } from "../base/errors.ts";
+import { ada } from "./ada.ts";
 import { dms } from "./dms.ts";
+import { dmsBudget } from "./dms-budget.ts";
+import { expected } from "./expected.ts";
 import { full } from "./full.ts";
+import { h2o } from "./h2o.ts";
+import { keydiff } from "./keydiff.ts";
+import { knorm } from "./knorm.ts";
+import { kvzap } from "./kvzap.ts";
+import { kvzip } from "./kvzip.ts";
+import { observed } from "./observed.ts";
 import type { Policy, PolicyOptions, Recipe, Trained } from "./policy.ts";
+import { protect } from "./protect.ts";
+import { pyramid } from "./pyramid.ts";
+import { quest } from "./quest.ts";
+import { random } from "./random.ts";
+import { rkv } from "./rkv.ts";
+import { snapkv } from "./snapkv.ts";
+import { streaming } from "./streaming.ts";
 import { tova } from "./tova.ts";
 
-export const recipes: readonly Recipe[] = [full, dms, tova];
+/** Settings that hold for a policy of any kind. */
+const COMMON: readonly (keyof PolicyOptions)[] = ["cr", "budget", "tokens"];
+
+/** SnapKV under a wrapper, under the name of the wrapper's paper. */
+const wrapped = (name: string, summary: string, paper: string, fixed: PolicyOptions): Recipe => ({
+  ...snapkv,
+  name,
+  summary,
+  paper,
+  make: (model, options) => ({ ...wrap(snapkv.make(model, options), without(fixed, options)), name }),
+});
+
+/** Fixed settings that the caller did not set himself. */
+const without = (fixed: PolicyOptions, options: PolicyOptions): PolicyOptions =>
+  Object.fromEntries(Object.entries(fixed).filter(([key]) => options[key as keyof PolicyOptions] === undefined));
+
+export const recipes: readonly Recipe[] = [
+  full,
+  dms,
+  dmsBudget,
+  streaming,
+  h2o,
+  tova,
+  snapkv,
+  wrapped("pyramidkv", "snapkv with budgets that fall with depth", "https://arxiv.org/abs/2406.02069", { pyramid: 20 }),
+  wrapped("adakv", "snapkv with budgets that a layer's heads share", "https://arxiv.org/abs/2407.11550", { ada: 0.2 }),
+  rkv,
+  quest,
+  expected,
+  observed,
+  kvzip,
+  kvzap,
+  knorm,
+  keydiff,
+  random,
+];
+
+function wrap(policy: Policy, options: PolicyOptions): Policy {
+  let out = policy;
+  if (options.pyramid !== undefined) out = pyramid(out, options.pyramid);
+  if (options.ada !== undefined) out = ada(out, options.ada);
+  return out;
+}
+
+export function recipeOf(name: string): Recipe {
+  const recipe = recipes.find((r) => r.name === name);
+  if (recipe) return recipe;
+  throw new HyperthinkError(
+    "bad-argument",
+    `unknown policy "${name}": expected one of ${recipes.map((r) => r.name).join(", ")}`,
+  );
+}
 
 /** The policy called `name` for a model; without a name, `dms` where the model has gates, else `full`. */
 export function makePolicy(name: string | undefined, model: Trained, options: PolicyOptions = {}): Policy {
-  const wanted = name ?? (model.dms ? "dms" : "full");
-  const recipe = recipes.find((r) => r.name === wanted);
-  if (!recipe)
+  const recipe = recipeOf(name ?? (model.dms ? "dms" : "full"));
+  const { cr } = options;
+  if (cr !== undefined && !(cr >= 1 && Number.isFinite(cr)))
+    throw new HyperthinkError("bad-argument", `--cr must be a number >= 1 (8 means 8x smaller), got ${cr}`);
+  const taken = [...COMMON, ...Object.keys(recipe.settings)];
+  const stray = Object.entries(options).find(([key, value]) => value !== undefined && !taken.includes(key));
+  if (stray)
     throw new HyperthinkError(
       "bad-argument",
-      `unknown policy "${wanted}": expected one of ${recipes.map((r) => r.name).join(", ")}`,
+      `policy ${recipe.name} has no ${stray[0]}: expected ${Object.keys(recipe.settings).join(", ") || "no settings"}, got ${stray[0]}=${stray[1]}`,
     );
-  if (options.cr !== undefined && !(options.cr >= 1 && Number.isFinite(options.cr)))
-    throw new HyperthinkError("bad-argument", `--cr must be a number >= 1 (8 means 8x smaller), got ${options.cr}`);
-  return recipe.make(model, options);
+  let policy = wrap(recipe.make(model, options), options);
+  if (options.protect !== undefined) {
+    if (options.protect === "system")
+      throw new HyperthinkError(
+        "bad-argument",
+        "protect=system needs a chat with system text: expected a number or prompt here",
+      );
+    policy = protect(policy, options.protect);
+  }
+  return policy;
 }

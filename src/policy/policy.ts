@@ -1,46 +1,154 @@
-import type { Lanes, Pass, Scores, Work } from "../device/device.ts";
+import type { Scorer as DeviceScorer, Rule } from "../device/device.ts";
 
-/** What a policy may record on a pass after the attention of decode steps, or of a prompt's last token. */
-export interface Cut {
-  pass: Pass;
-  lanes: Lanes;
+/** How keys are ranked; what the device needs besides (`expected`: moments and frequencies) is the runner's to give. */
+export type Scorer =
+  | Exclude<DeviceScorer, { kind: "expected" }>
+  | Omit<Extract<DeviceScorer, { kind: "expected" }>, "moments" | "frequencies">;
+
+/** Labels: key i is evicted iff its gate exceeds `threshold`, and serves queries up to i + window. Append-only, so pages stay shared. */
+export interface Gate {
+  /** The model's DMS gate, the KVzap probe (negated: high = evict), or every key alike. */
+  source: "dms" | "probe" | "all";
+  threshold: number;
+  window: number;
+  /** First positions that are never labelled, or the whole prompt. */
+  spare: number | "prompt";
+}
+
+/** What a cut needs a pass to remember. */
+export interface Watch {
+  /** Last queries of each chain; 0: none. */
+  queries: number;
+  /** Column sums of the prompt's attention. */
+  sums: boolean;
+  /** Probabilities of each decode query: their mean over the layer, or running sums over the group. */
+  row: "none" | "layer" | "group";
+  /** Decision logits of the model's DMS gate, key by key. */
+  gates: boolean;
+  /** Mean and covariance of the prompt's queries before RoPE, the first `skip` left out. */
+  moments: { skip: number } | null;
+  /** Attention of a replayed prompt (KVzip). */
+  replay: Replay | null;
+}
+
+/** Token ids that ask for a replay, for the first and for later chunks of a prompt; later ones end with `tail` tokens of the chunk before. */
+export interface Replay {
+  chunk: number;
+  first: readonly number[];
+  next: readonly number[];
+  tail: number;
+  sinks: number;
+}
+
+/** A lane, to a function that gives it a budget. */
+export interface LaneInfo {
   layer: number;
-  steps: Work;
-  scores: Scores;
+  head: number;
+  layers: number;
+  kvHeads: number;
+  /** Tokens of the prompt. */
+  prompt: number;
+  /** Prompt and the most new tokens. */
+  tokens: number;
+}
+
+/** Live keys of one lane, oldest slot first and the newest last, as a policy of one's own sees them. */
+export interface LaneView extends LaneInfo {
+  /** Position of the newest key. */
+  newest: number;
+  positions: Int32Array; // [keys]
+  keys: Float32Array; // [keys, D] rotated
+  values: Float32Array; // [keys, D]
+  /** Ranks to change in place, higher = keep; the scorers before have filled them. [keys] */
+  scores: Float32Array;
+}
+
+/** Ranks keys and keeps the best of a budget. */
+export interface Cut {
+  watch: Watch;
+  /** At the end of the prompt (prefill "chunks": of each chunk); null: not then. Scorers run in order on one board. */
+  atPrompt: readonly Scorer[] | null;
+  /** After every `every` decoded tokens; null: not while decoding, so the cache grows again. */
+  decode: { every: number; score: readonly Scorer[] } | null;
+  rule: Rule;
+  /** Keys that a cut leaves a lane. */
+  budget: (lane: LaneInfo) => number;
+  /** First positions that no cut takes, or the whole prompt. */
+  protect: number | "prompt";
+  /** A policy of one's own: called for each lane before each cut, in the caller's thread. */
+  rescore?: (lane: LaneView) => void;
+}
+
+/** What decode attention reads, where it is not every live key with one query. */
+export interface Reads {
+  /** Archive keys see the query at this position (or its own, if that is less): positions in the cache. null: off. */
+  archivePosition: number | null;
+  /** Only the most promising pages, of about `budget` keys, in layers from `from` on. null: off. */
+  pages: { budget: (lane: LaneInfo) => number; from: number } | null;
 }
 
 /**
- * A way to choose what the cache keeps: a frozen value that all chains share (state lives in the lanes). It declares what it
- * watches; shared code reads the declaration and never asks which policy it holds.
+ * A way to choose what the cache keeps: a frozen value that all chains share (state lives with the lanes). It declares what it
+ * watches and when it acts; shared code reads the declaration and never asks which policy it holds.
  */
 export interface Policy {
   readonly name: string;
   /** Name and settings; policies with equal keys behave alike. */
   readonly key: string;
-  /** What the pass must compute for it: nothing, the model's DMS gate, or the attention scores of the newest query. */
-  readonly watches: "nothing" | "gate" | "weights";
-  /** Sparse: drops keys while the prompt is read. Dense: drops nothing until the prompt ends, whatever the chunks. */
-  readonly prefill: "sparse" | "dense";
-  /** Gate policies: key i is evicted iff z > threshold, and serves queries up to i + window. */
-  readonly labels: { threshold: number; window: number } | null;
-  /** Weight policies: records the eviction that follows the newest query's attention. */
-  readonly cut: ((cut: Cut) => void) | null;
+  /** Sparse: drops keys while the prompt is read. Dense: drops nothing until the prompt ends, whatever the chunks. Chunks: cuts after each. */
+  readonly prefill: "sparse" | "dense" | "chunks";
+  readonly labels: Gate | null;
+  readonly cut: Cut | null;
+  readonly reads: Reads | null;
 }
 
+/** Settings of all policies; each recipe says which it takes. */
 export interface PolicyOptions {
-  /** Queries after its own that a doomed key still serves (dms), default: the checkpoint's. */
-  window?: number;
-  /** Compression ratio; 8 means 8x smaller. */
+  /** Compression ratio; 8 means 8x smaller. Of the prompt, or (policies that cut while decoding) of prompt + max tokens. */
   cr?: number;
-  /** Live keys a lane (tova). */
+  /** Live keys a lane. */
   budget?: number;
-  /** Tokens that the budget is a share of, where a `cr` is given instead of a budget: prompt + max tokens. */
+  /** Prompt + max tokens, for policies whose budget is part of the policy (streaming with a `cr`). */
   tokens?: number;
+  /** Gates: evict above this decision logit (dms), keep from this score on (kvzap). */
+  threshold?: number;
+  /** Queries after its own that a doomed key still serves; or last queries that score (snapkv, r-kv). */
+  window?: number;
+  /** First positions that stay. */
+  sinks?: number;
+  /** Newest keys that stay. */
+  recent?: number;
+  /** Width of pooling along tokens (snapkv, r-kv); odd. */
+  kernel?: number;
+  /** Also cut after every so many decoded tokens. */
+  every?: number;
+  /** Keys that a lane may hold above its budget before it is cut (r-kv, dms-budget). */
+  buffer?: number;
+  /** Weight of importance against redundancy (r-kv). */
+  lambda?: number;
+  /** Later positions that queries are expected at (expected-attention). */
+  future?: number;
+  epsilon?: number;
+  seed?: number;
+  prefill?: "sparse" | "dense";
+  /** Positions that attention sees (streaming). */
+  positions?: "original" | "cache";
+  /** First positions that no cut takes: a number, or the prompt, or the chat's system text. */
+  protect?: number | "prompt" | "system";
+  /** AdaKV: a layer's heads share its budget; the share of its own that a head keeps in any case. */
+  ada?: number;
+  /** PyramidKV: budgets fall with depth, the last layer's to about 1 / beta of the mean. */
+  pyramid?: number;
 }
 
-/** What policies need to know of a model: the gates it was trained with, null where it has none. */
+/** What policies need to know of a model. */
 export interface Trained {
-  dms: { window: number; cr: number } | null;
+  /** The gates it was trained with, null where it has none. */
+  dms: { window: number; cr: number; shift: 0 | 1 } | null;
+  /** A KVzap probe was loaded over it. */
+  probe?: boolean;
+  /** Token ids of a text, where the model has a tokenizer. */
+  encode?: (text: string) => number[];
 }
 
 /** Makes a policy for a model, or throws `bad-argument` saying what it needs. */
@@ -48,5 +156,14 @@ export interface Recipe {
   readonly name: string;
   readonly summary: string;
   readonly paper: string | null;
+  /** For people: what it looks at. */
+  readonly watches: string;
+  /** For people: when it acts. */
+  readonly acts: string;
+  readonly budgets: readonly ("cr" | "budget" | "threshold")[];
+  /** Settings that it takes besides its budget, with their defaults in words. */
+  readonly settings: Partial<Record<keyof PolicyOptions, string>>;
+  /** Longer words of its help. */
+  readonly note?: string;
   make(model: Trained, options: PolicyOptions): Policy;
 }

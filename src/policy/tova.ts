@@ -1,34 +1,32 @@
-import { HyperthinkError } from "../base/errors.ts";
-import type { Policy, Recipe } from "./policy.ts";
+import { budgetOf, KEEP_ALL, keyOf, sizeKey, WATCH_NOTHING, whole } from "./options.ts";
+import type { Recipe } from "./policy.ts";
 
 /**
  * TOVA, Token Omission Via Attention (arXiv 2401.06104): while more than B keys live, evicts the key with the least probability
- * under the newest query, mean over all query heads of the layer. The newest key competes too. Dense prefill, cut at its end.
+ * under the newest query, mean over all query heads of the layer. The newest key competes too (`recent` 1 forces it to stay).
  */
 export const tova: Recipe = {
   name: "tova",
-  summary: "evicts the key that the newest query attends to least (fixed budget of keys a lane)",
+  summary: "evicts the key that the newest query attends to least",
   paper: "https://arxiv.org/abs/2401.06104",
-  make(_model, options): Policy {
-    const budget =
-      options.budget ?? (options.cr && options.tokens ? Math.ceil(options.tokens / options.cr) : undefined);
-    if (budget === undefined)
-      throw new HyperthinkError(
-        "bad-argument",
-        "policy tova needs a budget: expected --budget KEYS or --cr RATIO, got neither",
-      );
-    if (!Number.isInteger(budget) || budget < 1)
-      throw new HyperthinkError(
-        "bad-argument",
-        `policy tova: the budget must be a whole number of keys >= 1, got ${budget}`,
-      );
+  watches: "attention of the newest query",
+  acts: "at the prompt's end, then every token",
+  budgets: ["budget", "cr"],
+  settings: { recent: "0", protect: "none" },
+  make(_model, options) {
+    const recent = whole("tova", options, "recent", 0);
     return {
+      ...KEEP_ALL,
       name: "tova",
-      key: `tova budget ${budget}`,
-      watches: "weights",
-      prefill: "dense",
-      labels: null,
-      cut: ({ pass, lanes, layer, steps, scores }) => pass.evict(lanes, layer, steps, scores, budget),
+      key: keyOf("tova", { ...sizeKey(options), recent }),
+      cut: {
+        watch: { ...WATCH_NOTHING, queries: 1, row: "layer" },
+        atPrompt: [{ kind: "attention", queries: 1, over: "all", group: "layer", pool: "mean", kernel: 1 }],
+        decode: { every: 1, score: [] },
+        rule: { slack: 1, recent, pool: "lane", floor: 0, replace: true },
+        budget: budgetOf("tova", options, "tokens"),
+        protect: 0,
+      },
     };
   },
 };

@@ -56,7 +56,7 @@ describe("scale", () => {
   test("plain lines when there is no terminal", () => {
     const { out, code } = run([...base, question]);
     assert.equal(code, 0);
-    assert.match(out, /^5 chains over a prompt of \d+ tokens, policy dms window 16\nchain \d: /);
+    assert.match(out, /^5 chains over a prompt of \d+ tokens, policy dms window=16 [^\n]*\nchain \d: /);
     assert.match(out, /\nanswer .*\n5 chains, /);
     assert.ok(!out.includes("\x1b["), "control sequences in a pipe");
   });
@@ -80,7 +80,11 @@ describe("errors are one line, and an exit code", () => {
       /the prompt has \d+ tokens: expected fewer than the context limit of 16/,
     ],
     [["generate", "--policy", "dms", "x"], 2, /policy dms needs gates/],
-    [["generate", "-m", `${root}models/beads-dms-full-4x`, "--cr", "8", "x"], 2, /trained for CR 4/],
+    [
+      ["generate", "-m", `${root}models/beads-dms-full-4x`, "--cr", "8", "x"],
+      2,
+      /--cr 4 \(what this checkpoint was trained for\)/,
+    ],
     [["generate", ""], 2, /expected a prompt/],
     [["verify", root], 1, /golden\.json/],
   ];
@@ -126,8 +130,8 @@ describe("the other verbs", () => {
     assert.equal(bad.code, 1);
   });
   test("policies, help and version", () => {
-    assert.match(run(["policies"]).out, /^full .*\ndms /);
-    for (const verb of ["generate", "scale", "inspect", "verify", "policies", "demo"])
+    assert.match(run(["policies"]).out, /^policy .*\nfull .*\ndms /);
+    for (const verb of ["generate", "scale", "inspect", "verify", "policies", "compare", "demo"])
       assert.equal(run([verb, "--help"]).code, 0);
     assert.match(run(["--version"]).out, /^\d+\.\d+\.\d+\n$/);
   });

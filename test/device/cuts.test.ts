@@ -59,7 +59,7 @@ for (const candidate of devices) {
       const steps = { list: i32(sets.flatMap((set) => [set, set, position])), first: 0, count: sets.length };
       await run((pass) => {
         pass.admit(f32(k), f32(v), store.lanes, 0, steps, null);
-        pass.attend(out, f32(q), store.lanes, 0, steps, null);
+        pass.attend(out, f32(q), store.lanes, 0, steps, null, null);
       });
       const [physical, reads] = [[...store.lanes.physical.host], [...store.lanes.reads.host]];
       store.settle();
@@ -76,7 +76,7 @@ for (const candidate of devices) {
         assert.deepEqual(await prefill(store, 3, q, k, v), first, "set 3 holds the same keys in pages of its own");
         for (const to of [1, 2]) {
           store.fork(0, to);
-          await run((pass) => pass.fork(store.lanes, { list: i32([0, to]), first: 0, count: 1 }));
+          await run((pass) => pass.fork(store.lanes, { list: i32([0, to]), first: 0, count: 1 }, null, null, null));
           store.settle();
         }
         // All sets are given the same token, so all must answer the same, bit for bit.
@@ -142,7 +142,7 @@ for (const candidate of devices) {
         await run((pass) => {
           pass.admitChunk(k, k, store.lanes, 0, chunks, null);
           pass.admit(last, last, store.lanes, 0, steps, null);
-          pass.attend(out, q, store.lanes, 0, steps, scores);
+          pass.attend(out, q, store.lanes, 0, steps, scores, null);
         });
         close(await read(scores.raw), keys, `${name}: raw scores`);
         close(
@@ -151,7 +151,12 @@ for (const candidate of devices) {
           `${name}: log-sum-exp`,
         );
         store.settle();
-        await run((pass) => pass.evict(store.lanes, 0, steps, scores, budget));
+        store.lanes.budget.host.fill(budget);
+        const board = { scores: device.hidden(shape.sets * n), stride: n };
+        await run((pass) => {
+          pass.weigh(board, scores, store.lanes, 0, steps, false);
+          pass.keep(board, store.lanes, 0, 1, steps, { slack: 1, recent: 0, pool: "lane", floor: 0, replace: true });
+        });
         assert.deepEqual([...device.live(store.lanes, 0)], live, name);
         assert.equal(store.lanes.dead.host[0], dead, name);
         assert.equal(store.lanes.archive.host[0], live.length - (dead === -2 ? 0 : 1) + (dead >= 0 ? 1 : 0), name);
@@ -165,7 +170,7 @@ for (const candidate of devices) {
       const [k, v] = [gaussians(random, 33 * KV), gaussians(random, 33 * KV)];
       await prefill(store, 0, gaussians(random, 33 * Q), k, v); // archive 32: two full pages
       store.fork(0, 1);
-      await run((pass) => pass.fork(store.lanes, { list: i32([0, 1]), first: 0, count: 1 }));
+      await run((pass) => pass.fork(store.lanes, { list: i32([0, 1]), first: 0, count: 1 }, null, null, null));
       store.settle();
       for (const lane of store.lanesOf(1)) store.lanes.dead.host[lane] = 3;
       const shared = [...store.lanes.archiveTable.host.subarray(2 * SHAPE.archivePages, 2 * SHAPE.archivePages + 2)];

@@ -11,8 +11,6 @@ export interface Host {
   settle(): void;
   /** Tables and counters of a fork; the pass must then run `fork`. */
   fork(source: number, destination: number): void;
-  /** Whether no page of the set's archive has another holder. */
-  alone(set: number): boolean;
   release(set: number): void;
   readonly free: number;
 }
@@ -66,6 +64,14 @@ export function host(device: Device, shape: LaneShape): Host {
       for (const page of spares.slice(used)) drop(page);
       for (const page of [...before[lane], ...spares.slice(0, used)]) if (!now.includes(page)) drop(page);
       assert.equal(new Set(now).size, now.length, `lane ${lane} has a page twice`);
+      // What a cut left past the new end was given back above.
+      const past = lanes.archiveTable.host.subarray(
+        lane * archivePages + archiveOf(lane).length,
+        (lane + 1) * archivePages,
+      );
+      for (const page of past)
+        assert.ok(page === -1 || [...before[lane], ...spares].includes(page), `lane ${lane} left page ${page}`);
+      past.fill(-1);
       before[lane] = now;
       planned[lane] = [];
       lanes.used.host[lane] = 0;
@@ -112,13 +118,13 @@ export function host(device: Device, shape: LaneShape): Host {
         for (const page of before[to]) if (before[from].includes(page)) holders[page]++;
       }
     },
-    alone: (set) => lanesOf(set).every((lane) => archiveOf(lane).every((page) => holders[page] === 1)),
     release(set) {
       for (const lane of lanesOf(set)) {
         for (const page of before[lane]) drop(page);
         before[lane] = [];
         for (const counter of [lanes.archive, lanes.head, lanes.tail]) counter.host[lane] = 0;
         lanes.dead.host[lane] = -1;
+        lanes.archiveTable.host.fill(-1, lane * archivePages, (lane + 1) * archivePages);
       }
     },
     get free() {

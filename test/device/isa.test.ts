@@ -9,6 +9,8 @@ const suites = [
   "test/device/ops.test.ts",
   "test/device/cuts.test.ts",
   "test/device/lanes.test.ts",
+  "test/device/byhand.test.ts",
+  "test/device/keeping.test.ts",
   "test/engine/partition.test.ts",
 ];
 const forced = process.env.HYPERTHINK_ISA;
@@ -23,7 +25,7 @@ const reason =
 for (const isa of ["avx2", "baseline"])
   test(`device suites with HYPERTHINK_ISA=${isa}`, {
     skip: reason ? `UNRUN: ${reason}` : false,
-    timeout: 200_000,
+    timeout: 400_000,
   }, (t) => {
     const best = cpu({ threads: 1 });
     const { description } = best;

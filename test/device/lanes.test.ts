@@ -15,6 +15,8 @@ interface Turn {
 }
 
 const LAYERS = 2;
+/** One key too many leaves, its slot to the next. */
+const VICTIM = { slack: 1, recent: 0, pool: "lane", floor: 0, replace: true } as const;
 
 /** A device's lanes beside their trackers. */
 class World {
@@ -44,9 +46,10 @@ class World {
       pages: 2400,
       archivePages: 24,
       doomedPages,
-      sparePages: 5,
+      sparePages: budget === null ? 5 : 26, // a cut may copy every page
     };
     this.host = host(rig.device, this.shape);
+    if (budget !== null) this.host.lanes.budget.host.fill(budget);
   }
 
   length(set: number): number {
@@ -71,11 +74,12 @@ class World {
     for (const { set, rows } of turns) {
       list.push(set, row, ...(kind === "chunk" ? [rows] : []), this.length(set));
       row += rows;
-      this.host.plan(set, kind === "chunk" ? Math.ceil(rows / 16) + 2 : 1);
+      this.host.plan(set, kind === "chunk" ? Math.ceil(rows / 16) + 2 : budget === null ? 1 : 26);
     }
     const work = { list: rig.i32(list), first: 1, count: turns.length };
     const { lanes } = this.host;
     const stride = 400;
+    const board = { scores: rig.device.hidden(shape.sets * LAYERS * kvHeads * stride), stride };
     const scores =
       budget === null
         ? null
@@ -92,8 +96,11 @@ class World {
           pass.admitChunk(k, v, lanes, layer, work, labels);
         } else {
           pass.admit(k, v, lanes, layer, work, labels);
-          pass.attend(out, q, lanes, layer, work, scores);
-          if (scores && budget !== null) pass.evict(lanes, layer, work, scores, budget);
+          pass.attend(out, q, lanes, layer, work, scores, null);
+          if (scores) {
+            pass.weigh(board, scores, lanes, layer, work, false);
+            pass.keep(board, lanes, layer, 1, work, VICTIM);
+          }
         }
       }
     });
@@ -166,7 +173,7 @@ class World {
     this.host.fork(source, destination);
     this.tracks.set(destination, this.tracks.get(source)!.map(copyTrack));
     const list = this.rig.i32([-7, -7, source, destination]);
-    await this.rig.run((pass) => pass.fork(this.host.lanes, { list, first: 1, count: 1 }));
+    await this.rig.run((pass) => pass.fork(this.host.lanes, { list, first: 1, count: 1 }, null, null, null));
     for (const [i, to] of this.host.lanesOf(destination).entries()) {
       const from = this.host.lanesOf(source)[i];
       const { device } = this.rig;
@@ -178,16 +185,6 @@ class World {
   end(set: number): void {
     this.host.release(set);
     this.tracks.delete(set);
-  }
-
-  /** Whether a victim policy may compact this set's archive: no other holder, or nothing to compact. */
-  ready(set: number): boolean {
-    return this.budget === null || this.host.alone(set);
-  }
-
-  over(set: number): boolean {
-    const [lane] = this.tracks.get(set)!;
-    return this.budget !== null && lane.entries.length - lane.gone.size > this.budget;
   }
 
   async live(rounds: number): Promise<void> {
@@ -202,13 +199,12 @@ class World {
         await this.pass([{ set, rows: 1 + random.below(40) }], "chunk", `round ${round}, start`);
       } else if (dice < 0.25 && idle.length > 0) {
         const source = started[random.below(started.length)];
-        if (this.over(source)) continue;
         await this.fork(source, idle[random.below(idle.length)], `round ${round}, fork`);
       } else if (dice < 0.3) {
         this.end(started[random.below(started.length)]);
       } else {
         const kind = dice < 0.4 ? "chunk" : "step";
-        const some = started.filter((set) => random.next() < 0.7 && (kind === "step" || this.ready(set)));
+        const some = started.filter(() => random.next() < 0.7);
         // A list may name its sets in any order.
         if (random.next() < 0.5) some.reverse();
         const rows = () => (kind === "chunk" ? 1 + random.below(40) : 1);
@@ -296,7 +292,7 @@ for (const candidate of devices) {
                 pass.admitChunk(k, v, store.lanes, 0, { list, first: 0, count: 1 }, labels);
               } else {
                 pass.admit(k, v, store.lanes, 0, { list, first: 0, count: 1 }, labels);
-                pass.attend(out, q, store.lanes, 0, { list, first: 0, count: 1 }, null);
+                pass.attend(out, q, store.lanes, 0, { list, first: 0, count: 1 }, null, null);
               }
             });
             const lengths = sets.slice(at, at + rows).map((set) => set.length);

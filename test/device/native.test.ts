@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import { HyperthinkError } from "../../src/base/errors.ts";
 import { seeded } from "../../src/base/rng.ts";
 import { cpu, cpuAvailable } from "../../src/device/cpu.ts";
-import type { Device, Dtype, Lanes } from "../../src/device/device.ts";
+import type { Device, Dtype, Lanes, Pass, Work } from "../../src/device/device.ts";
 import { OPS } from "../../src/device/native.ts";
 import { gaussians } from "./devices.ts";
 
@@ -151,9 +151,9 @@ async function attention(device: Device, dtype: Dtype, sets: number[]): Promise<
   }
   const picked = device.hidden(sets.length * queryHeads * headDim);
   const pass = device.begin();
-  pass.fork(lanes, { list: pairs, first: 0, count: 2 });
+  pass.fork(lanes, { list: pairs, first: 0, count: 2 }, null, null, null);
   pass.pick(picked, q, rowsOf, sets.length, queryHeads * headDim);
-  pass.attend(out, picked, lanes, 0, { list: steps, first: 0, count: sets.length }, null);
+  pass.attend(out, picked, lanes, 0, { list: steps, first: 0, count: sets.length }, null, null);
   await device.run(pass);
   // Two whole cuts: sets 0, 1 and 2 read them together, set 3 apart.
   const owners = new Set(sets.map((set) => (set === 3 ? 3 : 0))).size;
@@ -213,7 +213,7 @@ describe("refusals", { skip }, () => {
         steps.host.set(item);
         const pass = device.begin();
         pass.admit(k, k, lanes, 0, work, null);
-        pass.attend(q, q, lanes, 0, work, null);
+        pass.attend(q, q, lanes, 0, work, null, null);
         await device.run(pass);
       };
       await assert.rejects(attempt([0, 2, 0]), /admit: item 0: expected a row below 2, got 2/);
@@ -224,6 +224,53 @@ describe("refusals", { skip }, () => {
       lanes.archiveTable.host.fill(4000);
       lanes.holders.host.fill(1);
       await assert.rejects(attempt([0, 0, 2]), /lane \d: expected a page id below 8 in its table, got 4000/);
+    });
+  });
+
+  test("wrong items of the lists that policies give are errors of run()", async () => {
+    await on("", 2, async (device) => {
+      const lanes = device.lanes({ ...SHAPE, sets: 2, dtype: "bf16", pages: 8 });
+      const [k, q] = [device.hidden(2 * 48), device.hidden(2 * 144)];
+      const board = { scores: device.hidden(4 * 700), stride: 700 };
+      const ring = { q: device.hidden(2 * 5 * 144), queries: 5 };
+      const rule = { slack: 1, recent: 0, pool: "lane", floor: 0, replace: false } as const;
+      const attempt = async (item: number[], record: (pass: Pass, work: Work) => void) => {
+        const list = device.i32(item.length);
+        list.host.set(item);
+        const pass = device.begin();
+        record(pass, { list, first: 0, count: 1 });
+        await device.run(pass);
+      };
+      const remember = (item: number[]) => attempt(item, (p, w) => p.remember(ring, q, lanes, 0, w, true));
+      await assert.rejects(remember([0, 0, 3, 0]), /remember: item 0: expected a row below 2, got 2/);
+      await assert.rejects(remember([0, 0, -1, 0]), /remember: item 0: expected rows below \d+, got -1/);
+      await assert.rejects(remember([0, 0, 2, -4]), /remember: item 0: expected a position below \d+, got -4/);
+      const sum = (item: number[]) => attempt(item, (p, w) => p.sum(board, q, k, lanes, 0, w));
+      await assert.rejects(sum([0, 0, 2, 900]), /sum: item 0: expected a position below 642, got 900/);
+      await assert.rejects(
+        sum([0, 0, 2, 30]),
+        /lane \d: expected every key up to position 29 in its own slot, got 0 keys/,
+      );
+      const replay = (item: number[]) => attempt(item, (p, w) => p.replay(board, q, k, lanes, 0, w, 4));
+      await assert.rejects(replay([0, 0, 2, 0, 5, 0, 0, 0]), /replay: item 0: expected a set below 2, got 5/);
+      await assert.rejects(replay([0, 0, 2, 0, 1, 0, 9, 0]), /replay: item 0: expected a slot below 3, got 9/);
+      await assert.rejects(
+        attempt([0, 0, -1], (p, w) => p.score(board, null, lanes, 0, w, rule, { kind: "age" })),
+        /score: item 0: expected a position below \d+, got -1/,
+      );
+      lanes.archive.host.fill(30);
+      lanes.archiveTable.host.fill(99);
+      const cut = (stride: number) =>
+        attempt([0, 0, 40], (p, w) => p.keep({ ...board, stride }, lanes, 0, 1, w, { ...rule, recent: 0.5 }));
+      await assert.rejects(cut(30), /lane \d: expected an archive below the board's stride 30, got 30 slots/);
+      await assert.rejects(cut(700), /lane \d: expected a page id below 8 in its table, got 99/);
+      assert.throws(
+        () =>
+          device
+            .begin()
+            .keep({ ...board, stride: 701 }, lanes, 0, 1, { list: device.i32(3), first: 0, count: 1 }, rule),
+        code("bad-argument"),
+      );
     });
   });
 

@@ -3,11 +3,12 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { seeded } from "../../src/base/rng.ts";
 import type { Dtype } from "../../src/device/device.ts";
-import type { Chain } from "../../src/engine/chain.ts";
+import type { Chain, Finish } from "../../src/engine/chain.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { Runner } from "../../src/engine/runner.ts";
 import { greedy } from "../../src/engine/sampling.ts";
 import { makePolicy } from "../../src/policy/index.ts";
+import { parseSpec } from "../../src/policy/spec.ts";
 import { type Candidate, devices } from "../device/devices.ts";
 import { hashBits } from "../support/hash.ts";
 import { randomTokens, tinyModel } from "../support/tiny.ts";
@@ -24,13 +25,16 @@ const PROMPTS = [5, 40, 90, 530].map((length, i) => randomTokens(i + 1, length, 
 const TIGHT: { [policy: string]: { least: number; prompts: number } } = {
   full: { least: 168, prompts: 4 },
   dms: { least: 110, prompts: 4 },
-  tova: { least: 44, prompts: 3 },
+  kvzip: { least: 128, prompts: 3 },
 };
+/** Others read the prompt densely and then keep 8 to 12 pages a chain; a cut of shared pages may copy as many. */
+const DENSE_TIGHT = { least: 64, prompts: 3 };
 
 function build(candidate: Candidate, policy: string, kv: Dtype, pages: number): { runner: Runner; close: () => void } {
   const device = candidate.open();
   const model = tinyModel(device, { seed: 11, window: 9, weights: kv });
-  const runner = new Runner(device, model, makePolicy(policy, model.config, { budget: 30 }), {
+  const { name, options } = parseSpec(policy);
+  const runner = new Runner(device, model, makePolicy(name, { ...model.config, encode: () => [7, 8, 9] }, options), {
     kv,
     kvBytes: pages * (kv === "f32" ? 16 * (2 * 12 * 4 + 4) : 16 * (2 * 12 * 2 + 4)),
     chains: 8,
@@ -60,10 +64,11 @@ async function schedule(
 ): Promise<{ records: Record[]; preemptions: number; shared: number }> {
   const rng = seeded(seed);
   const tight = rng.below(2) === 1;
-  const { least, prompts } = TIGHT[policy];
+  const { least, prompts } = TIGHT[parseSpec(policy).name] ?? DENSE_TIGHT;
   const { runner, close } = build(candidate, policy, kv, tight ? least + rng.below(least / 3) : 4000);
   const records = new Map<Chain, Record>();
   const live: Chain[] = [];
+  const errors: string[] = [];
   let joins = 6;
   let index = 0;
   let shared = 0;
@@ -72,13 +77,16 @@ async function schedule(
     maxTokens: 3 + rng.below(80),
     stopIds: new Set<number>(),
     index: index++,
+    onFinish: (_: Finish, error?: Error) => {
+      if (error) errors.push(error.message);
+    },
   });
   const register = (chain: Chain, prompt: number, first: number) => {
     records.set(chain, { prompt, tokens: chain.tokens, hashes: [], first });
     live.push(chain);
   };
   const join = () => {
-    const prompt = rng.below(tight ? prompts : PROMPTS.length);
+    const prompt = rng.below(tight || policy.startsWith("kvzip") ? prompts : PROMPTS.length);
     const width = 1 + rng.below(4);
     for (const chain of engine.submit(PROMPTS[prompt], Array.from({ length: width }, spec)).chains)
       register(chain, prompt, 0);
@@ -101,6 +109,7 @@ async function schedule(
   });
   join();
   await engine.idle();
+  assert.deepEqual(errors, []);
   assert.equal(runner.table.pool.used, 0, "pages left after all chains ended");
   const { preemptions } = engine.scheduler;
   close();
@@ -112,14 +121,21 @@ async function schedule(
 async function lone(runner: Runner, record: Record): Promise<string[]> {
   const prompt = PROMPTS[record.prompt];
   const ids = [...prompt, ...record.tokens];
-  const set = runner.table.open();
+  const set = runner.open(prompt.length, ids.length);
   const logits = new Float32Array(96);
   const hashes: string[] = [];
   for (let at = 0; at < ids.length - 1; ) {
     const chunk = at < prompt.length;
     const count = chunk ? Math.min(CHUNK, prompt.length - at) : 1;
-    const endsPrompt = chunk && at + count === prompt.length;
-    const segment = { set, kind: chunk ? "chunk" : "steps", ids, from: at, count, endsPrompt, logits: "last" } as const;
+    const segment = {
+      set,
+      kind: chunk ? "chunk" : "steps",
+      ids,
+      from: at,
+      count,
+      prompt: prompt.length,
+      logits: "last",
+    } as const;
     runner.reserve(segment);
     await runner.step([segment], []);
     at += count;
@@ -146,7 +162,20 @@ async function compare(records: Record[], runner: Runner): Promise<number> {
 const schedules: [string, Dtype, number][] = [
   ["full", "f32", 50],
   ["dms", "f32", 50],
-  ["tova", "f32", 50],
+  ["tova:budget=30", "f32", 50],
+  ["h2o:budget=30", "f32", 16],
+  ["streaming:budget=30", "f32", 16],
+  ["streaming:budget=30,positions=cache", "f32", 8],
+  ["snapkv:budget=30,window=8,every=11", "f32", 16],
+  ["snapkv:budget=30,window=8,every=11,ada=0.2", "f32", 8],
+  ["rkv:budget=30,buffer=9,window=4", "f32", 16],
+  ["dms-budget:budget=30,buffer=9", "f32", 16],
+  ["quest:budget=60", "f32", 8],
+  ["keydiff:budget=30,every=5", "f32", 8],
+  ["random:budget=30,every=5,protect=prompt", "f32", 8],
+  ["expected:budget=30", "f32", 8],
+  ["observed:budget=30", "f32", 8],
+  ["kvzip:budget=30", "f32", 4],
   ["full", "bf16", 8],
   ["dms", "bf16", 8],
 ];

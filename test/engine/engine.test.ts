@@ -92,8 +92,8 @@ describe("generate", () => {
       }
     assert.ok(Math.min(...logprobs) < -1, "only likely ids were drawn: this test shows nothing");
     const all = [...prompt, ...ids];
-    const bench = await openBench(`${models}beads`, undefined, all.length, { weights: "bf16", kv: "f32" });
-    const rows = await bench.feed("chunk", all, 0, all.length, true);
+    const bench = await openBench(`${models}beads`, { rows: all.length }, { weights: "bf16", kv: "f32" });
+    const rows = await bench.feed("chunk", all, 0, all.length);
     bench.close();
     ids.forEach((id, i) => {
       const row = rows[prompt.length + i - 1];
@@ -150,9 +150,9 @@ describe("generate", () => {
       [{ seed: -1 }, /seed must be/],
       [{ logprobs: 21 }, /logprobs must be/],
       [{ maxTokens: 0 }, /max tokens must be/],
-      [{ policy: "magic" }, /unknown policy "magic": expected one of full, dms, tova/],
+      [{ policy: "magic" }, /unknown policy "magic": expected one of full, dms, .*tova/],
       [{ policy: "tova" }, /needs a budget/],
-      [{ policy: "tova", budget: 0 }, /budget must be/],
+      [{ policy: "tova", budget: 0 }, /expected a budget of whole keys >= 1, got 0/],
       [{ policy: "dms" }, /needs gates/],
       [{ policy: "full", cr: 4 }, /keeps everything/],
       [{ cr: 0.5 }, /--cr must be/],

@@ -36,7 +36,7 @@ async function run(candidate: (typeof devices)[number], window: number, prompt: 
       ids,
       from,
       count,
-      endsPrompt: from + count === prompt,
+      prompt,
       logits: "none",
     };
     runner.reserve(segment);
@@ -53,7 +53,7 @@ async function run(candidate: (typeof devices)[number], window: number, prompt: 
   for (let at = prompt; at < prompt + 3 * window; at += stride) {
     const count = Math.min(stride, prompt + 3 * window - at);
     const segments = sets.map(
-      (set, i): Segment => ({ set, kind: "steps", ids: own[i], from: at, count, endsPrompt: false, logits: "none" }),
+      (set, i): Segment => ({ set, kind: "steps", ids: own[i], from: at, count, prompt, logits: "none" }),
     );
     for (const segment of segments) runner.reserve(segment);
     await runner.step(segments, []);

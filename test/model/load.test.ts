@@ -167,8 +167,8 @@ async function decisions(tensors: Tensors, device: "reference" | "cpu", weights:
   const config = { ...llamaConfig, num_attention_heads: 4, num_key_value_heads: 2, dms_window_size: 4 };
   const ids = Array.from({ length: 16 }, (_, i) => i);
   return withFolder(llama(tensors, config), async (folder) => {
-    const bench = await openBench(folder, undefined, ids.length, { device, weights });
-    await bench.feed("chunk", ids, 0, ids.length, true);
+    const bench = await openBench(folder, { rows: ids.length }, { device, weights });
+    await bench.feed("chunk", ids, 0, ids.length);
     const z = new Float32Array(ids.length * 2);
     await bench.runner.device.read(bench.runner.workspace.z[0], 0, z);
     bench.close();

@@ -9,9 +9,9 @@ export const liveSets = (runner: Runner, set: number): number[][] =>
 /** Feeds tokens [from, from + count) of one set and returns all rows of logits. */
 export async function feed(
   runner: Runner,
-  part: Pick<Segment, "set" | "kind" | "ids" | "from" | "count"> & { endsPrompt?: boolean },
+  part: Pick<Segment, "set" | "kind" | "ids" | "from" | "count"> & { prompt?: number },
 ): Promise<Float32Array[]> {
-  const segment: Segment = { endsPrompt: false, ...part, logits: "all" };
+  const segment: Segment = { prompt: part.ids.length, ...part, logits: "all" };
   runner.reserve(segment);
   await runner.step([segment], []);
   runner.table.check();

@@ -14,14 +14,16 @@ export interface TinyOptions {
   perLayer?: boolean;
   gateOffset?: number; // decision logit = raw - offset: large positive keeps everything
   weights?: Dtype;
+  layers?: number;
+  vocabulary?: number;
 }
 
 export const tinyConfig = (o: TinyOptions): ModelConfig => ({
   architecture: "qwen3",
-  vocabulary: 96,
+  vocabulary: o.vocabulary ?? 96,
   hidden: 40,
   intermediate: 56,
-  layers: 2,
+  layers: o.layers ?? 2,
   queryHeads: 6,
   kvHeads: 2,
   headDim: 12,
@@ -128,6 +130,7 @@ export function tinyModel(device: Device, o: TinyOptions, raw: Raw = tinyRaw(o))
       down: put(l.down, I),
       alpha: config.dms?.borrowed ? null : { norm: vector(l.alphaNorm), proj: put(l.alpha, H, "f32"), bias: null },
       borrowed: null,
+      probe: null,
     }),
   );
   return { config, weights: { embed: put(raw.embed, H), head: put(raw.head, H), norm: vector(raw.norm), layers } };

@@ -1,14 +1,17 @@
 // What can only be checked when a pass runs: the work lists and the lanes' tables as the host left them.
 import { HyperthinkError } from "../../base/errors.ts";
 import { CHUNK, FORK, type I32, type Lanes, MAX_TOP, PAGE_SLOTS, SAMPLE, STEP, type Work } from "../device.ts";
+import { REPLAY } from "../keeping.ts";
 
 /** A recorded operation's claims on lists and tables; `rows` are those that its buffers hold. */
 export type Use =
   | { op: string; kind: "index"; index: I32; count: number; below: number }
-  | { op: string; kind: "chunk"; lanes: Lanes; work: Work; rows: number }
-  | { op: string; kind: "step"; lanes: Lanes; work: Work; rows: number; stride?: number }
-  | { op: string; kind: "fork"; lanes: Lanes; work: Work }
+  | { op: string; kind: "chunk" | "step"; lanes: Lanes; work: Work; rows: number; stride?: number }
+  | { op: string; kind: "replay"; lanes: Lanes; work: Work; rows: number; stride: number }
+  | { op: string; kind: "fork"; lanes: Lanes; work: Work; stride?: number }
   | { op: string; kind: "sample"; work: Work; rows: number; samplers: number };
+
+const WIDTHS = { chunk: CHUNK, step: STEP, replay: REPLAY };
 
 /** Throws `bad-argument`; the message names the operation, what was expected, and what stands there. */
 export function checkTables(uses: Use[]): void {
@@ -32,21 +35,31 @@ export function checkTables(uses: Use[]): void {
         within(op, "destination", destination, 0, use.lanes.shape.sets);
         once(op, seen, destination);
         forkable(use.lanes, source, destination);
+        if (use.stride !== undefined) scored(op, use.lanes, source, use.stride);
         touch(use.lanes, source);
         touch(use.lanes, destination);
       }
       for (const [source] of pairs) if (seen.has(source)) fail(op, "sources that are no destinations", `set ${source}`);
     } else {
       const seen = new Set<number>();
-      for (const item of items(use.work, use.kind === "chunk" ? CHUNK : STEP)) {
+      for (const item of items(use.work, WIDTHS[use.kind])) {
         const [set, row] = item;
-        const [rows, position] = use.kind === "chunk" ? [item[2], item[3]] : [1, item[2]];
+        const [rows, position] = use.kind === "step" ? [1, item[2]] : [item[2], item[3]];
         within(op, "set", set, 0, use.lanes.shape.sets);
         once(op, seen, set);
         within(op, "rows", rows, 1, Number.POSITIVE_INFINITY);
         within(op, "row", row, 0, use.rows - rows + 1);
         within(op, "position", position, 0, Number.POSITIVE_INFINITY);
         if (use.kind === "step" && use.stride !== undefined) scored(op, use.lanes, set, use.stride);
+        if (use.kind === "chunk" && use.stride !== undefined)
+          within(op, "position", position + rows - 1, 0, use.stride);
+        if (use.kind === "replay") {
+          const [target, from, to, tokens] = item.subarray(CHUNK);
+          within(op, "the set to write", target, 0, use.lanes.shape.sets);
+          within(op, "tokens", tokens, 0, position + 1);
+          within(op, "last slot", to, 0, Math.min(tokens, use.stride) + 1);
+          within(op, "first slot", from, 0, to + 1);
+        }
         touch(use.lanes, set);
       }
     }
@@ -62,6 +75,14 @@ function items(work: Work, width: number): Int32Array[] {
 function lanesOf({ shape }: Lanes, set: number): number[] {
   const each = shape.layers * shape.kvHeads;
   return Array.from({ length: each }, (_, i) => set * each + i);
+}
+
+/** Archive pages past the end that a cut has left in the table. */
+function leftBehind(lanes: Lanes, lane: number): number[] {
+  const { archivePages } = lanes.shape;
+  const end = Math.ceil(lanes.archive.host[lane] / PAGE_SLOTS);
+  const table = lanes.archiveTable.host;
+  return [...table.subarray(lane * archivePages + end, (lane + 1) * archivePages)].filter((page) => page !== -1);
 }
 
 /** Entries of the two tables that hold keys, as page ids: [archive, doomed]. */
@@ -90,7 +111,7 @@ function checkLanes(lanes: Lanes, sets: Set<number>): void {
       within(`lane ${lane}`, "dead", lanes.dead.host[lane], -2, archive);
       const doomedPages = Math.ceil(tail / PAGE_SLOTS) - Math.floor(head / PAGE_SLOTS);
       within(`lane ${lane}`, "doomed pages", doomedPages, 0, shape.doomedPages + 1);
-      const pages = held(lanes, lane).flat();
+      const pages = [...held(lanes, lane).flat(), ...leftBehind(lanes, lane)];
       if (new Set(pages).size < pages.length) fail(`lane ${lane}`, "a page once in its tables", pages.join(" "));
       for (const page of pages) {
         within(`lane ${lane}`, "table entry", page, 0, shape.pages);

@@ -10,6 +10,7 @@ import {
   laneOf,
   pendingKey,
 } from "./lanes.ts";
+import { chosenPages } from "./select.ts";
 
 /** `Scores` with the numbers at hand. */
 export interface Weights {
@@ -60,10 +61,13 @@ export function attend(
   layer: number,
   steps: Int32Array[],
   weights: Weights | null,
+  archiveQuery: Float32Array | null,
+  bounds: Float32Array | null,
 ): void {
   const { kvHeads, queryHeads, headDim } = store.shape;
   const group = queryHeads / kvHeads;
   for (let h = 0; h < kvHeads; h++) {
+    const dense: Int32Array[] = [];
     for (const [i, [set, row]] of steps.entries()) {
       const lane = laneOf(store, set, layer, h);
       const archive = archiveKeys(store, lane);
@@ -73,10 +77,15 @@ export function attend(
           `lane ${lane}: expected no dead key at attention, got slot ${store.dead.host[lane]}; admit first`,
         );
       }
-      const seen = [...archive, ...doomedKeys(store, lane), pending];
+      const heads = (x: Float32Array) =>
+        x.subarray((row * queryHeads + h * group) * headDim, (row * queryHeads + (h + 1) * group) * headDim);
+      const pages = bounds && chosenPages(store, lane, heads(q), bounds);
+      const read = pages ? archive.filter((_, s) => pages.has(Math.floor(s / PAGE_SLOTS))) : archive;
+      const seen = [...read, ...doomedKeys(store, lane), pending];
       for (let j = h * group; j < (h + 1) * group; j++) {
         const at = (row * queryHeads + j) * headDim;
         const scores = scoresOf(q.subarray(at, at + headDim), seen);
+        if (archiveQuery) scores.set(scoresOf(archiveQuery.subarray(at, at + headDim), read));
         const lse = softmax(out.subarray(at, at + headDim), scores, seen);
         if (weights) {
           const base = (i * queryHeads + j) * weights.stride;
@@ -85,9 +94,12 @@ export function attend(
           weights.lse[i * queryHeads + j] = lse;
         }
       }
-      store.reads.host[lane] += seen.length;
+      const reads = seen.length + (pages ? 2 * Math.ceil((archive.length + 1) / PAGE_SLOTS) : 0);
+      store.reads.host[lane] += reads;
+      if (pages) store.physical.host[layer * kvHeads + h] += reads;
+      else dense.push(steps[i]);
     }
-    store.physical.host[layer * kvHeads + h] += physical(store, layer, h, steps);
+    store.physical.host[layer * kvHeads + h] += physical(store, layer, h, dense);
   }
 }
 
@@ -108,12 +120,21 @@ function physical(store: LaneStore, layer: number, h: number, steps: Int32Array[
   return keys + cuts.size * CUT_SLOTS;
 }
 
-function scoresOf(q: Float32Array, keys: Key[]): Float64Array {
+export function scoresOf(q: Float32Array, keys: Key[]): Float64Array {
   return Float64Array.from(keys, ({ k }) => {
     let dot = 0;
     for (let d = 0; d < q.length; d++) dot += q[d] * k[d];
     return dot / Math.sqrt(q.length);
   });
+}
+
+/** softmax(scores) */
+export function probabilities(scores: ArrayLike<number>): Float64Array {
+  const p = Float64Array.from(scores);
+  const most = p.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  for (let i = 0; i < p.length; i++) p[i] = Math.exp(p[i] - most);
+  const total = p.reduce((a, b) => a + b, 0);
+  return p.map((x) => x / total);
 }
 
 /** out = the keys' values weighted by softmax(scores); returns the log-sum-exp. */

@@ -50,6 +50,8 @@ export function laneStore(id: number, shape: LaneShape, i32: (length: number) =>
     archive: i32(lanes),
     head: i32(lanes),
     tail: i32(lanes),
+    budget: i32(lanes),
+    protect: i32(sets),
     dead: filled(lanes),
     archiveTable: filled(lanes * shape.archivePages),
     doomedTable: filled(lanes * shape.doomedPages),
@@ -89,13 +91,13 @@ function doomedEntry(store: LaneStore, lane: number, s: number): number {
   return lane * doomedPages + (Math.floor(s / PAGE_SLOTS) % doomedPages);
 }
 
-function keyAt(store: LaneStore, at: number): Key {
+export function keyAt(store: LaneStore, at: number): Key {
   const d = store.shape.headDim;
   const part = (x: Float32Array) => x.subarray(at * d, (at + 1) * d);
   return { position: store.positions[at], k: part(store.keys), v: part(store.values) };
 }
 
-function writeKey(store: LaneStore, at: number, key: Key): void {
+export function writeKey(store: LaneStore, at: number, key: Key): void {
   store.keys.set(key.k, at * store.shape.headDim);
   store.values.set(key.v, at * store.shape.headDim);
   store.positions[at] = key.position;
@@ -260,10 +262,11 @@ function setPending(store: LaneStore, lane: number, key: Key, h: number, row: nu
   if (store.dead.host[lane] === DEAD_PENDING) store.dead.host[lane] = DEAD_NONE;
 }
 
-/** The page that slot `s`, the next of its part, goes to: a spare where the slot opens a page. */
+/** The page that slot `s`, the next of its part, goes to: where it opens a page, one that a cut left behind, or a spare. */
 function appendPage(store: LaneStore, lane: number, table: I32, entry: number, s: number): number {
   if (s % PAGE_SLOTS !== 0) return writablePage(store, lane, table, entry);
-  table.host[entry] = takeSpare(store, lane, -1);
+  const left = table === store.archiveTable ? table.host[entry] : -1;
+  if (left < 0 || store.holders.host[left] > 1) table.host[entry] = takeSpare(store, lane, left);
   return table.host[entry];
 }
 
@@ -277,7 +280,7 @@ function writablePage(store: LaneStore, lane: number, table: I32, entry: number)
   return table.host[entry];
 }
 
-function takeSpare(store: LaneStore, lane: number, instead: number): number {
+export function takeSpare(store: LaneStore, lane: number, instead: number): number {
   const { sparePages } = store.shape;
   const index = store.used.host[lane];
   const at = lane * sparePages + index;
@@ -290,20 +293,8 @@ function takeSpare(store: LaneStore, lane: number, instead: number): number {
   return page;
 }
 
-function copyPage(store: LaneStore, from: number, to: number): void {
+export function copyPage(store: LaneStore, from: number, to: number): void {
   for (let s = 0; s < PAGE_SLOTS; s++) writeKey(store, to * PAGE_SLOTS + s, keyAt(store, from * PAGE_SLOTS + s));
-}
-
-/** Moves an archive key to another slot of its lane, in pages that nobody else holds. */
-export function moveKey(store: LaneStore, lane: number, from: number, to: number): void {
-  const at = archiveSlot(store, lane, to);
-  const holders = store.holders.host[Math.floor(at / PAGE_SLOTS)];
-  if (holders !== 1) {
-    throw new Error(
-      `lane ${lane}: expected one holder of the page of archive slot ${to}, got ${holders}; copy it before compacting`,
-    );
-  }
-  writeKey(store, at, keyAt(store, archiveSlot(store, lane, from)));
 }
 
 /** The host has given `destination` its tables and counters; what is left are the pages that both would write. */

@@ -1,6 +1,7 @@
 import { Runner, type RunnerOptions, type Segment } from "../../engine/runner.ts";
 import { openDevice } from "../../engine/session.ts";
 import { loadConfig, loadWeights } from "../../model/load.ts";
+import { addProbe } from "../../model/probe.ts";
 import { openSource } from "../../model/source.ts";
 import { makePolicy } from "../../policy/index.ts";
 import type { PolicyOptions } from "../../policy/policy.ts";
@@ -9,13 +10,9 @@ import type { VerifyOptions } from "./check.ts";
 /** A model and a runner with one set open, for feeding given tokens and looking at everything. */
 export interface Bench {
   runner: Runner;
-  feed(
-    kind: Segment["kind"],
-    ids: ArrayLike<number>,
-    from: number,
-    count: number,
-    endsPrompt?: boolean,
-  ): Promise<Float32Array[]>;
+  feed(kind: Segment["kind"], ids: ArrayLike<number>, from: number, count: number): Promise<Float32Array[]>;
+  /** The set's number. */
+  readonly set: number;
   /** An empty set in place of the one before. */
   restart(): void;
   /** Live keys of each lane, by position. */
@@ -23,37 +20,44 @@ export interface Bench {
   close(): void;
 }
 
-export async function openBench(
-  model: string,
-  adapter: string | undefined,
-  rows: number,
-  options: VerifyOptions,
-  policy?: string,
-  settings?: PolicyOptions,
-): Promise<Bench> {
+/** What a bench holds: the most tokens fed, those of them that are the prompt's (all, if not said), and what it runs under. */
+export interface BenchSetup {
+  rows: number;
+  prompt?: number;
+  adapter?: string;
+  probe?: string;
+  policy?: string;
+  settings?: PolicyOptions;
+}
+
+export async function openBench(model: string, setup: BenchSetup, options: VerifyOptions): Promise<Bench> {
+  const { rows, prompt = rows } = setup;
   const source = await openSource(model);
-  const gates = adapter ? await openSource(adapter) : undefined;
+  const gates = setup.adapter ? await openSource(setup.adapter) : undefined;
   const config = await loadConfig(source, gates);
   const device = openDevice(options.device, options.threads);
   const weights = await loadWeights(device, config, source, { weights: options.weights ?? "f32", adapter: gates });
+  if (setup.probe) await addProbe(device, config, weights, await openSource(setup.probe));
   const runnerOptions: RunnerOptions = {
     kv: options.kv ?? "f32",
     kvBytes: 1 << 30,
     chains: 1,
-    sets: 1,
+    sets: 2,
     contextLength: Math.max(rows, 16),
     chunk: rows,
     rows,
     logitRows: rows,
     samplers: 1,
   };
-  const runner = new Runner(device, { config, weights }, makePolicy(policy, config, settings), runnerOptions);
+  const trained = { ...config, probe: setup.probe !== undefined };
+  const policy = makePolicy(setup.policy, trained, setup.settings);
+  const runner = new Runner(device, { config, weights }, policy, runnerOptions);
   const { table } = runner;
-  let set = table.open();
+  let set = runner.open(prompt, rows);
   return {
     runner,
-    async feed(kind, ids, from, count, endsPrompt = false) {
-      const segment: Segment = { set, kind, ids, from, count, endsPrompt, logits: "all" };
+    async feed(kind, ids, from, count) {
+      const segment: Segment = { set, kind, ids, from, count, prompt, logits: "all" };
       runner.reserve(segment);
       await runner.step([segment], []);
       table.check();
@@ -61,9 +65,12 @@ export async function openBench(
       for (let i = 0; i < count; i++) await runner.logits(0, out[i], i);
       return out;
     },
+    get set() {
+      return set;
+    },
     restart() {
       table.close(set);
-      set = table.open();
+      set = runner.open(prompt, rows);
     },
     live: () => Array.from({ length: table.width }, (_, i) => device.live(table.device, set * table.width + i)),
     close: () => device.close(),

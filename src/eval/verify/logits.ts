@@ -13,7 +13,11 @@ export async function* verifyLogits(
   const prompt = tensors.int("prompt");
   const greedy = tensors.int("greedy_tokens");
   const base = typeof golden.base === "string" ? join(folder, golden.base) : undefined;
-  const bench = await openBench(base ?? folder, base ? folder : undefined, prompt.length + greedy.length, options);
+  const bench = await openBench(
+    base ?? folder,
+    { adapter: base ? folder : undefined, rows: prompt.length + greedy.length, prompt: prompt.length },
+    options,
+  );
   try {
     const chunks = [prompt.length, ...CHUNKS.filter((n) => n < prompt.length)];
     for (const chunk of chunks) {
@@ -43,7 +47,7 @@ async function* verifyRun(
   let next = -1;
   for (let at = 0; at < prompt.length; at += chunk) {
     const count = Math.min(chunk, prompt.length - at);
-    const rows = await bench.feed("chunk", prompt, at, count, at + count === prompt.length);
+    const rows = await bench.feed("chunk", prompt, at, count);
     rows.forEach((row, i) => {
       prefillOff = Math.max(prefillOff, farthest(row, expected, (at + i) * V));
     });

@@ -1,0 +1,21 @@
+// A policy of one's own, one object: it keeps sinks, recent keys, and those with the largest values. node examples/policy.ts
+import { generate, load, once, type Policy, scale } from "../src/index.ts";
+
+const base = once("largest", { budget: 48, every: 8 }, [], { sinks: 4, recent: 16 });
+const largest: Policy = {
+  ...base,
+  cut: {
+    ...base.cut!,
+    rescore({ values, scores }) {
+      const width = values.length / scores.length;
+      for (let i = 0; i < scores.length; i++) scores[i] = Math.hypot(...values.subarray(i * width, (i + 1) * width));
+    },
+  },
+};
+
+await using session = await load({ model: new URL("../models/beads", import.meta.url).pathname });
+const question = "A jug holds 7 beads. A can holds 4 jugs and 2 beads. How many beads does a can hold?";
+const { text, bill } = await generate(session, question, { policy: largest, maxTokens: 128 }).result;
+console.log(`${text}\n${Math.round(bill.kvReads)} KV reads, the full cache ${bill.fullReads}`);
+const { answer } = await scale(session, question, { policy: largest, width: 4, maxTokens: 128 }).result;
+console.log("voted:", answer);

@@ -1,0 +1,202 @@
+// Ranks by keys alone against all others (R-KV's redundancy), and by queries that are yet to come (expected attention).
+#include "score.h"
+#include "table.h"
+
+namespace HT_NS {
+
+/** Unit keys in the layout of float pages. */
+template <bool BF>
+static void normalise(const View& v, float* units) {
+  const int D = v.st->headDim;
+  float t[16];
+  for (int p = 0; p < v.pages(); p++) {
+    const char* page = pageOf(v.slots, p);
+    lengths<BF>(page, D, t);
+    for (int s = 0; s < PAGE; s++) t[s] = 1 / (t[s] > 1e-12f ? t[s] : 1e-12f);
+    for (int d = 0; d < D; d++) store(units + ((size_t)p * D + d) * PAGE, channel<BF>(page, d) * load(t));
+  }
+}
+
+void scoreRedundancy(const View& v) {
+  const Store& st = *v.st;
+  const int D = st.headDim, keys = v.keys(), n = v.pages() * PAGE;
+  const float weight = real(*v.c, 12), similar = real(*v.c, 13);
+  const size_t S = laneSlots(st);
+  float* units = (float*)v.own;
+  float* q = units + S * D;
+  Cut cut;
+  cut.D = D;
+  cut.width = st.width;
+  cut.q = q;
+  cut.scores = q + (size_t)QUERY_ROWS * st.width;
+  float* cosines = cut.scores + QUERY_ROWS * CUT;
+  float* mean = cosines + QUERY_ROWS * S;
+  if (st.bf16) {
+    normalise<true>(v, units);
+  } else {
+    normalise<false>(v, units);
+  }
+  memset(q, 0, (size_t)QUERY_ROWS * st.width * 4);
+  memset(mean, 0, (size_t)n * 4);
+  const float scale = 1 / (float)keys;
+  for (int from = 0; from < keys; from += QUERY_ROWS) {
+    cut.rows = least(QUERY_ROWS, keys - from);
+    for (int r = 0; r < cut.rows; r++) {
+      const float* unit = units + (size_t)((from + r) / PAGE) * D * PAGE + (from + r) % PAGE;
+      for (int d = 0; d < D; d++) q[(size_t)r * st.width + d] = unit[(size_t)d * PAGE];
+    }
+    scorePages<false>(cut, v.pages(), cosines, S, [&](int page) { return (const char*)(units + (size_t)page * D * PAGE); });
+    for (int r = 0; r < cut.rows; r++) {
+      float* row = cosines + (size_t)r * S;
+      row[from + r] = 0;
+      int last = keys - 1;
+      while (last >= 0 && !(row[last] > similar)) last--;
+      row[last > 0 ? last : 0] = 0;
+      addScaled(mean, row, scale, n);
+    }
+  }
+  edges(mean, 0, keys);
+  const float total = exponentials(mean, n);
+  for (int s = 0; s < keys; s++) v.board[s] = weight * v.board[s] - (1 - weight) * mean[s] * total;
+}
+
+void meanTurn(const Call& c, int newest, int j, int half, double* turn) {
+  const int future = c.words[12];
+  const float frequency = floats(c, 18)[j];
+  double cos = 0, sin = 0;
+  for (int p = newest + 1; p < newest + 1 + future; p++) {
+    const double angle = (float)p * frequency;
+    cos += ::cos(angle);
+    sin += ::sin(angle);
+  }
+  turn[j] = cos / future;
+  turn[half + j] = sin / future;
+}
+
+/** Rotates `count` pairs of numbers, `step` apart, by one mean turn. */
+HT_INLINE void rotate(double* a, double* b, double cos, double sin, int count, int step) {
+  for (int i = 0; i < count * step; i += step) {
+    const double x = a[i], y = b[i];
+    a[i] = x * cos - y * sin;
+    b[i] = y * cos + x * sin;
+  }
+}
+
+/** What the queries of one head to come are like: mean * 1 / sqrt(D), and covariance / 2 D folded to its lower triangle. */
+static void foresee(const View& v, int j, double* work, float* mean, float* lower, int pad) {
+  const Store& st = *v.st;
+  const int D = st.headDim, half = D / 2;
+  const int count = v.newest + 1 - v.c->words[16];
+  const double* turn = (const double*)v.shared + (size_t)v.item * D;
+  const size_t number = ((size_t)v.set * st.layers + v.layer) * st.queryHeads + j;
+  const double* sums = (const double*)floats(*v.c, 17) + number * ((size_t)D + (size_t)D * D);
+  double* mu = work + (size_t)D * D;
+  for (int a = 0; a < D; a++) {
+    mu[a] = sums[a] / count;
+    for (int b = 0; b < D; b++) work[(size_t)a * D + b] = sums[D + (size_t)a * D + b] / count - mu[a] * (sums[b] / count);
+  }
+  for (int a = 0; a < half; a++) {
+    const double cos = turn[a], sin = turn[half + a];
+    rotate(mu + a, mu + half + a, cos, sin, 1, 1);
+    rotate(work + (size_t)a * D, work + (size_t)(half + a) * D, cos, sin, D, 1);
+  }
+  for (int b = 0; b < half; b++) rotate(work + b, work + half + b, turn[b], turn[half + b], D, D);
+  memset(lower, 0, (size_t)pad * pad * 4);
+  memset(mean, 0, (size_t)pad * 4);
+  for (int a = 0; a < D; a++) {
+    mean[a] = (float)(mu[a] / ::sqrt((double)D));
+    for (int b = 0; b <= a; b++) {
+      const double both = work[(size_t)a * D + b] + (a == b ? 0 : work[(size_t)b * D + a]);
+      lower[(size_t)a * pad + b] = (float)(both / (2 * D));
+    }
+  }
+}
+
+/** z of two pages of keys, x [pad][32]. */
+static void quadratic(const float* x, const float* mean, const float* lower, int pad, bool covariance, float* z) {
+  F16 total[2] = {splat(0), splat(0)};
+  for (int a = 0; a < pad; a += 4) {
+    F16 acc[4][2];
+    HT_UNROLL for (int t = 0; t < 4; t++)
+      HT_UNROLL for (int p = 0; p < 2; p++) acc[t][p] = splat(mean[a + t]);
+    if (covariance)
+      for (int b = 0; b < a + 4; b++)
+        HT_UNROLL for (int p = 0; p < 2; p++) {
+          const F16 y = load(x + (size_t)b * 2 * PAGE + p * PAGE);
+          HT_UNROLL for (int t = 0; t < 4; t++) acc[t][p] = fma(splat(lower[(size_t)(a + t) * pad + b]), y, acc[t][p]);
+        }
+    HT_UNROLL for (int t = 0; t < 4; t++)
+      HT_UNROLL for (int p = 0; p < 2; p++)
+        total[p] = fma(acc[t][p], load(x + (size_t)(a + t) * 2 * PAGE + p * PAGE), total[p]);
+  }
+  store(z, total[0]);
+  store(z + PAGE, total[1]);
+}
+
+static float valueLength(const View& v, int slot) {
+  const Store& st = *v.st;
+  const int D = st.headDim, lane = v.lane();
+  double squares = 0;
+  if (slot == st.archive[lane]) {
+    const float* x = st.pendingV + (size_t)lane * st.width;
+    for (int d = 0; d < D; d++) squares += (double)x[d] * x[d];
+  } else {
+    const char* values = pageData(st, pageAt(*v.c, st, lane, v.slots.table[slot / PAGE])) + keyBytes(st);
+    for (int d = 0; d < D; d++) {
+      const float x = st.bf16 ? fromBf16(((const uint16_t*)values)[(size_t)(slot % PAGE / 2) * 2 * D + 2 * d + slot % 2])
+                              : ((const float*)values)[(size_t)(slot % PAGE) * D + d];
+      squares += (double)x * x;
+    }
+  }
+  return (float)::sqrt(squares);
+}
+
+template <bool BF>
+static void widen(const View& v, int page, int pad, float* x) {
+  for (int p = 0; p < 2; p++) {
+    const char* keys = page + p < v.pages() ? pageOf(v.slots, page + p) : nullptr;
+    for (int d = 0; d < pad; d++)
+      store(x + (size_t)d * 2 * PAGE + p * PAGE, keys && d < v.st->headDim ? channel<BF>(keys, d) : splat(0));
+  }
+}
+
+void scoreExpected(const View& v) {
+  const Store& st = *v.st;
+  const int32_t* w = v.c->words;
+  const int D = st.headDim, pad = up(D, 4), group = st.queryHeads / st.kvHeads, skip = w[16], n = v.pages() * PAGE;
+  const float epsilon = real(*v.c, 15);
+  double* work = (double*)v.own;
+  float* lower = (float*)(work + (size_t)D * D + D);
+  float* mean = lower + (size_t)pad * pad;
+  float* x = mean + pad;
+  float* z = x + (size_t)pad * 2 * PAGE;
+  float* ranks = z + laneSlots(st);
+  for (int s = 0; s < n; s++) ranks[s] = 0;
+  for (int g = 0; g < group && v.newest + 1 > skip; g++) {
+    foresee(v, v.head * group + g, work, mean, lower, pad);
+    for (int page = 0; page < v.pages(); page += 2) {
+      if (st.bf16) {
+        widen<true>(v, page, pad, x);
+      } else {
+        widen<false>(v, page, pad, x);
+      }
+      float t[2 * PAGE];
+      quadratic(x, mean, lower, pad, w[13] != 0, t);
+      memcpy(z + page * PAGE, t, (size_t)least(2 * PAGE, n - page * PAGE) * 4);
+    }
+    for (int s = 0; s < n; s++)
+      if (s >= v.keys() || v.positions[s] < skip) z[s] = -INFINITY;
+    const float scale = exponentials(z, n);
+    if (scale != 0) addScaled(ranks, z, scale / (float)group, n);
+  }
+  float top = 0;
+  for (int s = 0; s < v.keys(); s++) {
+    if (v.positions[s] < skip) continue;
+    ranks[s] = (ranks[s] + epsilon) * (w[14] ? valueLength(v, s) : 1);
+    top = ranks[s] > top ? ranks[s] : top;
+  }
+  // The first `skip` keys rank above all others.
+  for (int s = 0; s < v.keys(); s++) v.board[s] = v.positions[s] < skip ? top + 1 : ranks[s];
+}
+
+}  // namespace HT_NS

@@ -1,0 +1,90 @@
+// A lane's keys as those who rank them see it: one row of slots in pages of 16, and softmax over some of them. Keys that lie in
+// no page yet (the pending one, a chunk's) follow in copies of the last page and pages behind it, so no loop knows of them.
+#pragma once
+#include "cut.h"
+#include "lane.h"
+#include "scratch.h"
+
+namespace HT_NS {
+
+struct Slots {
+  const Call* c;
+  const Store* st;
+  int lane, count;
+  int whole;  // pages that are read where they lie
+  const int32_t* table;
+  char* behind;  // copies of keys, without values; slots past the last key hold zeros
+};
+
+HT_INLINE const char* pageOf(const Slots& s, int page) {
+  if (page >= s.whole) return s.behind + (size_t)(page - s.whole) * lineUp(keyBytes(*s.st));
+  return pageData(*s.st, pageAt(*s.c, *s.st, s.lane, s.table[page]));
+}
+
+HT_INLINE Slots slotsOf(const Call& c, const Store& st, int lane, int more, char* behind) {
+  const int archive = st.archive[lane];
+  return {&c, &st, lane, archive + more, archive / PAGE, st.archiveTable + (size_t)lane * st.archivePages, behind};
+}
+
+HT_INLINE void putKey(char* page, int D, bool bf16, int s, const float* k) {
+  if (bf16) {
+    for (int d = 0; d < D; d++) ((uint16_t*)page)[d / 2 * 2 * PAGE + 2 * s + d % 2] = toBf16(k[d]);
+  } else {
+    for (int d = 0; d < D; d++) ((float*)page)[d * PAGE + s] = k[d];
+  }
+}
+
+/** Fills the copies: `more(i)` is the key of slot archive + i. */
+template <class More>
+static void copyBehind(const Slots& s, const More& more) {
+  const Store& st = *s.st;
+  const int archive = st.archive[s.lane], pages = (s.count + PAGE - 1) / PAGE;
+  for (int page = s.whole; page < pages; page++) {
+    char* to = s.behind + (size_t)(page - s.whole) * lineUp(keyBytes(st));
+    if (page * PAGE < archive) memcpy(to, pageData(st, pageAt(*s.c, st, s.lane, s.table[page])), keyBytes(st));
+    for (int slot = page * PAGE; slot < (page + 1) * PAGE; slot++)
+      if (slot >= archive) putKey(to, st.headDim, st.bf16, slot % PAGE, slot < s.count ? more(slot - archive) : s.c->zeros);
+  }
+}
+
+HT_INLINE const float* pendingKey(const Store& st, int lane) { return st.pendingK + (size_t)lane * st.width; }
+
+/** Channel `d` of 16 slots. */
+template <bool BF>
+HT_INLINE F16 channel(const char* page, int d) {
+  if constexpr (!BF) return load((const float*)(page + (size_t)d * 64));
+  return d % 2 ? loadHigh(page + (size_t)(d / 2) * 64) : loadLow(page + (size_t)(d / 2) * 64);
+}
+
+/**
+ * scores[r][16 n + s]: query row r (of `cut`, scaled) by slot s of page `page(n)`, for n below `pages`. Rows of `scores` are
+ * `stride` apart.
+ */
+template <bool BF, class PageAt>
+static void scorePages(Cut& cut, int pages, float* scores, size_t stride, const PageAt& page) {
+  memset(cut.after, 0, sizeof cut.after);
+  for (int base = 0; base < pages; base += CUT_PAGES) {
+    const int n = least(CUT_PAGES, pages - base);
+    for (int i = 0; i < n; i++) cut.pages[i] = page(base + i);
+    cut.begin = 0;
+    cut.end = n * PAGE;
+    closePages(cut, 0);
+    scoreAll<BF>(cut);
+    for (int r = 0; r < cut.rows; r++)
+      memcpy(scores + (size_t)r * stride + (size_t)base * PAGE, cut.scores + (size_t)r * CUT, (size_t)cut.end * 4);
+  }
+}
+
+/** x = e^(x - greatest) over n numbers, a multiple of 16; returns 1 / their sum, or 0 (and leaves x) where all are -inf. */
+HT_INLINE float exponentials(float* x, int n) {
+  if (n == 0) return 0;
+  const float top = mostOf(x, 0, n);
+  return top == -INFINITY ? 0 : 1 / weigh(x, 0, n, top);
+}
+
+/** total += x * scale over n numbers, a multiple of 16. */
+HT_INLINE void addScaled(float* total, const float* x, float scale, int n) {
+  for (int i = 0; i < n; i += 16) store(total + i, fma(load(x + i), splat(scale), load(total + i)));
+}
+
+}  // namespace HT_NS

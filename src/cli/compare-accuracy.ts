@@ -1,0 +1,75 @@
+import type { Session } from "../engine/session.ts";
+import { beadsProblems } from "../eval/beads.ts";
+import type { Candidate } from "../eval/compare/compare.ts";
+import { parseProblems, readText } from "../eval/compare/texts.ts";
+import { accuracy, meanReads, type Problem, type ProblemRun, percent, runProblems } from "../eval/race.ts";
+import type { CompareFlags } from "./compare.ts";
+import { table } from "./format.ts";
+
+export interface AccuracyRow {
+  policy: string;
+  problems: number;
+  avgAt1: { mean: number; low: number; high: number };
+  majAtK: { mean: number; low: number; high: number };
+  cr: number;
+  reads: number;
+  tokens: number;
+}
+
+/** Accuracy of each policy on the same problems with the same seeds. */
+export async function accuracyRows(
+  session: Session,
+  candidates: readonly Candidate[],
+  flags: CompareFlags,
+  signal: AbortSignal,
+): Promise<{ rows: AccuracyRow[]; text: string }> {
+  const { width, seed, maxTokens } = flags;
+  const problems = await readProblems(flags.problems!, seed);
+  const rows: AccuracyRow[] = [];
+  for (const { label, policy } of candidates) {
+    let done = 0;
+    const runs = await runProblems(session, problems, width, {
+      seed,
+      policy,
+      maxTokens,
+      signal,
+      onRun: () => progress(label, ++done, problems.length),
+    });
+    rows.push({
+      policy: label,
+      problems: problems.length,
+      avgAt1: accuracy(runs, 1).interval,
+      majAtK: accuracy(runs, width).interval,
+      cr: sum(runs, (r) => r.fullReads) / sum(runs, (r) => r.reads.reduce((a, b) => a + b, 0)),
+      reads: meanReads(runs),
+      tokens: sum(runs, (r) => r.tokens.reduce((a, b) => a + b, 0)) / (runs.length * width),
+    });
+  }
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  const text = table([
+    ["policy", "problems", "avg@1 [95%]", `maj@${width} [95%]`, "CR", "reads a chain", "tokens"],
+    ...rows.map((row) => [
+      row.policy,
+      String(row.problems),
+      percent(row.avgAt1),
+      percent(row.majAtK),
+      row.cr.toFixed(2),
+      row.reads.toFixed(0),
+      row.tokens.toFixed(0),
+    ]),
+  ]);
+  return { rows, text };
+}
+
+function progress(label: string, done: number, all: number): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r${label}: problem ${done} of ${all} \x1b[K`);
+}
+
+const sum = (runs: readonly ProblemRun[], of: (run: ProblemRun) => number): number =>
+  runs.reduce((n, run) => n + of(run), 0);
+
+async function readProblems(what: string, seed: number): Promise<Problem[]> {
+  const beads = /^beads(?::(\d+))?$/.exec(what);
+  if (!beads) return parseProblems(what, await readText(what));
+  return beadsProblems({ count: Number(beads[1] ?? 40), seed });
+}

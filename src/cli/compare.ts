@@ -1,0 +1,231 @@
+import { appendFile, readFile, writeFile } from "node:fs/promises";
+import type { Command } from "commander";
+import { HyperthinkError } from "../base/errors.ts";
+import type { Session } from "../engine/session.ts";
+import { type Candidate, Comparison, type TextRun } from "../eval/compare/compare.ts";
+import { type Summary, summarise } from "../eval/compare/summary.ts";
+import { readText, windows } from "../eval/compare/texts.ts";
+import { recipes } from "../policy/index.ts";
+import { parseSpec } from "../policy/spec.ts";
+import { accuracyRows } from "./compare-accuracy.ts";
+import { size, table } from "./format.ts";
+import { interruptible, note, open } from "./open.ts";
+import { loadOptions, type ModelFlags, modelOptions } from "./options.ts";
+import { number, whole } from "./parse.ts";
+import { plotSvg } from "./plot.ts";
+
+export interface CompareFlags extends ModelFlags {
+  text?: string;
+  problems?: string;
+  cr: number[];
+  texts: number;
+  replayTexts: number;
+  prefix: number;
+  scored: number;
+  width: number;
+  maxTokens: number;
+  seed: number;
+  resume?: string;
+  plot?: string;
+  json?: boolean;
+}
+
+export function registerCompare(program: Command): void {
+  const command = program
+    .command("compare")
+    .description("measure policies against the full cache: on a text, teacher-forced, or on problems with answers")
+    .argument(
+      "[policy...]",
+      "name or name:setting=value,... (default: every policy that the model has what it takes for)",
+    )
+    .option("--text <file>", "a text; windows of it are read and scored token by token")
+    .option("--problems <what>", "beads, beads:N, or a JSONL file of {prompt, answer}: accuracy instead of divergence")
+    .option("--cr <list>", "ratios for policies that name no budget", ratios, [2, 4, 8])
+    .option("--texts <n>", "windows of the text", whole, 8)
+    .option("--replay-texts <n>", "windows for policies that replay the prompt, which is slow", whole, 4)
+    .option("--prefix <n>", "tokens of a window that are its prompt", whole, 512)
+    .option("--scored <n>", "tokens of a window that are fed one by one after it", whole, 512)
+    .option("--width <n>", "problems: chains each", whole, 4)
+    .option("--max-tokens <n>", "problems: most new tokens a chain", whole, 440)
+    .option("--seed <n>", "problems: seed of problems and chains", whole, 0)
+    .option("--resume <file>", "keep results by text here, and go on from what it holds")
+    .option("--plot <file>", "write divergence against achieved CR as SVG")
+    .option("--json", "print as JSON");
+  modelOptions(command);
+  command.addHelpText(
+    "after",
+    `
+With a budget by CR, policies that cut once keep 1 / CR of the prompt and then grow; those that cut while decoding keep 1 / CR of
+prompt + scored tokens. The table shows what was achieved. Up to 64 tokens ride in a pass, each by decode attention.
+Examples:
+  hyperthink compare --model DIR --text book.txt snapkv h2o random --plot kl.svg
+  hyperthink compare --problems beads:40 full tova:cr=2`,
+  );
+  command.action(run);
+}
+
+function ratios(text: string): number[] {
+  const list = text.split(",").map((part) => number(part));
+  if (list.some((cr) => !(cr >= 1)))
+    throw new HyperthinkError("bad-argument", `--cr: expected ratios >= 1 such as 2,4,8, got "${text}"`);
+  return list;
+}
+
+async function run(specs: string[], flags: CompareFlags): Promise<void> {
+  if ((flags.text === undefined) === (flags.problems === undefined))
+    throw new HyperthinkError("bad-argument", "expected --text FILE or --problems beads|FILE, one of them");
+  const signal = interruptible();
+  await using session = await open({ ...loadOptions(flags, flags.text ? "beads" : "beads-dms-full-4x"), signal });
+  const tokens = flags.text ? flags.prefix + flags.scored : undefined;
+  const chosen = specs.length ? specs : recipes.map(({ name }) => name);
+  const { candidates, unrun } = makeCandidates(session, chosen, specs.length === 0, flags, tokens);
+  if (flags.problems !== undefined) {
+    const rows = await accuracyRows(session, candidates, flags, signal);
+    if (flags.json) console.log(JSON.stringify({ rows: rows.rows, unrun }));
+    else console.log(rows.text);
+  } else {
+    const summaries = await onText(session, candidates, flags, signal);
+    if (flags.json) console.log(JSON.stringify({ summaries, unrun }));
+    else console.log(textTable(summaries));
+    if (flags.plot)
+      await writeFile(
+        flags.plot,
+        await plotSvg(summaries, `${flags.texts} windows, ${flags.prefix} + ${flags.scored} tokens`),
+      );
+  }
+  for (const { name, why } of unrun) note(`UNRUN ${name}: ${why}`);
+}
+
+/** Each policy at each ratio; of all policies, those that this model cannot run are told of, not refused. */
+function makeCandidates(
+  session: Session,
+  specs: readonly string[],
+  lenient: boolean,
+  { cr: list, replayTexts }: CompareFlags,
+  tokens: number | undefined,
+): { candidates: Candidate[]; unrun: { name: string; why: string }[] } {
+  const candidates: Candidate[] = [{ label: "full", policy: session.policy("full"), cr: null }];
+  const unrun: { name: string; why: string }[] = [];
+  for (const spec of specs) {
+    const { name, options } = parseSpec(spec);
+    if (name === "full") continue;
+    const recipe = recipes.find((r) => r.name === name);
+    const byRatio = recipe?.budgets.includes("cr") && options.cr === undefined && options.budget === undefined;
+    try {
+      for (const cr of byRatio ? list : [options.cr]) {
+        const policy = session.policy(spec, { cr, tokens });
+        const label = byRatio ? `${spec}${spec.includes(":") ? "," : ":"}cr=${cr}` : spec;
+        const replays = policy.cut?.watch.replay ? { texts: replayTexts } : {};
+        candidates.push({ label, policy, cr: cr ?? null, ...replays });
+      }
+    } catch (error) {
+      if (!lenient || !(error instanceof HyperthinkError)) throw error;
+      unrun.push({ name, why: error.message });
+    }
+  }
+  return { candidates, unrun };
+}
+
+async function onText(
+  session: Session,
+  candidates: Candidate[],
+  flags: CompareFlags,
+  signal: AbortSignal,
+): Promise<Summary[]> {
+  const { prefix, scored, texts, resume } = flags;
+  const ids = session.tokenizer.encode(await readText(flags.text!), { special: false });
+  const parts = windows(ids, texts, prefix + scored);
+  const settings = JSON.stringify({
+    prefix,
+    scored,
+    texts,
+    policies: candidates.map(({ label, policy }) => [label, policy.key]),
+  });
+  const runs = resume ? await readRuns(resume, settings) : [];
+  const started = performance.now();
+  const before = runs.length;
+  const progress = (text: number, done: number) => {
+    if (!process.stderr.isTTY) return;
+    const share = (runs.length - before + done / candidates.length) / (texts - before);
+    const left = ((performance.now() - started) * (1 - share)) / share / 1000;
+    process.stderr.write(
+      `\rtext ${text + 1} of ${texts}, policy ${done} of ${candidates.length}, about ${Math.ceil(left)} s left \x1b[K`,
+    );
+  };
+  const comparison = new Comparison(session, candidates, { prefix, onScore: progress, signal });
+  for (const [text, part] of parts.entries()) {
+    if (runs.some((r) => r.text === text)) continue;
+    const result = await comparison.run(text, part);
+    runs.push(result);
+    if (resume) await appendFile(resume, `${JSON.stringify(result)}\n`);
+  }
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  return summarise(runs, candidates, session.config.kvHeads);
+}
+
+/** Results of an earlier run under the same settings; a last line that was cut off is dropped. */
+async function readRuns(file: string, settings: string): Promise<TextRun[]> {
+  const text = await readFile(file, "utf8").catch(() => "");
+  const [head, ...lines] = text.split("\n");
+  if (!head) {
+    await writeFile(file, `${settings}\n`);
+    return [];
+  }
+  if (head !== settings)
+    throw new HyperthinkError(
+      "bad-argument",
+      `--resume ${file}: it holds results of other settings or policies; expected a new file, or the same command`,
+    );
+  const runs: TextRun[] = [];
+  for (const line of lines.filter(Boolean)) {
+    try {
+      runs.push(JSON.parse(line));
+    } catch {
+      break;
+    }
+  }
+  await writeFile(file, [settings, ...runs.map((r) => JSON.stringify(r)), ""].join("\n"));
+  return runs;
+}
+
+function textTable(summaries: readonly Summary[]): string {
+  const head = [
+    "policy",
+    "CR",
+    "KL",
+    "95% interval",
+    "KL p95",
+    "top-1",
+    "ppl",
+    "loss - full",
+    "keys",
+    "reads",
+    "prompt",
+    "after",
+    "end",
+    "cut ms",
+    "ms/token",
+  ];
+  return table([
+    head,
+    ...summaries.map((s) => [
+      s.label,
+      s.cr.toFixed(2),
+      s.kl.mean.toFixed(4),
+      Number.isFinite(s.kl.low) ? `${s.kl.low.toFixed(4)} to ${s.kl.high.toFixed(4)}` : "-",
+      s.klP95.toFixed(3),
+      `${(100 * s.agreement).toFixed(1)}%`,
+      s.perplexity.toFixed(2),
+      Number.isFinite(s.loss.low)
+        ? `${s.loss.mean.toFixed(3)} [${s.loss.low.toFixed(3)}, ${s.loss.high.toFixed(3)}]`
+        : s.loss.mean.toFixed(3),
+      s.keysAtEnd.toFixed(0),
+      s.readsPerToken.toFixed(0),
+      size(Math.round(s.prefillBytes)),
+      size(Math.round(s.bytesAfterPrompt)),
+      size(Math.round(s.bytesAtEnd)),
+      s.cutMs.toFixed(0),
+      s.msPerToken.toFixed(2),
+    ]),
+  ]);
+}

@@ -1,0 +1,269 @@
+import { HyperthinkError } from "../../base/errors.ts";
+import { newMeter, observe } from "../../cache/meter.ts";
+import type { Runner, Segment } from "../../engine/runner.ts";
+import type { Session } from "../../engine/session.ts";
+import { KEEP_ALL, WATCH_NOTHING } from "../../policy/options.ts";
+import type { Policy, Watch } from "../../policy/policy.ts";
+import { type Baseline, divergence, newBaseline, record } from "./distance.ts";
+
+/** A policy to compare, under the name it is shown by. */
+export interface Candidate {
+  label: string;
+  policy: Policy;
+  /** The ratio it was asked for; null where it was not asked by one. */
+  cr: number | null;
+  /** Score only this many texts: what replays a prompt costs as much as reading it again. */
+  texts?: number;
+}
+
+/** What one policy did on one text. Keys are means over layers and KV heads; bytes are of whole pages. */
+export interface TextScore {
+  label: string;
+  kl: number[]; // of each scored token, nats
+  agrees: number; // tokens whose likeliest successor is the full cache's
+  nll: number; // mean, of the tokens that came
+  reads: number; // while decoding
+  fullReads: number;
+  laneReads: number[]; // [layers * Hkv] while decoding
+  liveAtStart: number; // after the prompt
+  liveAtEnd: number;
+  prefillBytes: number; // most while the prompt was read
+  startBytes: number; // after the prompt and its cut
+  endBytes: number;
+  cutMs: number; // ranking and cutting at the end of the prompt
+  decodeMs: number; // all scored tokens, up to ROWS of them a pass
+}
+
+export interface TextRun {
+  text: number; // index
+  scores: TextScore[];
+}
+
+export interface CompareOptions {
+  /** Tokens read as the prompt; the rest of a text is fed one by one. */
+  prefix: number;
+  onScore?: (text: number, done: number) => void;
+  signal?: AbortSignal;
+}
+
+/** Most tokens a pass: each goes through decode attention (and cuts) on its own, but weights are read once for all. */
+const ROWS = 64;
+
+/** Can it start from a prompt that was read with everything watched, rather than read it itself? */
+const shares = ({ prefill, labels }: Policy): boolean => prefill === "dense" && labels === null;
+
+/** A policy that keeps all and watches whatever any of these wants. */
+function watchAll(policies: readonly Policy[]): Policy {
+  const watches = policies.flatMap(({ cut }) => (cut ? [cut.watch] : []));
+  const skips = new Set(watches.flatMap(({ moments }) => (moments ? [moments.skip] : [])));
+  if (skips.size > 1)
+    throw new HyperthinkError(
+      "bad-argument",
+      `expected one number of sinks for all policies that watch moments, got ${[...skips].join(" and ")}`,
+    );
+  const watch: Watch = {
+    ...WATCH_NOTHING,
+    queries: Math.max(0, ...watches.map(({ queries }) => queries)),
+    sums: watches.some(({ sums }) => sums),
+    moments: skips.size ? { skip: [...skips][0] } : null,
+  };
+  const pages = policies.some(({ reads }) => reads?.pages);
+  return {
+    ...KEEP_ALL,
+    name: "compare",
+    key: "compare",
+    cut: {
+      watch,
+      atPrompt: null,
+      decode: null,
+      rule: { slack: 1, recent: 0, pool: "lane", floor: 0, replace: false },
+      budget: () => 2 ** 30,
+      protect: 0,
+    },
+    reads: pages ? { archivePosition: null, pages: { budget: () => 2 ** 30, from: 0 } } : null,
+  };
+}
+
+/** Teacher-forced comparison of policies with the full cache, text by text. A text's prompt is read once for all that cut after it. */
+export class Comparison {
+  readonly #runner: Runner;
+  readonly #session: Session;
+  readonly #candidates: readonly Candidate[];
+  readonly #root: Policy;
+  readonly #options: CompareOptions;
+  readonly #logits: Float32Array;
+  #baseline: Baseline | null = null;
+
+  constructor(session: Session, candidates: readonly Candidate[], options: CompareOptions) {
+    if (candidates[0]?.policy.key !== "full")
+      throw new HyperthinkError(
+        "bad-argument",
+        "the first policy of a comparison is `full`: the others are measured against it",
+      );
+    this.#session = session;
+    this.#runner = session.runner;
+    this.#candidates = candidates;
+    this.#options = options;
+    const sharing = candidates.map(({ policy }) => policy).filter(shares);
+    this.#root = watchAll(sharing);
+    this.#logits = new Float32Array(this.#runner.model.config.vocabulary);
+  }
+
+  /** Scores every policy on one text of token ids. */
+  async run(text: number, ids: readonly number[]): Promise<TextRun> {
+    const { prefix } = this.#options;
+    if (!(prefix >= 1 && ids.length > prefix + 1))
+      throw new HyperthinkError("bad-argument", `expected a text of more than ${prefix + 1} tokens, got ${ids.length}`);
+    if (ids.length > this.#runner.options.contextLength)
+      throw new HyperthinkError(
+        "bad-argument",
+        `a text has ${ids.length} tokens, the context ${this.#runner.options.contextLength}: raise --context or take shorter texts`,
+      );
+    return this.#session.with(this.#root, () => this.#run(text, ids));
+  }
+
+  async #run(text: number, ids: readonly number[]): Promise<TextRun> {
+    const runner = this.#runner;
+    const { prefix, signal, onScore } = this.#options;
+    const { table } = runner;
+    runner.sides.queries = this.#root.cut!.watch.queries;
+    runner.adopt(this.#root);
+    const root = runner.open(prefix, ids.length);
+    const scores: TextScore[] = [];
+    try {
+      await this.#read(root, ids);
+      for (const [i, candidate] of this.#candidates.entries()) {
+        if (candidate.texts !== undefined && text >= candidate.texts) continue;
+        if (signal?.aborted) throw new HyperthinkError("aborted", "the comparison was aborted");
+        runner.adopt(candidate.policy);
+        scores.push(await this.#score(candidate, root, ids));
+        onScore?.(text, i + 1);
+      }
+    } finally {
+      table.close(root);
+      runner.sides.queries = 0;
+      runner.adopt(this.#root);
+    }
+    return { text, scores };
+  }
+
+  /** Reads the prompt into a set. */
+  async #read(set: number, ids: readonly number[]): Promise<void> {
+    const { prefix } = this.#options;
+    const { chunk } = this.#runner.options;
+    for (let from = 0; from < prefix; from += chunk) {
+      const count = Math.min(chunk, prefix - from);
+      await this.#feed({ set, kind: "chunk", ids, from, count, prompt: prefix, logits: "none" });
+    }
+  }
+
+  async #feed(segment: Segment): Promise<void> {
+    const runner = this.#runner;
+    const need = runner.demand(segment);
+    if (need > runner.table.pool.free)
+      throw new HyperthinkError(
+        "no-memory",
+        `${need} pages are needed and ${runner.table.pool.free} free: raise --kv-memory or take shorter texts`,
+      );
+    runner.reserve(segment);
+    await runner.step([segment], []);
+  }
+
+  async #score(candidate: Candidate, root: number, ids: readonly number[]): Promise<TextScore> {
+    const runner = this.#runner;
+    const { table } = runner;
+    const { policy } = candidate;
+    const { prefix } = this.#options;
+    const pages = table.pagesOf(root);
+    let set: number;
+    let prefillPages = pages;
+    let cutMs = 0;
+    if (shares(policy)) {
+      set = table.fork(root);
+      if (set >= 0) {
+        runner.allot(set, prefix, ids.length);
+        const started = performance.now();
+        await runner.cutPrompt({ set, ids, prompt: prefix }, prefix - 1);
+        cutMs = performance.now() - started;
+      }
+    } else {
+      set = runner.open(prefix, ids.length);
+      if (set >= 0) {
+        await this.#read(set, ids);
+        prefillPages = Math.max(table.pagesOf(set), runner.beforeCut.get(set)?.pages ?? 0);
+      }
+    }
+    if (set < 0) throw new HyperthinkError("no-memory", "no set of lanes is free: raise --chains");
+    try {
+      return {
+        ...(await this.#decode(candidate, set, ids)),
+        prefillBytes: prefillPages * table.device.bytesPerPage,
+        cutMs,
+      };
+    } finally {
+      table.close(set);
+    }
+  }
+
+  async #decode(
+    candidate: Candidate,
+    set: number,
+    ids: readonly number[],
+  ): Promise<Omit<TextScore, "prefillBytes" | "cutMs">> {
+    const runner = this.#runner;
+    const { table } = runner;
+    const { policy, label } = candidate;
+    const { prefix } = this.#options;
+    const V = this.#logits.length;
+    const isFull = candidate === this.#candidates[0];
+    if (isFull)
+      this.#baseline =
+        this.#baseline?.plogp.length === ids.length - prefix ? this.#baseline : newBaseline(ids.length - prefix, V);
+    const meter = newMeter();
+    const kl: number[] = [];
+    let agrees = 0;
+    let nll = 0;
+    let decodeMs = 0;
+    const liveAtStart = table.meanLive(set);
+    const startBytes = table.pagesOf(set) * table.device.bytesPerPage;
+    const rows = policy.cut?.rescore ? 1 : Math.min(ROWS, runner.options.logitRows);
+    for (let from = prefix; from < ids.length; from += rows) {
+      const count = Math.min(rows, ids.length - from);
+      const started = performance.now();
+      await this.#feed({ set, kind: "steps", ids, from, count, prompt: prefix, logits: "all" });
+      decodeMs += performance.now() - started;
+      observe(meter, table, set, "decode", count, from + count);
+      for (let i = 0; i < count; i++) {
+        await runner.logits(0, this.#logits, i);
+        const row = from + i - prefix;
+        const next = ids[from + i + 1];
+        let lse: number;
+        if (isFull) {
+          ({ lse } = record(this.#baseline!, row, this.#logits));
+          kl.push(0);
+          agrees++;
+        } else {
+          const d = divergence(this.#baseline!, row, this.#logits);
+          lse = d.lse;
+          kl.push(d.kl);
+          if (d.agrees) agrees++;
+        }
+        if (next !== undefined) nll += lse - this.#logits[next];
+      }
+    }
+    return {
+      label,
+      kl,
+      agrees,
+      nll: nll / (ids.length - prefix - 1),
+      reads: meter.decodeReads,
+      fullReads: meter.fullReads,
+      laneReads: [...meter.laneReads],
+      liveAtStart,
+      liveAtEnd: meter.live,
+      startBytes,
+      endBytes: table.pagesOf(set) * table.device.bytesPerPage,
+      decodeMs,
+    };
+  }
+}

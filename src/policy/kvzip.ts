@@ -1,0 +1,37 @@
+import { HyperthinkError } from "../base/errors.ts";
+import { refuseEvery } from "./observed.ts";
+import { once } from "./once.ts";
+import { whole } from "./options.ts";
+import type { Recipe } from "./policy.ts";
+
+const CHUNK = 2048;
+/** Tokens of the chunk before that a later request quotes. */
+const TAIL = 8;
+const FIRST = "\n\nRepeat the previous context exactly.";
+const NEXT = "\n\nRepeat the part of the previous context exactly, starting with";
+
+/**
+ * KVzip (arXiv 2505.23416): the model repeats its prompt, and a key's score is the greatest probability that a query of the replay gives it
+ * (softmax over sinks, the chunk's keys and the replay). The best of all layers and heads stay, so lanes are ragged.
+ */
+export const kvzip: Recipe = {
+  name: "kvzip",
+  summary: "keeps the keys that the model needs to repeat its prompt, over all layers and heads",
+  paper: "https://arxiv.org/abs/2505.23416",
+  watches: "a replay of the prompt",
+  acts: "at the prompt's end only: no rule while decoding",
+  budgets: ["budget", "cr"],
+  settings: { sinks: "4", protect: "none" },
+  note: "The replay reads the prompt once more, and needs memory for its keys while it scores.",
+  make(model, options) {
+    refuseEvery("kvzip", options);
+    const sinks = whole("kvzip", options, "sinks", 4);
+    if (!model.encode)
+      throw new HyperthinkError(
+        "bad-argument",
+        "policy kvzip asks the model to repeat its prompt: expected a tokenizer, got a model without",
+      );
+    const replay = { chunk: CHUNK, first: model.encode(FIRST), next: model.encode(NEXT), tail: TAIL, sinks };
+    return once("kvzip", options, [], { watch: { replay }, sinks, pool: "set", settings: { sinks } });
+  },
+};

@@ -1,0 +1,29 @@
+import { ONCE_SETTINGS, once } from "./once.ts";
+import { odd, refuse, whole } from "./options.ts";
+import type { Recipe } from "./policy.ts";
+
+/**
+ * SnapKV (arXiv 2404.14469): keeps the last w keys, and the best others by the attention of the last w queries: softmax over the whole
+ * row, mean over queries, average pooling of width `kernel` along tokens (zeros beyond the ends, counted), mean over the group.
+ */
+export const snapkv: Recipe = {
+  name: "snapkv",
+  summary: "keeps the keys that the last queries attend to, pooled along tokens",
+  paper: "https://arxiv.org/abs/2404.14469",
+  watches: "the last queries",
+  acts: "at the prompt's end; with `every`, while decoding too (SnapKV-D)",
+  budgets: ["budget", "cr"],
+  settings: { window: "32", kernel: "5", ...ONCE_SETTINGS },
+  make(_model, options) {
+    const window = whole("snapkv", options, "window", 32, 1);
+    const kernel = odd("snapkv", options, 5);
+    if (options.budget !== undefined && options.budget < window)
+      throw refuse("snapkv", `a budget of at least its window of ${window} keys (or a smaller window)`, options.budget);
+    return once(
+      "snapkv",
+      options,
+      [{ kind: "attention", queries: window, over: "all", group: "mean", pool: "mean", kernel }],
+      { watch: { queries: window }, recent: window, settings: { window, kernel } },
+    );
+  },
+};

@@ -1,0 +1,15 @@
+import { type Kept, range, replay, type Trace } from "./trace.ts";
+
+export interface DmsSettings {
+  threshold: number;
+  window: number;
+  shift: number;
+  dense: boolean;
+}
+
+export function dms(x: Trace, { threshold, window, shift, dense }: DmsSettings): Kept {
+  return replay(x, (_, head, now, event) => {
+    const visible = (i: number): boolean => !(now - i > window && x.z[i + shift][head] > threshold);
+    return dense && event === 0 ? range(0, now + 1) : range(0, now + 1).filter(visible);
+  });
+}

@@ -1,0 +1,3 @@
+import { type Kept, replay, type Trace } from "./trace.ts";
+
+export const full = (x: Trace): Kept => replay(x, (live) => live);
