@@ -8,6 +8,6 @@ for (const options of [{ policy: "full" }, { policy: "dms" }, { policy: "tova", 
   const { text, kvReads, peakKeys } = await generate(session, question, options).result;
   const last = text.trim().split("\n").at(-1);
   console.log(
-    `${options.policy.padEnd(5)} ${last?.padEnd(12)} ${Math.round(kvReads)} KV reads, at most ${peakKeys} keys a lane`,
+    `${options.policy.padEnd(5)} ${last?.padEnd(12)} ${Math.round(kvReads)} KV reads, at most ${Math.round(peakKeys)} keys a lane`,
   );
 }

@@ -1,5 +1,5 @@
 // A policy of one's own, one object: it keeps sinks, recent keys, and those with the largest values. node examples/policy.ts
-import { generate, load, once, type Policy, scale } from "../src/index.ts";
+import { Comparison, generate, load, once, type Policy, scale, summarise } from "../src/index.ts";
 
 const base = once("largest", { budget: 48, every: 8 }, [], { sinks: 4, recent: 16 });
 const largest: Policy = {
@@ -19,3 +19,13 @@ const { text, bill } = await generate(session, question, { policy: largest, maxT
 console.log(`${text}\n${Math.round(bill.kvReads)} KV reads, the full cache ${bill.fullReads}`);
 const { answer } = await scale(session, question, { policy: largest, width: 4, maxTokens: 128 }).result;
 console.log("voted:", answer);
+
+// Against the full cache, teacher-forced: the first 60 tokens of a text as its prompt, the others one by one.
+const candidates = [
+  { label: "full", policy: session.policy("full"), cr: null },
+  { label: "mine", policy: largest, cr: null },
+];
+const ids = session.tokenizer.encode(question.repeat(4), { special: false });
+const run = await new Comparison(session, candidates, { prefix: 60 }).run(0, ids);
+for (const { label, kl, cr } of summarise([run], candidates, session.config.kvHeads))
+  console.log(`${label}: KL ${kl.mean.toFixed(4)} at CR ${cr.toFixed(2)}`);

@@ -10,18 +10,19 @@ static size_t rounded(size_t bytes) {
   return (bytes + unit - 1) / unit * unit;
 }
 
-// Only what is touched counts: room to grow must not be refused for what it could become.
+// Sparse buffers have room for all chains and the whole context, of which little is touched: the system must not refuse them for what they
+// could become. Weights and pages will be touched, so a shortage is told when they are asked for.
 #if defined(MAP_NORESERVE)
-constexpr int FLAGS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+constexpr int SPARSE = MAP_NORESERVE;
 #else
-constexpr int FLAGS = MAP_PRIVATE | MAP_ANONYMOUS;
+constexpr int SPARSE = 0;
 #endif
 
 void* memoryMap(size_t bytes, bool sparse) {
   const size_t size = rounded(bytes);
   // Huge pages need an aligned start: map one too many and give back both ends.
   const size_t extra = size >= HUGE_PAGE ? HUGE_PAGE : 0;
-  char* at = (char*)mmap(nullptr, size + extra, PROT_READ | PROT_WRITE, FLAGS, -1, 0);
+  char* at = (char*)mmap(nullptr, size + extra, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | (sparse ? SPARSE : 0), -1, 0);
   if (at == (char*)MAP_FAILED) return nullptr;
   if (extra) {
     const size_t lead = (HUGE_PAGE - (size_t)at % HUGE_PAGE) % HUGE_PAGE;

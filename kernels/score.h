@@ -19,7 +19,7 @@ struct View {
   __attribute__((always_inline)) int pages() const { return (slots.count + PAGE - 1) / PAGE; }
 };
 
-/** 1 / length of 16 keys, or -length. */
+/** Lengths of a page's 16 keys. */
 template <bool BF>
 HT_INLINE void lengths(const char* page, int D, float out[16]) {
   F16 squares = splat(0);

@@ -13,6 +13,9 @@ export {
 export type { Bill, Receipt } from "./engine/receipt.ts";
 export type { Sampling } from "./engine/sampling.ts";
 export { type LoadOptions, load, type Session } from "./engine/session.ts";
+export { type Candidate, Comparison, type TextRun } from "./eval/compare/compare.ts";
+export { type Summary, summarise } from "./eval/compare/summary.ts";
+export { windows } from "./eval/compare/texts.ts";
 export { type Check, type Report, type VerifyOptions, verify } from "./eval/verify.ts";
 export type { ChatMessage } from "./model/chat.ts";
 export type { ModelConfig } from "./model/config.ts";

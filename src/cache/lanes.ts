@@ -72,8 +72,9 @@ export class LaneTable {
     }
   }
 
-  /** Gives back every page of a set (none of its spares may be outstanding). */
+  /** Gives back every page of a set, spares of a pass that failed too. */
   close(set: number): void {
+    this.commit(set);
     const { doomedPages } = this.device.shape;
     const doomedTable = this.device.doomedTable.host;
     for (let lane = set * this.width; lane < (set + 1) * this.width; lane++) {
@@ -118,6 +119,8 @@ export class LaneTable {
     const { sparePages } = d.shape;
     for (let lane = set * this.width; lane < (set + 1) * this.width; lane++) {
       const pages = this.#worst(write, rows, lane);
+      if (pages > sparePages)
+        throw new Error(`lane ${lane}: ${rows} rows may take ${pages} pages, a pass gives at most ${sparePages}`);
       for (let i = 0; i < pages; i++) d.spare.host[lane * sparePages + i] = this.pool.take();
       this.#reserved[lane] = pages;
       d.used.host[lane] = 0;

@@ -1,3 +1,4 @@
+import { HyperthinkError } from "../base/errors.ts";
 import type { Session } from "../engine/session.ts";
 import { beadsProblems } from "../eval/beads.ts";
 import type { Candidate } from "../eval/compare/compare.ts";
@@ -26,11 +27,11 @@ export async function accuracyRows(
   const { width, seed, maxTokens } = flags;
   const problems = await readProblems(flags.problems!, seed);
   const rows: AccuracyRow[] = [];
-  for (const { label, policy } of candidates) {
+  for (const { label, policy, spec } of candidates) {
     let done = 0;
     const runs = await runProblems(session, problems, width, {
       seed,
-      policy,
+      policy: spec ?? policy,
       maxTokens,
       signal,
       onRun: () => progress(label, ++done, problems.length),
@@ -69,7 +70,12 @@ const sum = (runs: readonly ProblemRun[], of: (run: ProblemRun) => number): numb
   runs.reduce((n, run) => n + of(run), 0);
 
 async function readProblems(what: string, seed: number): Promise<Problem[]> {
-  const beads = /^beads(?::(\d+))?$/.exec(what);
+  const beads = /^beads(?::([1-9]\d*))?$/.exec(what);
+  if (/^beads?:/.test(what) && !beads)
+    throw new HyperthinkError(
+      "bad-argument",
+      `--problems: expected beads, beads:N with N >= 1, or a JSONL file, got "${what}"`,
+    );
   if (!beads) return parseProblems(what, await readText(what));
   return beadsProblems({ count: Number(beads[1] ?? 40), seed });
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { HyperthinkError } from "../base/errors.ts";
@@ -56,7 +57,8 @@ export function registerCompare(program: Command): void {
     "after",
     `
 With a budget by CR, policies that cut once keep 1 / CR of the prompt and then grow; those that cut while decoding keep 1 / CR of
-prompt + scored tokens. The table shows what was achieved. Up to 64 tokens ride in a pass, each by decode attention.
+prompt + scored tokens (problems: prompt + max tokens). The table shows what was achieved; floors such as SnapKV's window, R-KV's buffer or
+Quest's three pages bind on short texts. KV bytes are of pages: the most in the prompt, after its cut, at the end. Up to 64 tokens ride in a pass, each by decode attention.
 Examples:
   hyperthink compare --model DIR --text book.txt snapkv h2o random --plot kl.svg
   hyperthink compare --problems beads:40 full tova:cr=2`,
@@ -74,10 +76,21 @@ function ratios(text: string): number[] {
 async function run(specs: string[], flags: CompareFlags): Promise<void> {
   if ((flags.text === undefined) === (flags.problems === undefined))
     throw new HyperthinkError("bad-argument", "expected --text FILE or --problems beads|FILE, one of them");
+  const least = { texts: 1, prefix: 1, scored: 2, width: 1, maxTokens: 1 } as const;
+  for (const [name, n] of Object.entries(least))
+    if (flags[name as keyof typeof least] < n)
+      throw new HyperthinkError(
+        "bad-argument",
+        `--${name === "maxTokens" ? "max-tokens" : name}: expected at least ${n}, got ${flags[name as keyof typeof least]}`,
+      );
+  if (flags.problems !== undefined && (flags.plot ?? flags.resume) !== undefined)
+    throw new HyperthinkError("bad-argument", "--plot and --resume belong to --text: expected neither with --problems");
   const signal = interruptible();
+  if (flags.plot) await writable(flags.plot);
+  if (flags.resume) await writable(flags.resume);
   await using session = await open({ ...loadOptions(flags, flags.text ? "beads" : "beads-dms-full-4x"), signal });
-  const tokens = flags.text ? flags.prefix + flags.scored : undefined;
-  const chosen = specs.length ? specs : recipes.map(({ name }) => name);
+  const tokens = flags.text ? flags.prefix + flags.scored : flags.maxTokens;
+  const chosen = specs.length ? [...new Set(specs)] : recipes.map(({ name }) => name);
   const { candidates, unrun } = makeCandidates(session, chosen, specs.length === 0, flags, tokens);
   if (flags.problems !== undefined) {
     const rows = await accuracyRows(session, candidates, flags, signal);
@@ -96,6 +109,18 @@ async function run(specs: string[], flags: CompareFlags): Promise<void> {
   for (const { name, why } of unrun) note(`UNRUN ${name}: ${why}`);
 }
 
+/** Long work must not end at a file that cannot be written. */
+async function writable(file: string): Promise<void> {
+  try {
+    await appendFile(file, "");
+  } catch (error) {
+    throw new HyperthinkError(
+      "bad-argument",
+      `${file}: expected a file that can be written: ${(error as Error).message}`,
+    );
+  }
+}
+
 /** Each policy at each ratio; of all policies, those that this model cannot run are told of, not refused. */
 function makeCandidates(
   session: Session,
@@ -112,11 +137,17 @@ function makeCandidates(
     const recipe = recipes.find((r) => r.name === name);
     const byRatio = recipe?.budgets.includes("cr") && options.cr === undefined && options.budget === undefined;
     try {
-      for (const cr of byRatio ? list : [options.cr]) {
+      for (const cr of byRatio ? new Set(list) : [options.cr]) {
         const policy = session.policy(spec, { cr, tokens });
         const label = byRatio ? `${spec}${spec.includes(":") ? "," : ":"}cr=${cr}` : spec;
         const replays = policy.cut?.watch.replay ? { texts: replayTexts } : {};
-        candidates.push({ label, policy, cr: cr ?? null, ...replays });
+        candidates.push({
+          label,
+          policy,
+          cr: cr ?? null,
+          spec: { policy: spec, cr: byRatio ? cr : undefined },
+          ...replays,
+        });
       }
     } catch (error) {
       if (!lenient || !(error instanceof HyperthinkError)) throw error;
@@ -135,7 +166,10 @@ async function onText(
   const { prefix, scored, texts, resume } = flags;
   const ids = session.tokenizer.encode(await readText(flags.text!), { special: false });
   const parts = windows(ids, texts, prefix + scored);
+  const { model, adapter, probe, weights, kv, context, chunk, device } = flags;
   const settings = JSON.stringify({
+    text: createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16),
+    model: { model, adapter, probe, weights, kv, context, chunk, device },
     prefix,
     scored,
     texts,
@@ -155,7 +189,14 @@ async function onText(
   const comparison = new Comparison(session, candidates, { prefix, onScore: progress, signal });
   for (const [text, part] of parts.entries()) {
     if (runs.some((r) => r.text === text)) continue;
-    const result = await comparison.run(text, part);
+    const result = await comparison.run(text, part).catch((error) => {
+      if (resume && error instanceof HyperthinkError && error.code === "aborted")
+        throw new HyperthinkError(
+          "aborted",
+          `the comparison was aborted; ${runs.length} of ${texts} texts are in ${resume}: the same command goes on from there`,
+        );
+      throw error;
+    });
     runs.push(result);
     if (resume) await appendFile(resume, `${JSON.stringify(result)}\n`);
   }
@@ -192,17 +233,18 @@ function textTable(summaries: readonly Summary[]): string {
   const head = [
     "policy",
     "CR",
+    "texts",
     "KL",
     "95% interval",
     "KL p95",
     "top-1",
     "ppl",
     "loss - full",
-    "keys",
-    "reads",
-    "prompt",
+    "keys at end",
+    "reads a token",
+    "bytes: most",
     "after",
-    "end",
+    "at end",
     "cut ms",
     "ms/token",
   ];
@@ -211,6 +253,7 @@ function textTable(summaries: readonly Summary[]): string {
     ...summaries.map((s) => [
       s.label,
       s.cr.toFixed(2),
+      String(s.texts),
       s.kl.mean.toFixed(4),
       Number.isFinite(s.kl.low) ? `${s.kl.low.toFixed(4)} to ${s.kl.high.toFixed(4)}` : "-",
       s.klP95.toFixed(3),

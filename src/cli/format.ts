@@ -7,7 +7,7 @@ export function size(bytes: number): string {
     value /= 1024;
     unit++;
   }
-  return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
+  return `${unit === 0 ? value : value < 100 ? value.toPrecision(3) : value.toFixed(0)} ${units[unit]}`;
 }
 
 export const count = (n: number): string => Math.round(n).toLocaleString("en-US");

@@ -67,5 +67,5 @@ async function run(words: string[], flags: Flags): Promise<void> {
 
 const receiptLine = (r: GenerateResult, seconds: number): string =>
   `[${r.prompt.tokens} + ${r.tokens} tokens, ${(r.tokens / seconds).toFixed(1)} tokens/s, ended by ${r.finish}; ` +
-  `${count(r.kvReads)} KV reads, ${r.compressionRatio.toFixed(2)}x smaller cache, ` +
+  `${count(r.kvReads)} KV reads, ${r.compressionRatio.toFixed(2)}x fewer than the full cache, ` +
   `peak ${r.bill.peakPages} pages = ${size(r.bill.peakBytes)}]`;

@@ -44,7 +44,10 @@ const flag = (flags: string, description: string, parse: (text: string, before: 
 /** Where a model comes from and how it is held. */
 export function modelOptions(command: Command): Command {
   return command
-    .option("-m, --model <dir>", "Hugging Face folder or .safetensors file (default: the embedded beads model)")
+    .option(
+      "-m, --model <dir>",
+      "Hugging Face folder or .safetensors file (default: an embedded beads model; scale takes the one with 4x gates)",
+    )
     .option("--adapter <dir>", "folder with DMS gates, laid over the model")
     .option("--probe <dir>", "folder with a KVzap probe for the model (nvidia/KVzap-*)")
     .addOption(

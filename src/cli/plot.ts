@@ -1,12 +1,15 @@
 import type { TopLevelSpec } from "vega-lite";
 import type { Summary } from "../eval/compare/summary.ts";
 
+/** Below this a policy is the full cache, up to rounding: it would stretch a logarithmic axis by decades. */
+const ROUNDING = 1e-6;
+
 /** Divergence against achieved ratio, one line a policy, as SVG. Zero divergence has no place on a logarithmic axis: `full` is left out. */
 export async function plotSvg(summaries: readonly Summary[], title: string): Promise<string> {
   // Only this needs them, and they take a third of a second to load.
   const [{ compile }, { parse, View }] = await Promise.all([import("vega-lite"), import("vega")]);
   const values = summaries
-    .filter(({ kl }) => kl.mean > 0)
+    .filter(({ kl }) => kl.mean > ROUNDING)
     .map(({ label, cr, kl, asked }) => ({
       policy: label.replace(/:?,?cr=[\d.]+/, ""),
       cr,

@@ -104,7 +104,9 @@ export class Cuts {
       rank(pass, board, this.#host.side, lanes, l, item, cut, scorers, this.#host.frequencies);
     if (cut.rescore) {
       await this.#host.device.run(pass);
-      this.#rescore(cut.rescore, set, prompt, newest);
+      const { sums, row, gates, replay } = cut.watch;
+      const ranked = scorers.length > 0 || sums || row !== "none" || gates || replay !== null;
+      this.#rescore(cut.rescore, set, prompt, newest, ranked);
       pass = this.#host.device.begin();
     }
     if (cut.rule.pool === "set") pass.keep(board, lanes, 0, layers, item, cut.rule);
@@ -124,7 +126,7 @@ export class Cuts {
     pass.fork(this.#host.table.device, work, this.#host.side.board, this.#host.side.ring, this.#host.side.moments);
   }
 
-  #rescore(rescore: NonNullable<Cut["rescore"]>, set: number, prompt: number, newest: number): void {
+  #rescore(rescore: NonNullable<Cut["rescore"]>, set: number, prompt: number, newest: number, ranked: boolean): void {
     const { layers, kvHeads } = this.#host.config;
     const { scores, stride } = this.#host.side.board!;
     const host = (scores as { host: Float32Array }).host;
@@ -132,6 +134,7 @@ export class Cuts {
       const lane = set * this.#host.table.width + i;
       const { positions, keys, values } = this.#host.device.keys(this.#host.table.device, lane);
       const ranks = host.subarray(lane * stride, lane * stride + positions.length);
+      if (!ranked) ranks.fill(0); // what an earlier cut left there
       const info = { layer: Math.floor(i / kvHeads), head: i % kvHeads, layers, kvHeads, prompt, tokens: newest + 1 };
       rescore({ ...info, newest, positions, keys, values, scores: ranks });
       const wrong = ranks.findIndex((x) => Number.isNaN(x));

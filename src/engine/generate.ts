@@ -69,7 +69,10 @@ export function policyOf(session: Session, prompt: Prompt, options: GenerateOpti
   const wanted =
     options.protect ?? (typeof options.policy === "string" ? parseSpec(options.policy).options.protect : undefined);
   const kept = wanted === "system" ? systemTokens(session, prompt, options.template) : wanted;
-  if (typeof options.policy === "object") return kept === undefined ? options.policy : protect(options.policy, kept);
+  if (typeof options.policy === "object") {
+    const own = session.adopt(options.policy);
+    return kept === undefined ? own : protect(own, kept);
+  }
   const settings: PolicyOptions = { window, cr, budget, threshold, protect: kept, tokens };
   return session.policy(options.policy, settings);
 }

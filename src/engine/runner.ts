@@ -230,17 +230,22 @@ export class Runner {
   #write(segment: Segment): Write {
     const { cut } = this.#policy;
     if (segment.kind === "chunk") return "chunk";
-    if (!cut?.decode || cut.rescore) return "steps";
+    if (!cut?.decode) return "steps";
     const { every } = cut.decode;
     let due = false;
     for (let i = 0; i < segment.count; i++) due ||= cutsAt(segment, segment.from + i, every);
     if (!due) return "steps";
+    if (cut.rule.pool !== "lane") return "cuts";
     // Lanes that live at their budget lose one key a token, in place; only those well above it close gaps.
-    const first = segment.set * this.table.width;
-    const live = this.table.live(first);
-    const budget = this.table.device.budget.host[first];
-    if (cut.rule.pool === "lane" && live + segment.count < budget + cut.rule.slack) return "steps";
-    return cut.rule.replace && live <= budget ? "victims" : "cuts";
+    const budget = this.table.device.budget.host;
+    let write: Write = "steps";
+    for (let lane = segment.set * this.table.width; lane < (segment.set + 1) * this.table.width; lane++) {
+      const live = this.table.live(lane);
+      if (live + segment.count < budget[lane] + cut.rule.slack) continue;
+      if (!cut.rule.replace || live > budget[lane]) return "cuts";
+      write = "victims";
+    }
+    return write;
   }
 
   /** KVzip's replay takes pages for the prompt's keys once more, a chunk at a time. */

@@ -11,6 +11,7 @@ import { addProbe } from "../model/probe.ts";
 import { openSource } from "../model/source.ts";
 import { loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
 import type { Weights } from "../model/weights.ts";
+import { adoptPolicy } from "../policy/check.ts";
 import { makePolicy } from "../policy/index.ts";
 import type { Policy, PolicyOptions, Trained } from "../policy/policy.ts";
 import { parseSpec } from "../policy/spec.ts";
@@ -119,7 +120,17 @@ export class Session implements AsyncDisposable {
     if (spec === undefined) return makePolicy(undefined, this.#trained(), options);
     const parsed = parseSpec(spec);
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
+    for (const [key, value] of given) {
+      const said = parsed.options[key as keyof PolicyOptions];
+      if (said !== undefined && said !== value)
+        throw new HyperthinkError("bad-argument", `policy ${spec}: ${key} is given twice, as ${said} and as ${value}`);
+    }
     return makePolicy(parsed.name, this.#trained(), { ...parsed.options, ...Object.fromEntries(given) });
+  }
+
+  /** A policy of the caller's own. Throws `bad-argument` where it does not fit this model. */
+  adopt(policy: Policy): Policy {
+    return adoptPolicy(policy, this.#trained());
   }
 
   #trained(): Trained {

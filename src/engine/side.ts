@@ -26,16 +26,13 @@ export class Sides {
   #raw: { raw: Hidden; lse: Hidden } | null = null;
   /** Queries that rings hold at least: policies that share what one prompt left must agree on it. */
   queries = 0;
+  /** Boards lie where the host may change them, whoever's: so that what one prompt left serves policies of one's own too. */
+  hosted = false;
 
   constructor(device: Device, config: ModelConfig, shape: SideShape) {
     this.#device = device;
     this.#config = config;
     this.#shape = shape;
-  }
-
-  /** The board where the host may change it, for a policy of one's own. */
-  get hostBoard(): F32 | null {
-    return this.#hostBoard;
   }
 
   of(policy: Policy): Side {
@@ -44,7 +41,7 @@ export class Sides {
     const watch = cut?.watch;
     const queries = cut && watch && watch.queries > 0 ? Math.max(watch.queries, this.queries) : 0;
     return {
-      board: cut ? { scores: cut.rescore ? this.#shared() : this.#scores(), stride } : null,
+      board: cut ? { scores: cut.rescore || this.hosted ? this.#shared() : this.#scores(), stride } : null,
       ring: queries > 0 ? this.#queries(queries) : null,
       moments: watch?.moments ? { sums: this.#sums(), skip: watch.moments.skip } : null,
       bounds: reads?.pages ? this.#pages() : null,

@@ -29,7 +29,8 @@ export async function runProblems(
   width: number,
   options: {
     seed: number;
-    policy?: Policy;
+    /** A policy, or how to make one for each problem. */
+    policy?: Policy | { policy: string; cr?: number };
     maxTokens?: number;
     done?: readonly ProblemRun[];
     onRun?: (run: ProblemRun) => void;
@@ -44,7 +45,7 @@ export async function runProblems(
       const result = await scale(session, problems[i].question, {
         ...BEADS_SAMPLING,
         maxTokens: options.maxTokens ?? BEADS_SAMPLING.maxTokens,
-        policy: options.policy,
+        ...(options.policy && "key" in options.policy ? { policy: options.policy } : options.policy),
         width,
         seed: options.seed + i,
         signal,

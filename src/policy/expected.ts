@@ -1,5 +1,4 @@
-import { PROMPT_SETTINGS, refuseEvery } from "./observed.ts";
-import { once } from "./once.ts";
+import { once, PROMPT_SETTINGS } from "./once.ts";
 import { real, whole } from "./options.ts";
 import type { Recipe } from "./policy.ts";
 
@@ -17,10 +16,9 @@ export const expected: Recipe = {
   budgets: ["budget", "cr"],
   settings: { sinks: "4", future: "512", epsilon: "0", ...PROMPT_SETTINGS },
   make(_model, options) {
-    refuseEvery("expected", options);
     const sinks = whole("expected", options, "sinks", 4);
-    const future = whole("expected", options, "future", 512, 1);
-    const epsilon = real("expected", options, "epsilon", 0);
+    const future = whole("expected", options, "future", 512, 1, 8192);
+    const epsilon = real("expected", options, "epsilon", 0, 0);
     return once("expected", options, [{ kind: "expected", future, covariance: true, values: true, epsilon }], {
       watch: { moments: { skip: sinks } },
       sinks,

@@ -1,4 +1,4 @@
-import { budgetOf, KEEP_ALL, keyOf, sizeKey, WATCH_NOTHING, whole } from "./options.ts";
+import { budgetOf, KEEP_ALL, keyOf, refuse, sizeKey, WATCH_NOTHING, whole } from "./options.ts";
 import type { Recipe } from "./policy.ts";
 
 /**
@@ -16,6 +16,8 @@ export const h2o: Recipe = {
   make(_model, options) {
     const keys = budgetOf("h2o", options, "tokens");
     const recent = options.recent === undefined ? 0.5 : whole("h2o", options, "recent", 1);
+    if (options.budget !== undefined && recent >= options.budget)
+      throw refuse("h2o", `recent below the budget of ${options.budget}`, recent);
     return {
       ...KEEP_ALL,
       name: "h2o",

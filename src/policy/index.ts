@@ -16,12 +16,12 @@ import { pyramid } from "./pyramid.ts";
 import { quest } from "./quest.ts";
 import { random } from "./random.ts";
 import { rkv } from "./rkv.ts";
-import { snapkv } from "./snapkv.ts";
+import { makeSnapkv, snapkv } from "./snapkv.ts";
 import { streaming } from "./streaming.ts";
 import { tova } from "./tova.ts";
 
 /** Settings that hold for a policy of any kind. */
-const COMMON: readonly (keyof PolicyOptions)[] = ["cr", "budget", "tokens"];
+const COMMON: readonly (keyof PolicyOptions)[] = ["cr", "tokens"];
 
 /** SnapKV under a wrapper, under the name of the wrapper's paper. */
 const wrapped = (name: string, summary: string, paper: string, fixed: PolicyOptions): Recipe => ({
@@ -29,7 +29,11 @@ const wrapped = (name: string, summary: string, paper: string, fixed: PolicyOpti
   name,
   summary,
   paper,
-  make: (model, options) => ({ ...wrap(snapkv.make(model, options), without(fixed, options)), name }),
+  settings: {
+    ...snapkv.settings,
+    ...Object.fromEntries(Object.entries(fixed).map(([key, value]) => [key, String(value)])),
+  },
+  make: (_model, options) => wrap(makeSnapkv(name, options), without(fixed, options)),
 });
 
 /** Fixed settings that the caller did not set himself. */
@@ -79,12 +83,12 @@ export function makePolicy(name: string | undefined, model: Trained, options: Po
   const { cr } = options;
   if (cr !== undefined && !(cr >= 1 && Number.isFinite(cr)))
     throw new HyperthinkError("bad-argument", `--cr must be a number >= 1 (8 means 8x smaller), got ${cr}`);
-  const taken = [...COMMON, ...Object.keys(recipe.settings)];
+  const taken = [...COMMON, ...recipe.budgets, ...Object.keys(recipe.settings)];
   const stray = Object.entries(options).find(([key, value]) => value !== undefined && !taken.includes(key));
   if (stray)
     throw new HyperthinkError(
       "bad-argument",
-      `policy ${recipe.name} has no ${stray[0]}: expected ${Object.keys(recipe.settings).join(", ") || "no settings"}, got ${stray[0]}=${stray[1]}`,
+      `policy ${recipe.name} has no ${stray[0]}: expected ${[...recipe.budgets, ...Object.keys(recipe.settings)].join(", ") || "no settings"}, got ${stray[0]}=${stray[1]}`,
     );
   let policy = wrap(recipe.make(model, options), options);
   if (options.protect !== undefined) {

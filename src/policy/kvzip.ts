@@ -1,5 +1,4 @@
 import { HyperthinkError } from "../base/errors.ts";
-import { refuseEvery } from "./observed.ts";
 import { once } from "./once.ts";
 import { whole } from "./options.ts";
 import type { Recipe } from "./policy.ts";
@@ -22,9 +21,8 @@ export const kvzip: Recipe = {
   acts: "at the prompt's end only: no rule while decoding",
   budgets: ["budget", "cr"],
   settings: { sinks: "4", protect: "none" },
-  note: "The replay reads the prompt once more, and needs memory for its keys while it scores.",
+  note: "Only sinks are kept in any case, and the request is not put into the chat template; protect=system keeps a system prefix. The replay reads the prompt once more, and needs memory for its keys while it scores.",
   make(model, options) {
-    refuseEvery("kvzip", options);
     const sinks = whole("kvzip", options, "sinks", 4);
     if (!model.encode)
       throw new HyperthinkError(

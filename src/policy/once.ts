@@ -37,6 +37,10 @@ export function once(
 export const ONCE_SETTINGS = {
   every: "0: only at the prompt's end; n: again after every n decoded tokens",
   protect: "none",
-  ada: "off",
-  pyramid: "off",
+  ada: "off; a share 0 to 1: a layer's heads share their budgets, each keeps this share of its own",
+  pyramid: "off; beta, such as 20: budgets fall with depth",
 } as const;
+
+const { every: _, ...rest } = ONCE_SETTINGS;
+/** The same for methods that have no rule while decoding. */
+export const PROMPT_SETTINGS = rest;

@@ -14,21 +14,30 @@ export function whole(
   name: keyof PolicyOptions,
   fallback: number,
   least = 0,
+  most = 1 << 24,
 ): number {
   const value = options[name] ?? fallback;
-  if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > 1 << 24)
-    throw refuse(policy, `${name} to be a whole number from ${least} to ${1 << 24}`, value);
+  if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most)
+    throw refuse(policy, `${name} to be a whole number from ${least} to ${most}`, value);
   return value;
 }
 
-export function real(policy: string, options: PolicyOptions, name: keyof PolicyOptions, fallback: number): number {
+export function real(
+  policy: string,
+  options: PolicyOptions,
+  name: keyof PolicyOptions,
+  fallback: number,
+  least = -1e30,
+  most = 1e30,
+): number {
   const value = options[name] ?? fallback;
-  if (typeof value !== "number" || !Number.isFinite(value)) throw refuse(policy, `${name} to be a number`, value);
+  if (typeof value !== "number" || !(value >= least && value <= most))
+    throw refuse(policy, `${name} to be a number from ${least} to ${most}`, value);
   return value;
 }
 
 export function odd(policy: string, options: PolicyOptions, fallback: number): number {
-  const kernel = whole(policy, options, "kernel", fallback, 1);
+  const kernel = whole(policy, options, "kernel", fallback, 1, 1023);
   if (kernel % 2 === 0) throw refuse(policy, "an odd kernel", kernel);
   return kernel;
 }
@@ -39,6 +48,8 @@ export function odd(policy: string, options: PolicyOptions, fallback: number): n
  */
 export function budgetOf(policy: string, options: PolicyOptions, of: "prompt" | "tokens"): (lane: LaneInfo) => number {
   const { cr, budget } = options;
+  if (cr !== undefined && budget !== undefined)
+    throw refuse(policy, "a budget or a cr, not both", `budget=${budget} and cr=${cr}`);
   if (budget !== undefined) {
     if (!Number.isInteger(budget) || budget < 1) throw refuse(policy, "a budget of whole keys >= 1", budget);
     return () => budget;
@@ -50,6 +61,9 @@ export function budgetOf(policy: string, options: PolicyOptions, of: "prompt" | 
     );
   return (lane) => Math.max(1, lane[of] / cr);
 }
+
+/** Most last queries that rank: they are kept for each chain and layer. */
+export const MOST_QUERIES = 1024;
 
 /** Name and the settings that were made of the options. */
 export const keyOf = (name: string, settings: Record<string, unknown>): string =>

@@ -59,7 +59,7 @@ export interface LaneView extends LaneInfo {
   positions: Int32Array; // [keys]
   keys: Float32Array; // [keys, D] rotated
   values: Float32Array; // [keys, D]
-  /** Ranks to change in place, higher = keep; the scorers before have filled them. [keys] */
+  /** Ranks to change in place, higher = keep; the scorers before have filled them, 0 where there are none. [keys] */
   scores: Float32Array;
 }
 

@@ -16,7 +16,7 @@ export const quest: Recipe = {
   acts: "every token while decoding; reads only",
   budgets: ["budget", "cr"],
   settings: {},
-  note: "Each query reads max(3, budget / 16) pages of 16 keys in layers from 2 on. Its CR is one of reads: bounds count as two reads a page.",
+  note: "Each query reads max(3, budget / 16) pages of 16 keys, the last one among them, in layers from 2 on. Its CR is one of reads: bounds count as two reads a page.",
   make(_model, options) {
     return {
       ...KEEP_ALL,

@@ -1,4 +1,15 @@
-import { budgetOf, KEEP_ALL, keyOf, odd, real, refuse, sizeKey, WATCH_NOTHING, whole } from "./options.ts";
+import {
+  budgetOf,
+  KEEP_ALL,
+  keyOf,
+  MOST_QUERIES,
+  odd,
+  real,
+  refuse,
+  sizeKey,
+  WATCH_NOTHING,
+  whole,
+} from "./options.ts";
 import type { Recipe } from "./policy.ts";
 
 /** Cosine above which a key is a duplicate of a newer one. */
@@ -18,10 +29,10 @@ export const rkv: Recipe = {
   budgets: ["budget", "cr"],
   settings: { window: "8", kernel: "7", buffer: "128", lambda: "0.1", protect: "none" },
   make(_model, options) {
-    const window = whole("rkv", options, "window", 8, 1);
+    const window = whole("rkv", options, "window", 8, 1, MOST_QUERIES);
     const kernel = odd("rkv", options, 7);
     const buffer = whole("rkv", options, "buffer", 128, 1);
-    const lambda = real("rkv", options, "lambda", 0.1);
+    const lambda = real("rkv", options, "lambda", 0.1, 0, 1);
     if (options.budget !== undefined && options.budget < window)
       throw refuse("rkv", `a budget of at least its window of ${window} keys`, options.budget);
     const score = [

@@ -1,6 +1,6 @@
 import { ONCE_SETTINGS, once } from "./once.ts";
-import { odd, refuse, whole } from "./options.ts";
-import type { Recipe } from "./policy.ts";
+import { MOST_QUERIES, odd, refuse, whole } from "./options.ts";
+import type { Policy, PolicyOptions, Recipe } from "./policy.ts";
 
 /**
  * SnapKV (arXiv 2404.14469): keeps the last w keys, and the best others by the attention of the last w queries: softmax over the whole
@@ -14,16 +14,19 @@ export const snapkv: Recipe = {
   acts: "at the prompt's end; with `every`, while decoding too (SnapKV-D)",
   budgets: ["budget", "cr"],
   settings: { window: "32", kernel: "5", ...ONCE_SETTINGS },
-  make(_model, options) {
-    const window = whole("snapkv", options, "window", 32, 1);
-    const kernel = odd("snapkv", options, 5);
-    if (options.budget !== undefined && options.budget < window)
-      throw refuse("snapkv", `a budget of at least its window of ${window} keys (or a smaller window)`, options.budget);
-    return once(
-      "snapkv",
-      options,
-      [{ kind: "attention", queries: window, over: "all", group: "mean", pool: "mean", kernel }],
-      { watch: { queries: window }, recent: window, settings: { window, kernel } },
-    );
-  },
+  make: (_model, options) => makeSnapkv("snapkv", options),
 };
+
+/** SnapKV under the name of a policy that builds on it. */
+export function makeSnapkv(name: string, options: PolicyOptions): Policy {
+  const window = whole(name, options, "window", 32, 1, MOST_QUERIES);
+  const kernel = odd(name, options, 5);
+  if (options.budget !== undefined && options.budget < window)
+    throw refuse(name, `a budget of at least its window of ${window} keys (or a smaller window)`, options.budget);
+  return once(
+    name,
+    options,
+    [{ kind: "attention", queries: window, over: "all", group: "mean", pool: "mean", kernel }],
+    { watch: { queries: window }, recent: window, settings: { window, kernel } },
+  );
+}

@@ -41,6 +41,11 @@ export function parseSpec(text: string): Spec {
     const [key, value] = part.split("=").map((word) => word.trim());
     const words = WORDS[key as keyof PolicyOptions];
     const numeric = NUMBERS.includes(key as keyof PolicyOptions);
+    if (key && value && !(words || numeric))
+      throw new HyperthinkError(
+        "bad-argument",
+        `policy "${text}": no policy has a setting "${key}": expected one of ${[...new Set([...NUMBERS, ...Object.keys(WORDS)])].join(", ")}`,
+      );
     if (!value || !(words || numeric))
       throw new HyperthinkError(
         "bad-argument",

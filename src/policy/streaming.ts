@@ -4,6 +4,12 @@ import type { PolicyOptions, Recipe } from "./policy.ts";
 const DEFAULT_RECENT = 512;
 
 function recentOf(options: PolicyOptions, sinks: number): number {
+  if (options.recent !== undefined && (options.budget ?? options.cr) !== undefined)
+    throw refuse(
+      "streaming",
+      "recent or a budget, not both",
+      `recent=${options.recent} and ${options.budget === undefined ? "a cr" : "a budget"}`,
+    );
   if (options.budget === undefined && options.cr === undefined)
     return whole("streaming", options, "recent", DEFAULT_RECENT, 1);
   if (options.budget === undefined && options.tokens === undefined)

@@ -135,6 +135,37 @@ describe("the other verbs", () => {
       assert.equal(run([verb, "--help"]).code, 0);
     assert.match(run(["--version"]).out, /^\d+\.\d+\.\d+\n$/);
   });
+  test("compare: a table, a plot, results that belong to their text; accuracy on problems", () => {
+    const folder = mkdtempSync(join(tmpdir(), "hyperthink-compare-"));
+    const file = (name: string) => join(folder, name);
+    for (const name of ["a", "b"])
+      writeFileSync(file(name), `${name} jug holds 7 beads and a can holds 4 jugs. `.repeat(60));
+    const common = ["compare", "h2o", "knorm", "--cr", "2", "--texts", "2", "--prefix", "48", "--scored", "32"];
+    const plain = run([...common, "--text", file("a"), "--plot", file("kl.svg"), "--resume", file("runs")]);
+    assert.equal(plain.code, 0, plain.err);
+    assert.match(plain.out, /^policy .*\n-.*\nfull +1\.00 .*\nh2o:cr=2 .*\nknorm:cr=2 /);
+    assert.match(readFileSync(file("kl.svg"), "utf8"), /^<svg .*KL from the full cache/s);
+    assert.equal(run([...common, "--text", file("a"), "--resume", file("runs")]).out, plain.out);
+    assert.match(
+      run([...common, "--text", file("b"), "--resume", file("runs")]).err,
+      /results of other settings or policies/,
+    );
+    rmSync(folder, { recursive: true });
+    const { rows } = JSON.parse(
+      run(["compare", "streaming:cr=2", "--problems", "beads:2", "--width", "2", "--max-tokens", "60", "--json"]).out,
+    );
+    assert.deepEqual(
+      rows.map((row: { policy: string }) => row.policy),
+      ["full", "streaming:cr=2"],
+    );
+    for (const wrong of [
+      ["--texts", "0"],
+      ["--scored", "1"],
+      ["--plot", "/nowhere/x.svg"],
+      ["--cr", "0.5"],
+    ])
+      assert.equal(run([...common, "--text", "README.md", ...wrong]).code, 2, wrong.join(" "));
+  });
   test("demo compares the caches at equal reads", () => {
     const { rows, gain } = JSON.parse(run(["demo", "--json", "--problems", "6", "--most", "4"]).out);
     assert.ok(rows[1].reads <= rows[0].reads * 1.0001 || rows[1].chains === 1);

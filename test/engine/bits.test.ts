@@ -168,6 +168,8 @@ const schedules: [string, Dtype, number][] = [
   ["streaming:budget=30,positions=cache", "f32", 8],
   ["snapkv:budget=30,window=8,every=11", "f32", 16],
   ["snapkv:budget=30,window=8,every=11,ada=0.2", "f32", 8],
+  ["pyramidkv:budget=40,window=4,every=11", "f32", 8],
+  ["knorm:cr=3,every=6", "f32", 4],
   ["rkv:budget=30,buffer=9,window=4", "f32", 16],
   ["dms-budget:budget=30,buffer=9", "f32", 16],
   ["quest:budget=60", "f32", 8],

@@ -12,6 +12,8 @@ export interface Candidate {
   policy: Policy;
   /** The ratio it was asked for; null where it was not asked by one. */
   cr: number | null;
+  /** How to make it for a prompt of another length, where its budget is a share of that. */
+  spec?: { policy: string; cr?: number };
   /** Score only this many texts: what replays a prompt costs as much as reading it again. */
   texts?: number;
 }
@@ -102,7 +104,7 @@ export class Comparison {
       );
     this.#session = session;
     this.#runner = session.runner;
-    this.#candidates = candidates;
+    this.#candidates = candidates.map((c) => (c.policy.cut?.rescore ? { ...c, policy: session.adopt(c.policy) } : c));
     this.#options = options;
     const sharing = candidates.map(({ policy }) => policy).filter(shares);
     this.#root = watchAll(sharing);
@@ -127,6 +129,7 @@ export class Comparison {
     const { prefix, signal, onScore } = this.#options;
     const { table } = runner;
     runner.sides.queries = this.#root.cut!.watch.queries;
+    runner.sides.hosted = this.#candidates.some(({ policy }) => policy.cut?.rescore);
     runner.adopt(this.#root);
     const root = runner.open(prefix, ids.length);
     const scores: TextScore[] = [];
@@ -142,6 +145,7 @@ export class Comparison {
     } finally {
       table.close(root);
       runner.sides.queries = 0;
+      runner.sides.hosted = false;
       runner.adopt(this.#root);
     }
     return { text, scores };
@@ -175,6 +179,7 @@ export class Comparison {
     const { policy } = candidate;
     const { prefix } = this.#options;
     const pages = table.pagesOf(root);
+    runner.checkPrompt(prefix);
     let set: number;
     let prefillPages = pages;
     let cutMs = 0;
@@ -226,7 +231,8 @@ export class Comparison {
     let decodeMs = 0;
     const liveAtStart = table.meanLive(set);
     const startBytes = table.pagesOf(set) * table.device.bytesPerPage;
-    const rows = policy.cut?.rescore ? 1 : Math.min(ROWS, runner.options.logitRows);
+    const spares = table.device.shape.sparePages - 2; // a token may take a page in every lane
+    const rows = policy.cut?.rescore ? 1 : Math.max(1, Math.min(ROWS, runner.options.logitRows, spares));
     for (let from = prefix; from < ids.length; from += rows) {
       const count = Math.min(rows, ids.length - from);
       const started = performance.now();

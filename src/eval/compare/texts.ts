@@ -7,7 +7,8 @@ const MOST_BYTES = 256 << 20;
 /** Text of a file, bounded. Throws `bad-file`. */
 export async function readText(file: string): Promise<string> {
   const info = await stat(file).catch(() => null);
-  if (!info?.isFile()) throw new HyperthinkError("bad-file", `${file}: expected a text file, found none`);
+  if (!info?.isFile())
+    throw new HyperthinkError("bad-file", `${file}: expected a text file, found ${info ? "a folder" : "none"}`);
   if (info.size > MOST_BYTES)
     throw new HyperthinkError(
       "bad-file",
@@ -22,7 +23,7 @@ export function windows(ids: readonly number[], count: number, length: number): 
   if (fit < count)
     throw new HyperthinkError(
       "bad-argument",
-      `expected a text of at least ${count * length} tokens for ${count} windows of ${length}, got ${ids.length}: ask for at most ${fit} windows`,
+      `expected a text of at least ${count * length} tokens for ${count} windows of ${length}, got ${ids.length}: ${fit > 0 ? `ask for at most ${fit} windows` : "take a longer text, or a smaller prefix and fewer scored tokens"}`,
     );
   const stride = Math.floor((ids.length - length) / Math.max(1, count - 1));
   return Array.from({ length: count }, (_, i) => ids.slice(i * stride, i * stride + length));
@@ -30,6 +31,7 @@ export function windows(ids: readonly number[], count: number, length: number): 
 
 /** Problems of a JSONL file: `prompt` (or `question`) and `answer` a line. Throws `bad-file` naming the line. */
 export function parseProblems(file: string, text: string): Problem[] {
+  if (!text.trim()) throw new HyperthinkError("bad-file", `${file}: expected at least one problem, got an empty file`);
   const lines = text.split("\n").flatMap((line, i) => (line.trim() ? [{ line, number: i + 1 }] : []));
   return lines.map(({ line, number }) => {
     const wrong = (why: string) =>

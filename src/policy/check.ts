@@ -1,0 +1,46 @@
+import { HyperthinkError } from "../base/errors.ts";
+import type { Policy, Trained } from "./policy.ts";
+
+const identities = new WeakMap<Policy, string>();
+let made = 0;
+
+/**
+ * A policy that a caller made himself, found sound for a model, and under a key of its own: its functions are its alone, whatever it is
+ * called. Throws `bad-argument` saying what does not fit.
+ */
+export function adoptPolicy(policy: Policy, model: Trained): Policy {
+  const wrong = (expected: string) =>
+    new HyperthinkError("bad-argument", `policy ${policy.name}: expected ${expected}`);
+  const { labels, cut } = policy;
+  if (typeof policy.name !== "string" || typeof policy.key !== "string")
+    throw new HyperthinkError("bad-argument", "a policy of one's own: expected an object with a name and a key");
+  if (labels && cut) throw wrong("labels or a cut, not both");
+  if (labels?.source === "dms" && !model.dms) throw wrong("a model with DMS gates, for labels of source dms");
+  if (labels?.source === "probe" && !model.probe)
+    throw wrong("a model with a probe (--probe DIR), for labels of source probe");
+  if (labels && !(Number.isInteger(labels.window) && labels.window >= 0))
+    throw wrong("labels with a whole window >= 0");
+  if (cut) {
+    const { rule, watch, decode, atPrompt } = cut;
+    if (!(Number.isInteger(rule.slack) && rule.slack >= 1)) throw wrong("a rule with a whole slack >= 1");
+    if (!(rule.recent >= 0 && rule.floor >= 0 && rule.floor <= 1))
+      throw wrong("a rule with recent >= 0 and floor from 0 to 1");
+    if (decode && !(Number.isInteger(decode.every) && decode.every >= 1))
+      throw wrong("decode.every to be a whole number >= 1");
+    if (watch.gates && !model.dms) throw wrong("a model with DMS gates, to watch gates");
+    for (const scorer of [...(atPrompt ?? []), ...(decode?.score ?? [])]) {
+      if (scorer.kind === "attention" && !(scorer.queries >= 1 && scorer.queries <= watch.queries))
+        throw wrong(
+          `to watch at least the ${scorer.queries} queries that it ranks by (watch.queries is ${watch.queries})`,
+        );
+      if (scorer.kind === "attention" && scorer.kernel % 2 !== 1) throw wrong("an odd kernel");
+      if (scorer.kind === "expected" && !watch.moments) throw wrong("to watch moments, for expected attention");
+    }
+  }
+  let identity = identities.get(policy);
+  if (!identity) {
+    identity = `${policy.key} #${++made}`;
+    identities.set(policy, identity);
+  }
+  return { ...policy, key: identity };
+}
