@@ -26,7 +26,7 @@ describe("generate", () => {
     const streamed = run(["generate", "-m", beads, ...exact], question);
     assert.equal(streamed.code, 0);
     assert.equal(streamed.out, `${golden.text}\n`);
-    assert.match(streamed.err, /KV reads, 1\.00x smaller cache/);
+    assert.match(streamed.err, /KV reads, 1\.00x fewer than the full cache/);
     const json = JSON.parse(run(["generate", "-m", beads, ...exact, "--json", question]).out);
     assert.equal(json.text, golden.text);
     assert.deepEqual(json.ids, golden.greedy_ids);
