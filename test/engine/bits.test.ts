@@ -53,6 +53,7 @@ interface Record {
   tokens: number[];
   hashes: string[]; // of the logits that each token was drawn from, as far as this chain drew it itself
   first: number; // tokens taken over from a parent
+  budgeted: number; // tokens that its group's budgets are a share of
 }
 
 /** Random joins, aborts and forks over a pool of random size; every chain's hashes and drawn tokens. */
@@ -82,7 +83,7 @@ async function schedule(
     },
   });
   const register = (chain: Chain, prompt: number, first: number) => {
-    records.set(chain, { prompt, tokens: chain.tokens, hashes: [], first });
+    records.set(chain, { prompt, tokens: chain.tokens, hashes: [], first, budgeted: chain.group.tokens });
     live.push(chain);
   };
   const join = () => {
@@ -121,7 +122,7 @@ async function schedule(
 async function lone(runner: Runner, record: Record): Promise<string[]> {
   const prompt = PROMPTS[record.prompt];
   const ids = [...prompt, ...record.tokens];
-  const set = runner.open(prompt.length, ids.length);
+  const set = runner.open(prompt.length, record.budgeted);
   const logits = new Float32Array(96);
   const hashes: string[] = [];
   for (let at = 0; at < ids.length - 1; ) {

@@ -27,7 +27,7 @@ async function run(
 ): Promise<{ tokens: string[]; peak: number; preemptions: number }> {
   const device = candidate.open();
   const model = tinyModel(device, { seed: 7, window: 9 });
-  const runner = new Runner(device, model, makePolicy(policy, model.config, { budget: 24 }), {
+  const runner = new Runner(device, model, makePolicy(policy, model.config, policy === "tova" ? { budget: 24 } : {}), {
     kv: "f32",
     kvBytes: pages * pageBytes(12, "f32"),
     chains: 8,
