@@ -1,9 +1,9 @@
 import { HyperthinkError } from "../base/errors.ts";
 import type { LaneTable } from "../cache/lanes.ts";
-import { type Device, type F32, FORK, STEP, type Work } from "../device/device.ts";
+import { type Device, type F32, FORK, type Pass, STEP, type Work } from "../device/device.ts";
 import { rank, type Side } from "../model/attention.ts";
 import type { ModelConfig } from "../model/config.ts";
-import type { Cut, Policy } from "../policy/policy.ts";
+import type { Cut, Policy, Scorer } from "../policy/policy.ts";
 import type { Segment } from "./batch.ts";
 
 /** What cuts need of the runner that they belong to. */
@@ -40,7 +40,7 @@ export class Cuts {
     const { cut } = this.#host.policy;
     if (!cut?.atPrompt) return;
     if (cut.watch.replay) await this.#replay(set, ids, prompt);
-    await this.cut({ set, prompt }, newest, cut.atPrompt, cut);
+    await this.cut({ set, prompt }, newest, cut, cut.atPrompt);
   }
 
   /** The ranks that the policy gives a prompt's keys, by lane and slot, without cutting. */
@@ -52,18 +52,7 @@ export class Cuts {
     this.#item.list.host.set([set, 0, prompt - 1]);
     const pass = this.#host.device.begin();
     this.#fork(pass);
-    for (let l = 0; l < this.#host.config.layers; l++)
-      rank(
-        pass,
-        board,
-        this.#host.side,
-        this.#host.table.device,
-        l,
-        this.#item,
-        cut,
-        cut.atPrompt,
-        this.#host.frequencies,
-      );
+    this.#rank(pass, cut, cut.atPrompt);
     await this.#host.device.run(pass);
     const out: Float32Array[] = [];
     for (let lane = set * this.#host.table.width; lane < (set + 1) * this.#host.table.width; lane++) {
@@ -75,12 +64,7 @@ export class Cuts {
   }
 
   /** Ranks a set's keys and keeps the best; `newest` is the last position. */
-  async cut(
-    of: Pick<Segment, "set" | "prompt">,
-    newest: number,
-    scorers: Cut["atPrompt"] & object,
-    cut: Cut,
-  ): Promise<void> {
+  async cut(of: Pick<Segment, "set" | "prompt">, newest: number, cut: Cut, scorers: readonly Scorer[]): Promise<void> {
     const { set, prompt } = of;
     const { table } = this.#host;
     const need = table.demand(set, 0, "cuts");
@@ -100,8 +84,7 @@ export class Cuts {
     const lanes = table.device;
     let pass = this.#host.device.begin();
     this.#fork(pass);
-    for (let l = 0; l < layers; l++)
-      rank(pass, board, this.#host.side, lanes, l, item, cut, scorers, this.#host.frequencies);
+    this.#rank(pass, cut, scorers);
     if (cut.rescore) {
       await this.#host.device.run(pass);
       const { sums, row, gates, replay } = cut.watch;
@@ -115,8 +98,15 @@ export class Cuts {
     table.commit(set);
   }
 
+  /** Records the scorers of every layer for the item at hand. */
+  #rank(pass: Pass, cut: Cut, scorers: readonly Scorer[]): void {
+    const { config, side, table, frequencies } = this.#host;
+    for (let l = 0; l < config.layers; l++)
+      rank(pass, side.board!, side, table.device, l, this.#item, cut, scorers, frequencies);
+  }
+
   /** Copies the tails of sets that were forked since the last pass, with all that policies remember of them. */
-  #fork(pass: ReturnType<Device["begin"]>): void {
+  #fork(pass: Pass): void {
     const { forks } = this.#host.table;
     if (forks.length === 0) return;
     const work = this.#forks;
@@ -150,17 +140,15 @@ export class Cuts {
   async #replay(set: number, ids: Segment["ids"], prompt: number): Promise<void> {
     const replay = this.#host.policy.cut!.watch.replay!;
     const { table } = this.#host;
+    const tokens = Array.from({ length: prompt }, (_, i) => ids[i]);
     await this.#clear(set);
     for (let from = 0; from < prompt; from += replay.chunk) {
       const to = Math.min(prompt, from + replay.chunk);
-      const tail =
-        from === 0
-          ? []
-          : Array.from({ length: Math.min(replay.tail, from) }, (_, i) => ids[from - Math.min(replay.tail, from) + i]);
-      const asked = [...(from === 0 ? replay.first : replay.next), ...tail];
-      const rows = [...asked, ...Array.from({ length: to - from }, (_, i) => ids[from + i])];
+      const asked =
+        from === 0 ? replay.first : [...replay.next, ...tokens.slice(Math.max(0, from - replay.tail), from)];
+      const rows = [...asked, ...tokens.slice(from, to)];
       const fork = table.fork(set, this.#spareSet);
-      const all = [...Array.from({ length: prompt }, (_, i) => ids[i]), ...rows];
+      const all = [...tokens, ...rows];
       try {
         for (let at = 0; at < rows.length; at += this.#host.chunk) {
           const count = Math.min(this.#host.chunk, rows.length - at);

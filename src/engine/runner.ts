@@ -14,7 +14,7 @@ import {
 } from "../device/device.ts";
 import type { Side } from "../model/attention.ts";
 import { forward, type Model, type Workspace } from "../model/forward.ts";
-import type { LaneInfo, Policy } from "../policy/policy.ts";
+import type { LaneInfo, Policy, Replay } from "../policy/policy.ts";
 import { BatchTables, cutsAt, type Draw, type Segment } from "./batch.ts";
 import { Cuts } from "./cuts.ts";
 import { Sides } from "./side.ts";
@@ -125,7 +125,6 @@ export class Runner {
       sets: options.sets + 1,
       stride: options.contextLength + 2,
       pages: lanes.shape.pages,
-      rows,
     });
     this.#policy = policy;
     this.#side = this.sides.of(policy);
@@ -203,14 +202,11 @@ export class Runner {
     return this.table.demand(segment.set, segment.count, this.#write(segment)) + this.#replayDemand(segment);
   }
 
-  /** Takes the pages of a segment from the pool; `demand` of them must be free. */
-  reserve(segment: Segment): void {
-    this.table.reserve(segment.set, segment.count, this.#write(segment));
-  }
-
-  /** May feeding this segment copy pages that others hold, as many as there are now? */
-  copies(segment: Segment): boolean {
-    return this.#write(segment) === "cuts";
+  /** Takes the pages of a segment from the pool; `demand` of them must be free. Returns what they are for. */
+  reserve(segment: Segment): Write {
+    const write = this.#write(segment);
+    this.table.reserve(segment.set, segment.count, write);
+    return write;
   }
 
   /** Throws `bad-argument` where the policy cannot take a prompt so long. */
@@ -218,8 +214,7 @@ export class Runner {
     const replay = this.#policy.cut?.watch.replay;
     const { contextLength } = this.options;
     if (!replay) return;
-    const asked = Math.max(replay.first.length, replay.next.length + replay.tail);
-    const tokens = prompt + asked + Math.min(prompt, replay.chunk);
+    const tokens = prompt + replayTokens(replay, prompt);
     if (tokens > contextLength)
       throw new HyperthinkError(
         "bad-argument",
@@ -252,8 +247,7 @@ export class Runner {
   #replayDemand(segment: Segment): number {
     const replay = this.#policy.cut?.watch.replay;
     if (!replay || !endsPrompt(segment)) return 0;
-    const rows =
-      Math.min(segment.prompt, replay.chunk) + Math.max(replay.first.length, replay.next.length + replay.tail);
+    const rows = replayTokens(replay, segment.prompt);
     return this.table.width * (Math.ceil(rows / PAGE_SLOTS) + 2 * Math.ceil(rows / this.options.chunk) + 4);
   }
 
@@ -268,7 +262,7 @@ export class Runner {
       if (segment.kind === "chunk") {
         if (cut.atPrompt && (prefill === "chunks" || endsPrompt(segment))) await this.cutPrompt(segment, newest);
       } else if (cut.rescore && cut.decode && cutsAt(segment, newest, cut.decode.every))
-        await this.#cuts.cut(segment, newest, cut.decode.score, cut);
+        await this.#cuts.cut(segment, newest, cut, cut.decode.score);
     }
   }
 
@@ -305,6 +299,10 @@ export class Runner {
     await this.device.read(this.workspace.logits, (this.#tables.logitRowOf[segment] + index) * V, into);
   }
 }
+
+/** Most tokens of one replayed chunk, the request before it included. */
+const replayTokens = ({ chunk, first, next, tail }: Replay, prompt: number): number =>
+  Math.min(prompt, chunk) + Math.max(first.length, next.length + tail);
 
 /** Is the prompt's last token in this chunk? */
 export const endsPrompt = (segment: Segment): boolean =>

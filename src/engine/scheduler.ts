@@ -98,8 +98,7 @@ export class Scheduler {
       else this.#preempt(chain);
       return false;
     }
-    this.#runner.reserve(segment);
-    if (this.#runner.copies(segment)) plan.cutting.add(segment.set);
+    if (this.#runner.reserve(segment) === "cuts") plan.cutting.add(segment.set);
     plan.extraRows += segment.count - 1;
     if (segment.logits === "last") this.#draw(plan, chain);
     plan.segments.push(segment);

@@ -7,7 +7,6 @@ export interface SideShape {
   sets: number;
   stride: number; // slots a lane, the pending key's included
   pages: number;
-  rows: number; // most steps a pass
 }
 
 /**

@@ -69,25 +69,11 @@ export function attention(
     if (board && side.scores && watch && watch.row !== "none")
       pass.weigh(board, side.scores, lanes, layer, steps, watch.row === "group");
     const { cut } = policy;
-    if (board && cut?.decode && batch.cuts[i].count)
-      cutLayer(pass, board, side, lanes, layer, batch.cuts[i], cut, cut.decode.score, w.frequencies);
+    if (board && cut?.decode && batch.cuts[i].count) {
+      rank(pass, board, side, lanes, layer, batch.cuts[i], cut, cut.decode.score, w.frequencies);
+      pass.keep(board, lanes, layer, 1, batch.cuts[i], cut.rule);
+    }
   });
-}
-
-/** Ranks a layer's keys and keeps the best. */
-function cutLayer(
-  pass: Pass,
-  board: Board,
-  side: Side,
-  lanes: Lanes,
-  layer: number,
-  items: Work,
-  cut: Cut,
-  scorers: readonly Scorer[],
-  frequencies: F32,
-): void {
-  rank(pass, board, side, lanes, layer, items, cut, scorers, frequencies);
-  pass.keep(board, lanes, layer, 1, items, cut.rule);
 }
 
 /** Runs scorers over one layer of some sets. */

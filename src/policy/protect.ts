@@ -7,15 +7,9 @@ export function protect(policy: Policy, count: number | "prompt"): Policy {
     throw refuse(policy.name, "protect to be prompt, system or a number of tokens", count);
   const { cut, labels } = policy;
   const key = `${policy.key} protect=${count}`;
-  if (cut)
-    return {
-      ...policy,
-      key,
-      cut: { ...cut, protect: count === "prompt" ? count : Math.max(count, Number(cut.protect) || 0) },
-    };
-  if (labels) {
-    const spare = count === "prompt" || labels.spare === "prompt" ? "prompt" : Math.max(labels.spare, count);
-    return { ...policy, key, labels: { ...labels, spare } };
-  }
+  const more = (before: number | "prompt") =>
+    count === "prompt" || before === "prompt" ? "prompt" : Math.max(before, count);
+  if (cut) return { ...policy, key, cut: { ...cut, protect: more(cut.protect) } };
+  if (labels) return { ...policy, key, labels: { ...labels, spare: more(labels.spare) } };
   return policy;
 }
