@@ -24,11 +24,12 @@ export interface Side {
   scores: Scores | null;
 }
 
-const FOREVER = 2 ** 31 - 1;
+/** Window of labels while a dense prefill runs: every key serves until the prompt ends. */
+export const UNTIL_PROMPT_ENDS = 2 ** 31 - 1;
 
-/** Labels as a prompt chunk sees them: with a dense prefill every key serves until the prompt ends. */
+/** Labels as a prompt chunk sees them. */
 const inPrompt = (labels: Labels | null, policy: Policy): Labels | null =>
-  labels && policy.prefill === "dense" ? { ...labels, window: FOREVER } : labels;
+  labels && policy.prefill === "dense" ? { ...labels, window: UNTIL_PROMPT_ENDS } : labels;
 
 /** Attention of one layer: keys come in, queries read, and what the policy watches is noted; q and k after RoPE. */
 export function attention(

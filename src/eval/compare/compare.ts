@@ -1,10 +1,10 @@
 import { HyperthinkError } from "../../base/errors.ts";
 import { newMeter, observe } from "../../cache/meter.ts";
-import type { Runner, Segment } from "../../engine/runner.ts";
+import type { Runner } from "../../engine/runner.ts";
 import type { Session } from "../../engine/session.ts";
-import { KEEP_ALL, WATCH_NOTHING } from "../../policy/options.ts";
-import type { Policy, Watch } from "../../policy/policy.ts";
+import type { Policy } from "../../policy/policy.ts";
 import { type Baseline, divergence, newBaseline, record } from "./distance.ts";
+import { feed, Prompt } from "./prompt.ts";
 
 /** A policy to compare, under the name it is shown by. */
 export interface Candidate {
@@ -51,47 +51,12 @@ export interface CompareOptions {
 /** Most tokens a pass: each goes through decode attention (and cuts) on its own, but weights are read once for all. */
 const ROWS = 64;
 
-/** Can it start from a prompt that was read with everything watched, rather than read it itself? */
-const shares = ({ prefill, labels }: Policy): boolean => prefill === "dense" && labels === null;
-
-/** A policy that keeps all and watches whatever any of these wants. */
-function watchAll(policies: readonly Policy[]): Policy {
-  const watches = policies.flatMap(({ cut }) => (cut ? [cut.watch] : []));
-  const skips = new Set(watches.flatMap(({ moments }) => (moments ? [moments.skip] : [])));
-  if (skips.size > 1)
-    throw new HyperthinkError(
-      "bad-argument",
-      `expected one number of sinks for all policies that watch moments, got ${[...skips].join(" and ")}`,
-    );
-  const watch: Watch = {
-    ...WATCH_NOTHING,
-    queries: Math.max(0, ...watches.map(({ queries }) => queries)),
-    sums: watches.some(({ sums }) => sums),
-    moments: skips.size ? { skip: [...skips][0] } : null,
-  };
-  const pages = policies.some(({ reads }) => reads?.pages);
-  return {
-    ...KEEP_ALL,
-    name: "compare",
-    key: "compare",
-    cut: {
-      watch,
-      atPrompt: null,
-      decode: null,
-      rule: { slack: 1, recent: 0, pool: "lane", floor: 0, replace: false },
-      budget: () => 2 ** 30,
-      protect: 0,
-    },
-    reads: pages ? { archivePosition: null, pages: { budget: () => 2 ** 30, from: 0 } } : null,
-  };
-}
-
 /** Teacher-forced comparison of policies with the full cache, text by text. A text's prompt is read once for all that cut after it. */
 export class Comparison {
   readonly #runner: Runner;
   readonly #session: Session;
   readonly #candidates: readonly Candidate[];
-  readonly #root: Policy;
+  readonly #prompt: Prompt;
   readonly #options: CompareOptions;
   readonly #logits: Float32Array;
   #baseline: Baseline | null = null;
@@ -106,8 +71,10 @@ export class Comparison {
     this.#runner = session.runner;
     this.#candidates = candidates.map((c) => (c.policy.cut?.rescore ? { ...c, policy: session.adopt(c.policy) } : c));
     this.#options = options;
-    const sharing = candidates.map(({ policy }) => policy).filter(shares);
-    this.#root = watchAll(sharing);
+    this.#prompt = new Prompt(
+      this.#runner,
+      this.#candidates.map(({ policy }) => policy),
+    );
     this.#logits = new Float32Array(this.#runner.model.config.vocabulary);
   }
 
@@ -121,88 +88,36 @@ export class Comparison {
         "bad-argument",
         `a text has ${ids.length} tokens, the context ${this.#runner.options.contextLength}: raise --context or take shorter texts`,
       );
-    return this.#session.with(this.#root, () => this.#run(text, ids));
+    return this.#session.with(this.#prompt.policy, () => this.#run(text, ids));
   }
 
   async #run(text: number, ids: readonly number[]): Promise<TextRun> {
-    const runner = this.#runner;
     const { prefix, signal, onScore } = this.#options;
-    const { table } = runner;
-    runner.sides.queries = this.#root.cut!.watch.queries;
-    runner.sides.hosted = this.#candidates.some(({ policy }) => policy.cut?.rescore);
-    runner.adopt(this.#root);
-    const root = runner.open(prefix, ids.length);
     const scores: TextScore[] = [];
     try {
-      await this.#read(root, ids);
+      await this.#prompt.read(ids, prefix);
       for (const [i, candidate] of this.#candidates.entries()) {
         if (candidate.texts !== undefined && text >= candidate.texts) continue;
         if (signal?.aborted) throw new HyperthinkError("aborted", "the comparison was aborted");
-        runner.adopt(candidate.policy);
-        scores.push(await this.#score(candidate, root, ids));
+        this.#runner.adopt(candidate.policy);
+        scores.push(await this.#score(candidate, ids));
         onScore?.(text, i + 1);
       }
     } finally {
-      table.close(root);
-      runner.sides.queries = 0;
-      runner.sides.hosted = false;
-      runner.adopt(this.#root);
+      this.#prompt.close();
+      this.#runner.adopt(this.#prompt.policy);
     }
     return { text, scores };
   }
 
-  /** Reads the prompt into a set. */
-  async #read(set: number, ids: readonly number[]): Promise<void> {
-    const { prefix } = this.#options;
-    const { chunk } = this.#runner.options;
-    for (let from = 0; from < prefix; from += chunk) {
-      const count = Math.min(chunk, prefix - from);
-      await this.#feed({ set, kind: "chunk", ids, from, count, prompt: prefix, logits: "none" });
-    }
-  }
-
-  async #feed(segment: Segment): Promise<void> {
-    const runner = this.#runner;
-    const need = runner.demand(segment);
-    if (need > runner.table.pool.free)
-      throw new HyperthinkError(
-        "no-memory",
-        `${need} pages are needed and ${runner.table.pool.free} free: raise --kv-memory or take shorter texts`,
-      );
-    runner.reserve(segment);
-    await runner.step([segment], []);
-  }
-
-  async #score(candidate: Candidate, root: number, ids: readonly number[]): Promise<TextScore> {
-    const runner = this.#runner;
-    const { table } = runner;
-    const { policy } = candidate;
-    const { prefix } = this.#options;
-    const pages = table.pagesOf(root);
-    runner.checkPrompt(prefix);
-    let set: number;
-    let prefillPages = pages;
-    let cutMs = 0;
-    if (shares(policy)) {
-      set = table.fork(root);
-      if (set >= 0) {
-        runner.allot(set, prefix, ids.length);
-        const started = performance.now();
-        await runner.cutPrompt({ set, ids, prompt: prefix }, prefix - 1);
-        cutMs = performance.now() - started;
-      }
-    } else {
-      set = runner.open(prefix, ids.length);
-      if (set >= 0) {
-        await this.#read(set, ids);
-        prefillPages = Math.max(table.pagesOf(set), runner.beforeCut.get(set)?.pages ?? 0);
-      }
-    }
+  async #score(candidate: Candidate, ids: readonly number[]): Promise<TextScore> {
+    const { table } = this.#runner;
+    const { set, cutMs, pages } = await this.#prompt.start(candidate.policy, ids, this.#options.prefix);
     if (set < 0) throw new HyperthinkError("no-memory", "no set of lanes is free: raise --chains");
     try {
       return {
         ...(await this.#decode(candidate, set, ids)),
-        prefillBytes: prefillPages * table.device.bytesPerPage,
+        prefillBytes: pages * table.device.bytesPerPage,
         cutMs,
       };
     } finally {
@@ -236,7 +151,7 @@ export class Comparison {
     for (let from = prefix; from < ids.length; from += rows) {
       const count = Math.min(rows, ids.length - from);
       const started = performance.now();
-      await this.#feed({ set, kind: "steps", ids, from, count, prompt: prefix, logits: "all" });
+      await feed(runner, { set, kind: "steps", ids, from, count, prompt: prefix, logits: "all" });
       decodeMs += performance.now() - started;
       observe(meter, table, set, "decode", count, from + count);
       for (let i = 0; i < count; i++) {
