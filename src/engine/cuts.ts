@@ -146,7 +146,7 @@ export class Cuts {
       const to = Math.min(prompt, from + replay.chunk);
       const asked =
         from === 0 ? replay.first : [...replay.next, ...tokens.slice(Math.max(0, from - replay.tail), from)];
-      const rows = [...asked, ...tokens.slice(from, to)];
+      const rows = [...asked, ...replay.reply, ...tokens.slice(from, to)];
       const fork = table.fork(set, this.#spareSet);
       const all = [...tokens, ...rows];
       try {

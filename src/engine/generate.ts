@@ -1,6 +1,7 @@
 import { HyperthinkError } from "../base/errors.ts";
 import type { Gauge } from "../cache/meter.ts";
 import type { ChatMessage } from "../model/chat.ts";
+import { recipeOf } from "../policy/index.ts";
 import type { Policy, PolicyOptions } from "../policy/policy.ts";
 import { protect } from "../policy/protect.ts";
 import { parseSpec } from "../policy/spec.ts";
@@ -68,7 +69,13 @@ export function policyOf(session: Session, prompt: Prompt, options: GenerateOpti
   const { window, cr, budget, threshold } = options;
   const wanted =
     options.protect ?? (typeof options.policy === "string" ? parseSpec(options.policy).options.protect : undefined);
-  const kept = wanted === "system" ? systemTokens(session, prompt, options.template) : wanted;
+  const isChat = typeof prompt === "string" || Array.isArray(prompt);
+  const byDefault =
+    isChat && typeof options.policy === "string" && recipeOf(parseSpec(options.policy).name).keepsPrefix;
+  const kept =
+    wanted === "system"
+      ? systemTokens(session, prompt, options.template)
+      : (wanted ?? (byDefault ? prefixTokens(session, prompt, options.template) : undefined));
   if (typeof options.policy === "object") {
     const own = session.adopt(options.policy);
     return kept === undefined ? own : protect(own, kept);
@@ -77,15 +84,21 @@ export function policyOf(session: Session, prompt: Prompt, options: GenerateOpti
   return session.policy(options.policy, settings);
 }
 
-/** Tokens of a chat up to the end of its system text: what does not change with the question. */
-function systemTokens(session: Session, prompt: Prompt, template: Record<string, unknown> = {}): number {
+/** Tokens of a chat up to the end of its system text. */
+function systemTokens(session: Session, prompt: Prompt, template?: Record<string, unknown>): number {
   if (!Array.isArray(prompt) || prompt[0]?.role !== "system")
     throw new HyperthinkError(
       "bad-argument",
       "protect=system: expected a chat that starts with a system message, got none",
     );
-  const [system] = prompt;
-  const ids = (question: string) => encodePrompt(session, [system, { role: "user", content: question }], template).ids;
+  return prefixTokens(session, prompt, template);
+}
+
+/** Tokens of a chat before its question: what does not change with it. */
+function prefixTokens(session: Session, prompt: string | readonly ChatMessage[], template = {}): number {
+  const system = typeof prompt !== "string" && prompt[0]?.role === "system" ? [prompt[0]] : [];
+  const ids = (question: string) =>
+    encodePrompt(session, [...system, { role: "user", content: question }], template).ids;
   const [a, b] = [ids("1"), ids("Why?")];
   const differs = a.findIndex((id, i) => id !== b[i]);
   return differs < 0 ? a.length : differs;

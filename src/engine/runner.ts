@@ -301,8 +301,8 @@ export class Runner {
 }
 
 /** Most tokens of one replayed chunk, the request before it included. */
-const replayTokens = ({ chunk, first, next, tail }: Replay, prompt: number): number =>
-  Math.min(prompt, chunk) + Math.max(first.length, next.length + tail);
+const replayTokens = ({ chunk, first, next, tail, reply }: Replay, prompt: number): number =>
+  Math.min(prompt, chunk) + Math.max(first.length, next.length + tail) + reply.length;
 
 /** Is the prompt's last token in this chunk? */
 export const endsPrompt = (segment: Segment): boolean =>

@@ -4,7 +4,7 @@ import type { Gauge } from "../cache/meter.ts";
 import { cpu, cpuAvailable } from "../device/cpu.ts";
 import type { Device, Dtype } from "../device/device.ts";
 import { reference } from "../device/reference.ts";
-import { type ChatTemplate, loadChat } from "../model/chat.ts";
+import { type ChatTemplate, loadChat, replyOpening } from "../model/chat.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { defaultDtype, loadConfig, loadWeights } from "../model/load.ts";
 import { addProbe } from "../model/probe.ts";
@@ -122,7 +122,8 @@ export class Session implements AsyncDisposable {
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
     for (const [key, value] of given) {
       const said = parsed.options[key as keyof PolicyOptions];
-      if (said !== undefined && said !== value)
+      // A system text is counted where its chat is known: the number stands for the word.
+      if (said !== undefined && said !== value && said !== "system")
         throw new HyperthinkError("bad-argument", `policy ${spec}: ${key} is given twice, as ${said} and as ${value}`);
     }
     return makePolicy(parsed.name, this.#trained(), { ...parsed.options, ...Object.fromEntries(given) });
@@ -138,7 +139,9 @@ export class Session implements AsyncDisposable {
     const tokenizer = this.#tokenizer;
     const probe = this.runner.model.weights.layers.every((layer) => layer.probe !== null);
     if (tokenizer instanceof Error) return { dms, probe };
-    return { dms, probe, encode: (text) => tokenizer.encode(text, { special: false }) };
+    const encode = (text: string) => tokenizer.encode(text, { special: false });
+    const chat = this.#chat;
+    return { dms, probe, encode, reply: () => (chat instanceof Error ? [] : encode(replyOpening(chat))) };
   }
 
   /**

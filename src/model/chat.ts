@@ -84,6 +84,14 @@ export function compileTemplate(text: string, special: Record<string, string>, p
   };
 }
 
+/** What ends a user's turn and opens the model's. Empty where the template does not show it. */
+export function replyOpening(chat: ChatTemplate): string {
+  const question = "Why?";
+  const text = chat.render([{ role: "user", content: question }], { addGenerationPrompt: true });
+  const at = text.lastIndexOf(question);
+  return at < 0 ? "" : text.slice(at + question.length);
+}
+
 const MONTHS = "January February March April May June July August September October November December".split(" ");
 
 /** The date formats that templates use. In English whatever the machine's locale: models were trained so. */

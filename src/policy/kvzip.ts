@@ -20,8 +20,9 @@ export const kvzip: Recipe = {
   watches: "a replay of the prompt",
   acts: "at the prompt's end only: no rule while decoding",
   budgets: ["budget", "cr"],
-  settings: { sinks: "4", protect: "none" },
-  note: "Only sinks are kept in any case, and the request is not put into the chat template; protect=system keeps a system prefix. The replay reads the prompt once more, and needs memory for its keys while it scores.",
+  settings: { sinks: "4", protect: "a chat's text before its question, as the authors do; else none" },
+  note: "The replay reads the prompt once more, and needs memory for its keys while it scores.",
+  keepsPrefix: true,
   make(model, options) {
     const sinks = whole("kvzip", options, "sinks", 4);
     if (!model.encode)
@@ -29,7 +30,8 @@ export const kvzip: Recipe = {
         "bad-argument",
         "policy kvzip asks the model to repeat its prompt: expected a tokenizer, got a model without",
       );
-    const replay = { chunk: CHUNK, first: model.encode(FIRST), next: model.encode(NEXT), tail: TAIL, sinks };
+    const [first, next] = [FIRST, NEXT].map(model.encode);
+    const replay = { chunk: CHUNK, first, next, tail: TAIL, reply: model.reply?.() ?? [], sinks };
     return once("kvzip", options, [], { watch: { replay }, sinks, pool: "set", settings: { sinks } });
   },
 };

@@ -31,12 +31,16 @@ export interface Watch {
   replay: Replay | null;
 }
 
-/** Token ids that ask for a replay, for the first and for later chunks of a prompt; later ones end with `tail` tokens of the chunk before. */
+/**
+ * Token ids that ask for a replay, for the first and for later chunks of a prompt; later ones end with `tail` tokens of the chunk
+ * before. Then come the ids that open the model's reply.
+ */
 export interface Replay {
   chunk: number;
   first: readonly number[];
   next: readonly number[];
   tail: number;
+  reply: readonly number[];
   sinks: number;
 }
 
@@ -149,6 +153,8 @@ export interface Trained {
   probe?: boolean;
   /** Token ids of a text, where the model has a tokenizer. */
   encode?: (text: string) => number[];
+  /** Token ids that end a user's turn and open the model's, where it has a chat template. */
+  reply?: () => number[];
 }
 
 /** Makes a policy for a model, or throws `bad-argument` saying what it needs. */
@@ -165,5 +171,7 @@ export interface Recipe {
   readonly settings: Partial<Record<keyof PolicyOptions, string>>;
   /** Longer words of its help. */
   readonly note?: string;
+  /** Where nothing else is said, no cut takes what stands in a chat before its question. */
+  readonly keepsPrefix?: true;
   make(model: Trained, options: PolicyOptions): Policy;
 }

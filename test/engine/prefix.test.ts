@@ -1,0 +1,54 @@
+// What of a chat stays whatever a policy's ranks say.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { type GenerateOptions, type Prompt, policyOf } from "../../src/engine/generate.ts";
+import { load, type Session } from "../../src/engine/session.ts";
+import { compileTemplate, replyOpening } from "../../src/model/chat.ts";
+
+const CHATML =
+  "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+
+test("what opens the model's reply is read off the template", () => {
+  assert.equal(replyOpening(compileTemplate(CHATML, {}, "t")), "<|im_end|>\n<|im_start|>assistant\n");
+  assert.equal(replyOpening(compileTemplate("nothing of the question", {}, "t")), "");
+});
+
+describe("protected prefixes", () => {
+  let session: Session;
+  before(async () => {
+    session = await load({ model: new URL("../../models/beads", import.meta.url).pathname, kvMemory: 1 << 24 });
+  });
+  after(() => session.close());
+
+  const protectedBy = (prompt: Prompt, options: GenerateOptions) => {
+    const { cut } = policyOf(session, prompt, options, 100);
+    return cut!.protect;
+  };
+  const question = { role: "user", content: "move 3 from A to B." };
+  const system = { role: "system", content: "count beads with care." };
+
+  test("protect=system: the template's words and the system text, and nothing of the question", () => {
+    const text = session.chat.render([system, question], { addGenerationPrompt: true });
+    const before = session.tokenizer.encode(text.slice(0, text.indexOf(question.content)), { special: false });
+    assert.ok(before.length > 1);
+    assert.equal(protectedBy([system, question], { policy: "snapkv:cr=2,protect=system" }), before.length);
+    assert.throws(() => protectedBy([question], { policy: "snapkv:cr=2", protect: "system" }), /system message/);
+  });
+
+  test("kvzip keeps a chat's prefix by itself, with or without a system text, and no more where it is told", () => {
+    const prefix = protectedBy([system, question], { policy: "snapkv:cr=2", protect: "system" });
+    assert.equal(protectedBy([system, question], { policy: "kvzip:cr=2,sinks=0" }), prefix);
+    const short = protectedBy(question.content, { policy: "kvzip:cr=2,sinks=0" });
+    assert.equal(short, protectedBy([question], { policy: "kvzip:cr=2,sinks=0" }));
+    assert.ok(Number(short) < Number(prefix));
+    assert.equal(protectedBy([system, question], { policy: "kvzip:cr=2,sinks=0", protect: 1 }), 1);
+    assert.equal(protectedBy({ raw: "beads" }, { policy: "kvzip:cr=2,sinks=0" }), 0);
+  });
+
+  test("kvzip's request ends the user's turn and opens the model's", () => {
+    const { replay } = session.policy("kvzip:cr=2").cut!.watch;
+    const opening = session.tokenizer.encode(replyOpening(session.chat), { special: false });
+    assert.ok(opening.length > 0);
+    assert.deepEqual(replay!.reply, opening);
+  });
+});
