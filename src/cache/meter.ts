@@ -7,7 +7,7 @@ export interface Meter {
   /** KV token reads while reading the prompt; of a group, this stands with the root. */
   prefillReads: number;
   /** Reads repeated after preemption; not part of the two above. */
-  replayReads: number;
+  recomputeReads: number;
   /** Reads that the full cache would have made in the same decode steps. */
   fullReads: number;
   live: number;
@@ -30,7 +30,7 @@ export interface Gauge {
 export const newMeter = (): Meter => ({
   decodeReads: 0,
   prefillReads: 0,
-  replayReads: 0,
+  recomputeReads: 0,
   fullReads: 0,
   live: 0,
   peakLive: 0,
@@ -48,7 +48,7 @@ export function observe(
   meter: Meter,
   table: LaneTable,
   set: number,
-  kind: "decode" | "prefill" | "replay",
+  kind: "decode" | "prefill" | "recompute",
   rows: number,
   seen: number,
   beforeCut?: { live: number; pages: number },
@@ -71,7 +71,7 @@ export function observe(
   meter.peakLive = Math.max(meter.peakLive, meter.live, beforeCut?.live ?? 0);
   meter.peakPages = Math.max(meter.peakPages, meter.pages, beforeCut?.pages ?? 0);
   if (kind === "prefill") meter.prefillReads += reads;
-  else if (kind === "replay") meter.replayReads += reads;
+  else if (kind === "recompute") meter.recomputeReads += reads;
   else {
     meter.decodeReads += reads;
     meter.fullReads += rows * seen - (rows * (rows - 1)) / 2;

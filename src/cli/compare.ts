@@ -57,7 +57,8 @@ export function registerCompare(program: Command): void {
     "after",
     `
 With a budget by CR, policies that cut once keep 1 / CR of the prompt and then grow; those that cut while decoding keep 1 / CR of
-prompt + scored tokens (problems: prompt + max tokens). The table shows what was achieved; floors such as SnapKV's window, R-KV's buffer or
+prompt + scored tokens (problems: prompt + max tokens). The table shows what was achieved, in all and of the least and the most
+compressed head (--json: of each); floors such as SnapKV's window, R-KV's buffer or
 Quest's three pages bind on short texts. KV bytes are of pages: the most in the prompt, after its cut, at the end. Up to 64 tokens ride in a pass, each by decode attention.
 Examples:
   hyperthink compare --model DIR --text book.txt snapkv h2o random --plot kl.svg
@@ -229,46 +230,35 @@ async function readRuns(file: string, settings: string): Promise<TextRun[]> {
   return runs;
 }
 
-function textTable(summaries: readonly Summary[]): string {
-  const head = [
-    "policy",
-    "CR",
-    "texts",
-    "KL",
-    "95% interval",
-    "KL p95",
-    "top-1",
-    "ppl",
+const COLUMNS: readonly [string, (s: Summary) => string][] = [
+  ["policy", (s) => s.label],
+  ["CR", (s) => s.cr.toFixed(2)],
+  [
+    "of heads",
+    (s) => {
+      const heads = s.crByLane.flat();
+      return `${Math.min(...heads).toFixed(2)} to ${Math.max(...heads).toFixed(2)}`;
+    },
+  ],
+  ["texts", (s) => String(s.texts)],
+  ["KL", (s) => s.kl.mean.toFixed(4)],
+  ["95% interval", (s) => (Number.isFinite(s.kl.low) ? `${s.kl.low.toFixed(4)} to ${s.kl.high.toFixed(4)}` : "-")],
+  ["KL p95", (s) => s.klP95.toFixed(3)],
+  ["top-1", (s) => `${(100 * s.agreement).toFixed(1)}%`],
+  ["ppl", (s) => s.perplexity.toFixed(2)],
+  [
     "loss - full",
-    "keys at end",
-    "reads a token",
-    "bytes: most",
-    "after",
-    "at end",
-    "cut ms",
-    "ms/token",
-  ];
-  return table([
-    head,
-    ...summaries.map((s) => [
-      s.label,
-      s.cr.toFixed(2),
-      String(s.texts),
-      s.kl.mean.toFixed(4),
-      Number.isFinite(s.kl.low) ? `${s.kl.low.toFixed(4)} to ${s.kl.high.toFixed(4)}` : "-",
-      s.klP95.toFixed(3),
-      `${(100 * s.agreement).toFixed(1)}%`,
-      s.perplexity.toFixed(2),
-      Number.isFinite(s.loss.low)
-        ? `${s.loss.mean.toFixed(3)} [${s.loss.low.toFixed(3)}, ${s.loss.high.toFixed(3)}]`
-        : s.loss.mean.toFixed(3),
-      s.keysAtEnd.toFixed(0),
-      s.readsPerToken.toFixed(0),
-      size(Math.round(s.prefillBytes)),
-      size(Math.round(s.bytesAfterPrompt)),
-      size(Math.round(s.bytesAtEnd)),
-      s.cutMs.toFixed(0),
-      s.msPerToken.toFixed(2),
-    ]),
-  ]);
-}
+    ({ loss }) =>
+      loss.mean.toFixed(3) + (Number.isFinite(loss.low) ? ` [${loss.low.toFixed(3)}, ${loss.high.toFixed(3)}]` : ""),
+  ],
+  ["keys at end", (s) => s.keysAtEnd.toFixed(0)],
+  ["reads a token", (s) => s.readsPerToken.toFixed(0)],
+  ["bytes: most", (s) => size(Math.round(s.prefillBytes))],
+  ["after", (s) => size(Math.round(s.bytesAfterPrompt))],
+  ["at end", (s) => size(Math.round(s.bytesAtEnd))],
+  ["cut ms", (s) => s.cutMs.toFixed(0)],
+  ["ms/token", (s) => s.msPerToken.toFixed(2)],
+];
+
+const textTable = (summaries: readonly Summary[]): string =>
+  table([COLUMNS.map(([head]) => head), ...summaries.map((s) => COLUMNS.map(([, cell]) => cell(s)))]);

@@ -4,18 +4,27 @@ import type { Summary } from "../eval/compare/summary.ts";
 /** Below this a policy is the full cache, up to rounding: it would stretch a logarithmic axis by decades. */
 const ROUNDING = 1e-6;
 
-/** Divergence against achieved ratio, one line a policy, as SVG. Zero divergence has no place on a logarithmic axis: `full` is left out. */
+/**
+ * Divergence against achieved ratio with its interval, one line a policy, as SVG. Zero divergence has no place on a logarithmic axis:
+ * `full` is left out, and an interval that reaches 0 ends at the bottom.
+ */
 export async function plotSvg(summaries: readonly Summary[], title: string): Promise<string> {
   // Only this needs them, and they take a third of a second to load.
   const [{ compile }, { parse, View }] = await Promise.all([import("vega-lite"), import("vega")]);
-  const values = summaries
-    .filter(({ kl }) => kl.mean > ROUNDING)
-    .map(({ label, cr, kl, asked }) => ({
-      policy: label.replace(/:?,?cr=[\d.]+/, ""),
-      cr,
-      kl: kl.mean,
-      asked: asked ?? "",
-    }));
+  const shown = summaries.filter(({ kl }) => kl.mean > ROUNDING);
+  const bottom = Math.min(...shown.map(({ kl }) => (kl.low > 0 ? kl.low : kl.mean / 2)));
+  const values = shown.map(({ label, cr, kl }) => ({
+    policy: label.replace(/:?,?cr=[\d.]+/, ""),
+    cr,
+    kl: kl.mean,
+    low: Number.isFinite(kl.low) ? Math.max(kl.low, bottom) : kl.mean,
+    high: Number.isFinite(kl.high) ? kl.high : kl.mean,
+  }));
+  const nats = {
+    type: "quantitative",
+    scale: { type: "log" },
+    title: "mean KL from the full cache (nats a token), 95% interval",
+  } as const;
   const spec: TopLevelSpec = {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     title,
@@ -30,16 +39,19 @@ export async function plotSvg(summaries: readonly Summary[], title: string): Pro
         scale: { type: "log", base: 2, nice: false },
         title: "achieved CR (8 = 8x fewer keys read)",
       },
-      y: {
-        field: "kl",
-        type: "quantitative",
-        scale: { type: "log" },
-        title: "mean KL from the full cache (nats a token)",
-      },
       color: { field: "policy", type: "nominal", scale: { scheme: "tableau20" }, title: "policy" },
-      shape: { field: "policy", type: "nominal", title: "policy" },
     },
-    layer: [{ mark: { type: "line", strokeWidth: 1.5 } }, { mark: { type: "point", filled: true, size: 60 } }],
+    layer: [
+      {
+        mark: { type: "rule", opacity: 0.4 },
+        encoding: { y: { field: "low", ...nats }, y2: { field: "high" } },
+      },
+      { mark: { type: "line", strokeWidth: 1.5 }, encoding: { y: { field: "kl", ...nats } } },
+      {
+        mark: { type: "point", filled: true, size: 60, opacity: 1 },
+        encoding: { y: { field: "kl", ...nats }, shape: { field: "policy", type: "nominal", title: "policy" } },
+      },
+    ],
   };
   return new View(parse(compile(spec).spec), { renderer: "none" }).toSVG();
 }

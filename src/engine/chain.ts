@@ -34,8 +34,8 @@ export interface Chain {
   readonly ids: number[];
   /** Tokens of `ids` that the lanes hold. */
   cached: number;
-  /** Tokens of `ids` that were cached before the last preemption: reads up to there are a replay's. */
-  replayUntil: number;
+  /** Tokens of `ids` that were cached before the last preemption: reads up to there are recomputation's. */
+  recomputeUntil: number;
   set: number; // -1: no lanes
   /** Pages of its own that it had when it was preempted: it waits until as many are free, lest it be preempted again at once. */
   lostPages: number;
@@ -75,7 +75,7 @@ export function newChain(spec: ChainSpec, group: Group, age: number, sampler: nu
     tokens: [],
     ids: [...group.prompt],
     cached: 0,
-    replayUntil: 0,
+    recomputeUntil: 0,
     set: -1,
     lostPages: 0,
     parent: null,

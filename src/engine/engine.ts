@@ -56,7 +56,7 @@ export class Engine {
     const child = this.#add(spec, parent.group);
     child.tokens.push(...parent.tokens);
     child.ids.push(...parent.tokens);
-    child.replayUntil = Math.max(parent.cached, parent.replayUntil);
+    child.recomputeUntil = Math.max(parent.cached, parent.recomputeUntil);
     if (parent.set >= 0) child.parent = parent;
     this.#mark(child, parent.ids);
     this.#wake();
@@ -142,11 +142,11 @@ export class Engine {
       const owner = plan.owners[i];
       if (isChain(owner)) {
         owner.cached += count;
-        const kind = owner.cached <= owner.replayUntil ? "replay" : "decode";
+        const kind = owner.cached <= owner.recomputeUntil ? "recompute" : "decode";
         observe(owner.meter, table, set, kind, count, owner.cached, before);
       } else {
         owner.rootCached += count;
-        const kind = owner.rootCached <= owner.meter.seen ? "replay" : "prefill";
+        const kind = owner.rootCached <= owner.meter.seen ? "recompute" : "prefill";
         observe(owner.meter, table, set, kind, count, Math.max(owner.rootCached, owner.meter.seen), before);
       }
     });

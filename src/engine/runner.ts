@@ -33,9 +33,9 @@ export interface RunnerOptions {
   samplers: number; // unfinished chains at a time, waiting ones included
 }
 
-/** Most decode rows a pass of one set (a replay). Policies that cut while decoding replay in short runs: each row may copy pages. */
+/** Most decode rows a pass of one set (when it recomputes). Policies that cut while decoding do so in short runs: each row may copy pages. */
 const CUT_ROWS = 8;
-export function replayRows(policy: Policy, chunk: number): number {
+export function recomputeRows(policy: Policy, chunk: number): number {
   const { cut } = policy;
   if (!cut?.decode) return Math.min(chunk, 64);
   return Math.min(chunk, cut.rescore ? 1 : CUT_ROWS);

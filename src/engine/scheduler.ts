@@ -1,6 +1,6 @@
 import { HyperthinkError } from "../base/errors.ts";
 import { type Chain, type Group, rootReady, unfinished } from "./chain.ts";
-import { type Draw, type Runner, replayRows, type Segment } from "./runner.ts";
+import { type Draw, type Runner, recomputeRows, type Segment } from "./runner.ts";
 
 /** What one step does: segments to feed, the chain or group that each belongs to, and tokens to draw. */
 export interface Plan {
@@ -18,7 +18,7 @@ export interface Plan {
 export const isChain = (owner: Chain | Group): owner is Chain => "spec" in owner;
 
 /**
- * Continuous batching over a bounded pool. Chains that run take a row each (a replay: many); waiting chains start in order of
+ * Continuous batching over a bounded pool. Chains that run take a row each (when they recompute: many); waiting chains start in order of
  * age; one prompt chunk rides along. Worst page demands are met before the pass: where they cannot be, the youngest chain loses
  * its lanes and waits. The oldest chain never does, so every chain that fits alone ends.
  */
@@ -56,7 +56,7 @@ export class Scheduler {
     if (chain.set < 0) return;
     this.#runner.table.close(chain.set);
     chain.set = -1;
-    chain.replayUntil = Math.max(chain.replayUntil, chain.cached);
+    chain.recomputeUntil = Math.max(chain.recomputeUntil, chain.cached);
     chain.cached = 0;
   }
 
@@ -78,9 +78,9 @@ export class Scheduler {
   #feed(chain: Chain, plan: Plan): boolean {
     const { options, table } = this.#runner;
     const extra = options.rows - options.chunk - options.sets - plan.extraRows;
-    const most = Math.min(replayRows(this.#runner.policy, options.chunk), 1 + Math.max(0, extra));
-    // A replay stops where its record of reads does, so that the meter can tell repeated reads from new ones.
-    const until = chain.cached < chain.replayUntil ? chain.replayUntil : chain.ids.length;
+    const most = Math.min(recomputeRows(this.#runner.policy, options.chunk), 1 + Math.max(0, extra));
+    // A recomputation stops where its record of reads does, so that the meter can tell repeated reads from new ones.
+    const until = chain.cached < chain.recomputeUntil ? chain.recomputeUntil : chain.ids.length;
     const rows = (count: number): Segment => ({
       set: chain.set,
       kind: "steps",
@@ -91,7 +91,7 @@ export class Scheduler {
       logits: chain.cached + count === chain.ids.length ? "last" : "none",
     });
     let segment = rows(Math.min(until - chain.cached, most));
-    if (table.pool.free < this.#runner.demand(segment)) segment = rows(1); // one row never needs more than a page a lane
+    if (table.pool.free < this.#runner.demand(segment)) segment = rows(1);
     while (table.pool.free < this.#runner.demand(segment)) {
       if (this.#makeRoom(chain, plan)) continue;
       if (this.#oldest() === chain) this.#tooSmall([chain], this.#runner.demand(segment));

@@ -3,6 +3,9 @@ import type { Side } from "../model/attention.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { Policy } from "../policy/policy.ts";
 
+/** Queries that rings have room for at least, more than any policy looks at by default; what is not used is not touched. */
+const LEAST_RING = 64;
+
 export interface SideShape {
   sets: number;
   stride: number; // slots a lane, the pending key's included
@@ -19,7 +22,7 @@ export class Sides {
   readonly #shape: SideShape;
   #board: Hidden | null = null;
   #hostBoard: F32 | null = null;
-  #ring: { q: Hidden; queries: number } | null = null;
+  #ring: { q: Hidden; room: number } | null = null;
   #moments: Hidden | null = null;
   #bounds: Hidden | null = null;
   #raw: { raw: Hidden; lse: Hidden } | null = null;
@@ -63,9 +66,10 @@ export class Sides {
   }
 
   #queries(queries: number): { q: Hidden; queries: number } {
-    if (!this.#ring || this.#ring.queries < queries) {
+    if (!this.#ring || this.#ring.room < queries) {
       const { layers, queryHeads, headDim } = this.#config;
-      this.#ring = { q: this.#device.hidden(this.#shape.sets * layers * queries * queryHeads * headDim), queries };
+      const room = 2 ** Math.ceil(Math.log2(Math.max(LEAST_RING, queries))); // a smaller one stays until the device closes
+      this.#ring = { q: this.#device.hidden(this.#shape.sets * layers * room * queryHeads * headDim), room };
     }
     return { q: this.#ring.q, queries };
   }
