@@ -1,39 +1,30 @@
 // What a decode step costs under each policy, beside the full cache: W chains forked from one prompt, Qwen3-0.6B's shape, random
-// weights, bf16. Keys are filled in, not read by the model, as a real prefill of 32k tokens takes many minutes here.
-// `bound` is the step over the sum of a full cache's step at as many keys and the policy's own ranking and cutting, timed alone:
-// at most 1.05 is the aim.
-//   node bench/policies.ts [--contexts 4096,16384,32768] [--widths 1,8] [--cr 8] [--steps 8] [--threads 2]
+// weights, bf16.
+//
+// `bound` is a policy's step over what its reads and its ranking cost: a full cache's step that reads as many keys, and as many of
+// them from memory (chains that cut stop sharing their prompt's pages), plus the policy's own watching, ranking and cutting, timed
+// alone. At most 1.05 is the aim. All that is compared takes turns, step by step, as the machine's speed changes from minute to
+// minute; bounds are medians over the turns, with their quartiles.
+//   node bench/policies.ts [--contexts 4096,16384,32768] [--widths 1,8] [--cr 8] [--steps 9] [--threads 2] [--policies a,b]
 import { parseArgs } from "node:util";
-import { seeded } from "../src/base/rng.ts";
+import type { Gauge } from "../src/cache/meter.ts";
 import { table as columns } from "../src/cli/format.ts";
 import { cpu, cpuAvailable } from "../src/device/cpu.ts";
-import { CHUNK, PAGE_SLOTS, STEP } from "../src/device/device.ts";
+import { PAGE_SLOTS } from "../src/device/device.ts";
 import { Runner, type Segment } from "../src/engine/runner.ts";
 import { qwen3_06b, syntheticGates, syntheticWeights } from "../src/model/synthetic.ts";
 import { makePolicy } from "../src/policy/index.ts";
 import type { Policy } from "../src/policy/policy.ts";
 import { parseSpec } from "../src/policy/spec.ts";
+import { FILL, fill } from "./fill.ts";
+import { median, quantile } from "./median.ts";
+import { ranking } from "./ranking.ts";
 
-const { values: args } = parseArgs({
-  options: {
-    contexts: { type: "string", default: "4096,16384,32768" },
-    widths: { type: "string", default: "1,8" },
-    cr: { type: "string", default: "8" },
-    steps: { type: "string", default: "8" },
-    threads: { type: "string", default: "2" },
-  },
-});
-const reason = cpuAvailable();
-if (reason) {
-  console.log(`UNRUN: ${reason}`);
-  process.exit(0);
-}
-const [cr, steps, threads] = [args.cr, args.steps, args.threads].map(Number);
-const [contexts, widths] = [args.contexts, args.widths].map((list) => list.split(",").map(Number));
-const FILL = 512;
 const DMS_WINDOW = 256;
 /** Queries that the shared prompt's ring holds: as many as any policy here looks at. */
 const RING = 32;
+/** Steps that touch fresh memory, before those that count. */
+const WARM = 3;
 const SPECS = [
   `dms:window=${DMS_WINDOW}`,
   "streaming",
@@ -50,18 +41,38 @@ const SPECS = [
   "random:every=64",
 ];
 
+const { values: args } = parseArgs({
+  options: {
+    contexts: { type: "string", default: "4096,16384,32768" },
+    widths: { type: "string", default: "1,8" },
+    cr: { type: "string", default: "8" },
+    steps: { type: "string", default: "9" },
+    threads: { type: "string", default: "2" },
+    policies: { type: "string", default: SPECS.join(";") },
+  },
+});
+const reason = cpuAvailable();
+if (reason) {
+  console.log(`UNRUN: ${reason}`);
+  process.exit(0);
+}
+const [cr, steps, threads] = [args.cr, args.steps, args.threads].map(Number);
+const [contexts, widths] = [args.contexts, args.widths].map((list) => list.split(",").map(Number));
+const specs = args.policies.split(";");
+
 const device = cpu({ threads });
 const config = { ...qwen3_06b(), dms: syntheticGates(cr, DMS_WINDOW) };
 const weights = syntheticWeights(device, config, { weights: "bf16", seed: 1 });
 const longest = Math.max(...contexts);
 const most = Math.max(...widths);
 const laneBytes = config.layers * config.kvHeads * 2 * config.headDim * 2;
-const runner = new Runner(device, { config, weights }, makePolicy("full", config), {
+const full = makePolicy("full", config);
+const runner = new Runner(device, { config, weights }, full, {
   kv: "bf16",
-  // The prompt, a cut copy of it, and what W chains add.
-  kvBytes: laneBytes * (2.2 * longest + most * (longest / cr + 512)),
+  // Two prompts, and what W chains of a policy and of its rival hold of their own; address space until it is used.
+  kvBytes: laneBytes * (2.5 * longest + most * (0.6 * longest + 2048)),
   chains: most,
-  sets: most + 3,
+  sets: 4 * most + 4,
   contextLength: longest + 256,
   chunk: FILL,
   rows: FILL + most,
@@ -69,128 +80,65 @@ const runner = new Runner(device, { config, weights }, makePolicy("full", config
   samplers: most,
 });
 const { table } = runner;
-const random = seeded(3);
-const gateRows = device.f32(FILL * config.kvHeads);
-const chunk = { list: device.i32(CHUNK), first: 0, count: 1 };
-const tokens = device.i32(FILL);
+const ids = new Int32Array(longest + 256).map((_, i) => (i * 7919) % config.vocabulary);
 
-/** Fills a set with random keys and values under the policy at hand, and what it watches, as far as a cut of it needs that. */
-async function fill(set: number, length: number, policy: Policy): Promise<void> {
-  const { k, v, q, x } = runner.workspace;
-  const side = runner.sides.of(policy);
-  const watch = policy.cut?.watch;
-  const spare = policy.labels?.source === "all" ? Number(policy.labels.spare) : 0;
-  for (let at = 0; at < length; at += FILL) {
-    const rows = Math.min(FILL, length - at);
-    for (let i = 0; i < rows; i++) tokens.host[i] = random.below(config.vocabulary);
-    for (let i = 0; i < gateRows.length; i++)
-      gateRows.host[i] =
-        policy.labels?.source === "all"
-          ? at + Math.floor(i / config.kvHeads) < spare
-            ? -1
-            : 1
-          : random.gaussian() - config.dms.offset;
-    chunk.list.host.set([set, 0, rows, at]);
-    table.reserve(set, rows, "chunk");
-    const labels = policy.labels && {
-      z: gateRows,
-      threshold: policy.labels.threshold,
-      window: policy.labels.window,
-      shift: 0 as const,
-    };
-    const pass = device.begin();
-    pass.embed(x, weights.embed, tokens, rows);
-    for (let layer = 0; layer < config.layers; layer++) {
-      pass.matmul(k, x, weights.layers[layer].k, rows, null, false);
-      pass.matmul(v, x, weights.layers[layer].v, rows, null, false);
-      pass.admitChunk(k, v, table.device, layer, chunk, labels);
-      if (at + rows === length || at === 0) {
-        pass.matmul(q, x, weights.layers[layer].q, rows, null, false);
-        if (side.ring) pass.remember(side.ring, q, table.device, layer, chunk, true);
-        if (side.moments && at === 0) pass.gather(side.moments, q, table.device, layer, chunk);
-      }
-      if (side.bounds) pass.bound(side.bounds, table.device, layer, chunk, true);
-    }
-    await device.run(pass);
-    table.commit(set);
-  }
-  if (!side.board || !watch?.sums) return;
-  // Sums of attention over the prompt cost as much as reading it: random ones here.
-  const item = { list: device.i32(STEP), first: 0, count: 1 };
-  item.list.host.set([set, 0, length - 1]);
-  const pass = device.begin();
-  for (let layer = 0; layer < config.layers; layer++)
-    pass.score(side.board, side.ring, table.device, layer, item, policy.cut!.rule, { kind: "random", seed: 1 });
-  await device.run(pass);
+/** Chains that step together, and what their steps took. */
+interface Batch {
+  policy: Policy;
+  sets: number[];
+  prompt: number;
+  at: number; // tokens of each chain
+  times: number[];
+  physical: number; // keys a lane that the last step read from memory
 }
 
-const median = (times: number[]): number => times.toSorted((a, b) => a - b)[times.length >> 1];
-
-interface Measured {
-  seconds: number;
-  live: number;
-  reads: number;
-  bytes: number;
-  cut: number;
-  ranking: number; // seconds a step
-}
-
-/** A prompt in the cache. Policies that cut a dense prompt share one that was filled with everything watched. */
-async function rootOf(policy: Policy, context: number): Promise<number> {
+async function step(batch: Batch): Promise<void> {
+  const { policy, sets } = batch;
   runner.adopt(policy);
-  const root = runner.open(context, context + 64);
-  await fill(root, context, policy);
-  return root;
+  const segments = sets.map(
+    (set): Segment => ({
+      set,
+      kind: "steps",
+      ids,
+      from: batch.at,
+      count: 1,
+      prompt: batch.prompt,
+      logits: "last",
+    }),
+  );
+  for (const segment of segments) runner.reserve(segment);
+  const gauge: Gauge = { peakPages: 0, physicalReads: 0 };
+  runner.gauges.add(gauge);
+  const started = performance.now();
+  await runner.step(segments, []);
+  batch.times.push((performance.now() - started) / 1000);
+  runner.gauges.delete(gauge);
+  batch.physical = gauge.physicalReads;
+  batch.at++;
 }
 
-async function measure(policy: Policy, root: number, context: number, width: number): Promise<Measured> {
+/** Chains of one source. The first step of a fork copies its tails; only then can it be forked itself. */
+async function forks(policy: Policy, source: number, length: number, width: number): Promise<Batch> {
   runner.adopt(policy);
-  const first = table.fork(root);
-  runner.allot(first, context, context + 64);
-  const ids = Array.from({ length: context + 2 * steps + 8 }, (_, i) => (i * 7919) % config.vocabulary);
-  let started = performance.now();
-  await runner.cutPrompt({ set: first, ids, prompt: context }, context - 1);
-  const cut = (performance.now() - started) / 1000;
-  const times: number[] = [];
-  let reads = 0;
-  const sets = [first];
-  const step = async (s: number) => {
-    const segments = sets.map(
-      (set): Segment => ({
-        set,
-        kind: "steps",
-        ids,
-        from: context + s,
-        count: 1,
-        prompt: context,
-        logits: "last",
-      }),
-    );
-    for (const segment of segments) runner.reserve(segment);
-    started = performance.now();
-    await runner.step(segments, []);
-    times.push((performance.now() - started) / 1000);
-  };
-  await step(0); // also copies the tails of the fork, so that it can be forked itself
-  while (sets.length < width) sets.push(table.fork(first));
-  for (let s = 1; s < steps + 3; s++) await step(s);
-  times.splice(0, 3); // the first touch fresh memory
-  for (const set of sets)
-    for (let i = 0; i < table.width; i++) reads += table.device.reads.host[set * table.width + i] / table.width;
-  const measured = {
-    seconds: median(times),
-    live: table.meanLive(first),
-    reads: reads / width,
-    bytes: distinctPages(sets) * table.device.bytesPerPage,
-    cut,
-    ranking: await ranking(policy, sets, context + steps + 2),
-  };
+  const batch: Batch = { policy, sets: [], prompt: length, at: length, times: [], physical: 0 };
+  for (let i = 0; i < width; i++) batch.sets.push(table.fork(source));
+  await step(batch);
+  return batch;
+}
+
+const close = (sets: readonly number[]): void => {
   for (const set of sets) table.close(set);
-  return measured;
+};
+
+async function root(policy: Policy, length: number): Promise<number> {
+  runner.adopt(policy);
+  const set = runner.open(length, length + 64);
+  await fill(runner, set, length, set);
+  return set;
 }
 
 /** Pages that these sets refer to, shared ones once. */
-function distinctPages(sets: number[]): number {
+function distinctPages(sets: readonly number[]): number {
   const pages = new Set<number>();
   const { archivePages, doomedPages } = table.device.shape;
   for (const set of sets)
@@ -204,135 +152,131 @@ function distinctPages(sets: number[]): number {
   return pages.size;
 }
 
-/** Seconds a step that a policy takes to watch, rank and cut, alone. A cut every n steps counts an n-th. */
-async function ranking(policy: Policy, sets: number[], position: number): Promise<number> {
-  const side = runner.sides.of(policy);
-  const { cut } = policy;
-  if (!cut?.decode && !side.bounds && !policy.labels) return 0;
-  const items = { list: device.i32(sets.length * STEP), first: 0, count: sets.length };
-  sets.forEach((set, i) => {
-    items.list.host.set([set, i, position], i * STEP);
+const reads = ({ sets }: Batch): number => {
+  const lanes = sets.flatMap((set) => Array.from({ length: table.width }, (_, i) => set * table.width + i));
+  return lanes.reduce((sum, lane) => sum + table.device.reads.host[lane], 0) / lanes.length;
+};
+
+/** One policy against what it should cost. `first` holds its prompt, cut. */
+async function measure(spec: string, first: Batch, whole: number, context: number, width: number, cutMs: number) {
+  const { policy } = first;
+  const mine = await forks(policy, first.sets[0], first.at, width);
+  while (mine.times.length < 2) await step(mine);
+  const read = Math.round(reads(mine));
+  // Rivals: the full cache over as many keys, its chains forked from one prompt, and each with keys of its own.
+  const prompt = await root(full, read);
+  const shared = await forks(full, prompt, read, width);
+  const own = [prompt];
+  while (width > 1 && own.length < width) own.push(await root(full, read));
+  const distinct: Batch | null =
+    width > 1 ? { policy: full, sets: own, prompt: read, at: read, times: [], physical: 0 } : null;
+  const entire = await forks(full, whole, context, width);
+  const rivals = [shared, ...(distinct ? [distinct] : []), entire];
+  for (let i = 0; i < WARM; i++) for (const batch of [mine, ...rivals]) await step(batch);
+  for (const batch of [mine, ...rivals]) batch.times.length = 0;
+  const ranks: number[] = [];
+  for (let i = 0; i < steps; i++) {
+    for (const batch of [mine, ...rivals]) await step(batch);
+    runner.adopt(policy);
+    if (i % 3 === 0) ranks.push(await ranking(runner, mine.sets, mine.at - 1));
+  }
+  const rank = median(ranks);
+  // What was read from memory lies between what sharing chains read and what strangers read.
+  const apart = distinct ? (mine.physical - shared.physical) / (distinct.physical - shared.physical) : 0;
+  const share = Math.min(1, Math.max(0, apart));
+  const expected = mine.times.map((_, i) => {
+    const strangers = distinct?.times[i] ?? shared.times[i];
+    return shared.times[i] + share * (strangers - shared.times[i]) + rank;
   });
-  const lanes = table.device;
-  const w = runner.workspace;
-  const record = (part: "each" | "cut") => {
-    const pass = device.begin();
-    for (let layer = 0; layer < config.layers; layer++) {
-      if (part === "each") {
-        if (policy.labels?.source === "dms") {
-          pass.norm(w.normed, w.x, weights.layers[layer].alpha!.norm, sets.length, config.hidden, config.normEps);
-          pass.matmul(w.z[layer], w.normed, weights.layers[layer].alpha!.proj, sets.length, null, false);
-        }
-        if (side.ring) pass.remember(side.ring, w.q, lanes, layer, items, false);
-        if (side.bounds) pass.bound(side.bounds, lanes, layer, items, false);
-        if (side.scores && side.board)
-          pass.weigh(side.board, side.scores, lanes, layer, items, cut?.watch.row === "group");
-      } else if (side.board && cut?.decode) {
-        for (const scorer of cut.decode.score)
-          if (scorer.kind !== "expected")
-            pass.score(side.board, side.ring, lanes, layer, items, { ...cut.rule, slack: 1 }, scorer);
-      }
-    }
-    return pass;
+  const bounds = mine.times.map((t, i) => t / expected[i]);
+  const result = {
+    context,
+    width,
+    policy: spec,
+    cr: mine.at / table.meanLive(mine.sets[0]),
+    live: table.meanLive(mine.sets[0]),
+    reads: reads(mine),
+    physical: mine.physical,
+    bytes: distinctPages(mine.sets) * table.device.bytesPerPage,
+    seconds: median(mine.times),
+    relative: median(mine.times.map((t, i) => entire.times[i] / t)),
+    rank,
+    cutMs,
+    bound: median(bounds),
+    quartiles: [quantile(bounds, 0.25), quantile(bounds, 0.75)],
   };
-  const time = async (part: "each" | "cut") => {
-    const times: number[] = [];
-    for (let i = 0; i < 3; i++) {
-      const pass = record(part);
-      const started = performance.now();
-      await device.run(pass);
-      times.push((performance.now() - started) / 1000);
-    }
-    return median(times);
-  };
-  // Lanes stand at their budget: one key more makes a cut due.
-  const each = await time("each");
-  if (!cut?.decode || cut.decode.score.length === 0) return each;
-  const budget = lanes.budget.host.slice();
-  for (const set of sets)
-    for (let i = 0; i < table.width; i++)
-      lanes.budget.host[set * table.width + i] = Math.max(1, table.live(set * table.width + i) - 1);
-  const whole = await time("cut");
-  lanes.budget.host.set(budget);
-  return each + whole / Math.max(cut.decode.every, cut.rule.slack);
+  close([...mine.sets, ...shared.sets, ...own, ...entire.sets]);
+  return result;
 }
 
-const rows: object[] = [];
-const shown = [
-  ["context", "W", "policy", "CR", "keys", "reads", "pages MiB", "ms/step", "x full", "rank ms", "cut ms", "bound"],
-];
+const rows: Awaited<ReturnType<typeof measure>>[] = [];
+const anything = () => 2 ** 30;
+const snapkv = makePolicy("snapkv", config, { budget: 64, window: RING });
+/** Keeps all and watches what any policy here wants of a prompt. */
 const watching: Policy = {
-  ...makePolicy("snapkv", config, { budget: 64, window: 32 }),
-  reads: { archivePosition: null, pages: { budget: () => 2 ** 30, from: 0 } },
+  ...snapkv,
+  cut: { ...snapkv.cut!, watch: { ...snapkv.cut!.watch, queries: RING, sums: true, moments: { skip: 4 } } },
+  reads: { archivePosition: null, pages: { budget: anything, from: 0 } },
 };
 runner.sides.queries = RING;
 
-/** Step of the full cache at another length, to know what reading as many keys costs. */
-async function fullSeconds(length: number, width: number): Promise<number> {
-  const policy = makePolicy("full", config);
-  const root = await rootOf(policy, length);
-  const { seconds } = await measure(policy, root, length, width);
-  table.close(root);
-  return seconds;
-}
-
 for (const context of contexts) {
-  const watched: Policy = {
-    ...watching,
-    cut: { ...watching.cut!, watch: { ...watching.cut!.watch, queries: RING, sums: true, moments: { skip: 4 } } },
-  };
-  const shared = await rootOf(watched, context);
-  for (const spec of ["full", ...SPECS]) {
+  const whole = await root(watching, context);
+  for (const spec of ["full", ...specs]) {
     const { name, options } = parseSpec(spec);
-    if (name === "rkv" && context > 4096) {
-      for (const width of widths) shown.push([String(context), String(width), name, ...new Array(9).fill("UNRUN")]);
-      continue; // cosines of all pairs of a prompt's keys: 64 times the work of 4k at 32k
-    }
     const budget = name === "dms" || name === "full" ? {} : { budget: Math.floor(context / cr) };
     const policy = makePolicy(name, config, { ...options, ...budget });
-    const root = policy.labels ? await rootOf(policy, context) : shared;
-    for (const width of widths) {
-      const m = await measure(policy, root, context, width);
-      // Rivals are timed one after the other: the machine's speed changes from minute to minute.
-      const full =
-        name === "full" ? m.seconds : (await measure(makePolicy("full", config), shared, context, width)).seconds;
-      const length = Math.min(context, Math.max(FILL, Math.round(m.reads / FILL) * FILL));
-      const near = name === "full" ? full : await fullSeconds(length, width);
-      runner.adopt(policy);
-      // A little off the length that was timed: the difference in keys, at the full cache's price of a key.
-      const price = Math.max(0, full - near) / Math.max(1, context - length);
-      const bound = m.seconds / (near + (m.reads - length) * price + m.ranking);
-      rows.push({
-        context,
-        width,
-        policy: spec,
-        cr: (context + steps) / m.live,
-        ...m,
-        relative: full / m.seconds,
-        bound,
-      });
-      shown.push([
-        String(context),
-        String(width),
-        spec,
-        ((context + steps) / m.live).toFixed(2),
-        m.live.toFixed(0),
-        m.reads.toFixed(0),
-        (m.bytes / 2 ** 20).toFixed(0),
-        (1000 * m.seconds).toFixed(1),
-        (full / m.seconds).toFixed(2),
-        (1000 * m.ranking).toFixed(2),
-        (1000 * m.cut).toFixed(0),
-        bound.toFixed(2),
-      ]);
-    }
-    if (root !== shared) table.close(root);
+    const source = policy.labels ? await root(policy, context) : table.fork(whole);
+    runner.adopt(policy);
+    runner.allot(source, context, context + 64);
+    const started = performance.now();
+    await runner.cutPrompt({ set: source, ids, prompt: context }, context - 1);
+    const cutMs = performance.now() - started;
+    const first: Batch = { policy, sets: [source], prompt: context, at: context, times: [], physical: 0 };
+    if (!policy.labels && !policy.cut?.atPrompt) await step(first); // a fork that nobody cut has not copied its tails yet
+    for (const width of widths) rows.push(await measure(spec, first, whole, context, width, cutMs));
+    close([source]);
     process.stderr.write(".");
   }
-  table.close(shared);
+  close([whole]);
 }
 process.stderr.write("\n");
 console.log(`${device.description}; Qwen3-0.6B's shape, CR ${cr} asked, medians of ${steps} steps`);
-console.log(columns(shown));
+console.log(
+  columns([
+    [
+      "context",
+      "W",
+      "policy",
+      "CR",
+      "keys",
+      "reads",
+      "from memory",
+      "pages MiB",
+      "ms/step",
+      "x full",
+      "rank ms",
+      "cut ms",
+      "bound",
+      "quartiles",
+    ],
+    ...rows.map((r) => [
+      String(r.context),
+      String(r.width),
+      r.policy,
+      r.cr.toFixed(2),
+      r.live.toFixed(0),
+      r.reads.toFixed(0),
+      r.physical.toFixed(0),
+      (r.bytes / 2 ** 20).toFixed(0),
+      (1000 * r.seconds).toFixed(1),
+      r.relative.toFixed(2),
+      (1000 * r.rank).toFixed(2),
+      r.cutMs.toFixed(0),
+      r.bound.toFixed(2),
+      r.quartiles.map((q) => q.toFixed(2)).join(" to "),
+    ]),
+  ]),
+);
 console.log(JSON.stringify(rows));
 device.close();

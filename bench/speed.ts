@@ -2,13 +2,13 @@
 // bf16 weights and cache. Unique bytes (each weight once, each live key and value once) over time, against measured bandwidth.
 //   node bench/speed.ts [--width 16] [--context 4096] [--steps 12] [--threads 2]
 import { parseArgs } from "node:util";
-import { seeded } from "../src/base/rng.ts";
 import { cpu, cpuAvailable } from "../src/device/cpu.ts";
-import { CHUNK } from "../src/device/device.ts";
 import { Runner, type Segment } from "../src/engine/runner.ts";
 import { qwen3_06b, syntheticWeights } from "../src/model/synthetic.ts";
 import { makePolicy } from "../src/policy/index.ts";
 import { measure } from "./bandwidth.ts";
+import { FILL, fill } from "./fill.ts";
+import { median } from "./median.ts";
 
 const { values: args } = parseArgs({
   options: {
@@ -24,7 +24,6 @@ if (reason) {
   process.exit(0);
 }
 const [width, context, steps, threads] = [args.width, args.context, args.steps, args.threads].map(Number);
-const FILL = 512; // keys a lane that one pass stores
 
 const machine = measure(threads);
 const device = cpu({ threads });
@@ -44,31 +43,8 @@ const runner = new Runner(device, { config, weights }, makePolicy("full", config
   samplers: width,
 });
 
-/** Fills a set with random keys and values: what matters here is where they lie, and a real prefill would take minutes. */
-async function fill(set: number): Promise<void> {
-  const { k, v, x } = runner.workspace;
-  const random = seeded(set);
-  const embedding = Int32Array.from({ length: FILL }, () => random.below(config.vocabulary));
-  const ids = device.i32(FILL);
-  ids.host.set(embedding);
-  const chunk = { list: device.i32(CHUNK), first: 0, count: 1 };
-  for (let at = 0; at < context; at += FILL) {
-    chunk.list.host.set([set, 0, FILL, at]);
-    runner.table.reserve(set, FILL, "chunk");
-    const pass = device.begin();
-    pass.embed(x, weights.embed, ids, FILL);
-    for (let layer = 0; layer < config.layers; layer++) {
-      pass.matmul(k, x, weights.layers[layer].k, FILL, null, false);
-      pass.matmul(v, x, weights.layers[layer].v, FILL, null, false);
-      pass.admitChunk(k, v, runner.table.device, layer, chunk, null);
-    }
-    await device.run(pass);
-    runner.table.commit(set);
-  }
-}
-
 const sets = Array.from({ length: width }, () => runner.table.open());
-for (const set of sets) await fill(set);
+for (const set of sets) await fill(runner, set, context, set);
 const ids = new Int32Array(context + steps + 1).map((_, i) => (i * 7919) % config.vocabulary);
 const times: number[] = [];
 for (let s = 0; s < steps + 2; s++) {
@@ -87,7 +63,7 @@ const weightBytes =
     0,
   );
 const kvBytes = width * config.layers * config.kvHeads * (context + steps / 2) * keyBytes;
-const seconds = times.toSorted((a, b) => a - b)[times.length >> 1];
+const seconds = median(times);
 const gbs = (weightBytes + kvBytes) / seconds / 1e9;
 const share = gbs / machine.readGBs.all;
 console.log(

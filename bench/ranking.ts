@@ -1,0 +1,60 @@
+// What a policy's own work costs a decode step, alone: watching, ranking, and cuts as often as they fall due.
+import { STEP } from "../src/device/device.ts";
+import type { Runner } from "../src/engine/runner.ts";
+import { median } from "./median.ts";
+
+/** Seconds a step that the runner's policy takes to watch, rank and cut these sets. A cut every n steps counts an n-th. */
+export async function ranking(runner: Runner, sets: readonly number[], position: number): Promise<number> {
+  const { device, policy, workspace: w } = runner;
+  const { config, weights } = runner.model;
+  const side = runner.sides.of(policy);
+  const { cut } = policy;
+  if (!cut?.decode && !side.bounds && !policy.labels) return 0;
+  const items = { list: device.i32(sets.length * STEP), first: 0, count: sets.length };
+  sets.forEach((set, i) => {
+    items.list.host.set([set, i, position], i * STEP);
+  });
+  const lanes = runner.table.device;
+  const watch = () => {
+    const pass = device.begin();
+    for (const [layer, { alpha }] of weights.layers.entries()) {
+      if (policy.labels?.source === "dms" && alpha) {
+        pass.norm(w.normed, w.x, alpha.norm, sets.length, config.hidden, config.normEps);
+        pass.matmul(w.z[layer], w.normed, alpha.proj, sets.length, null, false);
+      }
+      if (side.ring) pass.remember(side.ring, w.q, lanes, layer, items, false);
+      if (side.bounds) pass.bound(side.bounds, lanes, layer, items, false);
+      if (side.scores && side.board)
+        pass.weigh(side.board, side.scores, lanes, layer, items, cut?.watch.row === "group");
+    }
+    return pass;
+  };
+  const score = () => {
+    const pass = device.begin();
+    for (let layer = 0; layer < config.layers; layer++)
+      for (const scorer of cut?.decode?.score ?? [])
+        if (scorer.kind !== "expected" && side.board)
+          pass.score(side.board, side.ring, lanes, layer, items, { ...cut!.rule, slack: 1 }, scorer);
+    return pass;
+  };
+  const time = async (record: typeof watch) => {
+    const times: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      const pass = record();
+      const started = performance.now();
+      await device.run(pass);
+      times.push((performance.now() - started) / 1000);
+    }
+    return median(times);
+  };
+  const each = await time(watch);
+  if (!cut?.decode || cut.decode.score.length === 0) return each;
+  // Lanes stand at their budget: one key less makes a cut due.
+  const budget = lanes.budget.host.slice();
+  for (const set of sets)
+    for (let lane = set * runner.table.width; lane < (set + 1) * runner.table.width; lane++)
+      lanes.budget.host[lane] = Math.max(1, runner.table.live(lane) - 1);
+  const whole = await time(score);
+  lanes.budget.host.set(budget);
+  return each + whole / Math.max(cut.decode.every, cut.rule.slack);
+}
