@@ -44,11 +44,12 @@ export class Cuts {
   }
 
   /** The ranks that the policy gives a prompt's keys, by lane and slot, without cutting. */
-  async ranks({ set, prompt }: Pick<Segment, "set" | "prompt">): Promise<Float32Array[]> {
+  async ranks({ set, ids, prompt }: Pick<Segment, "set" | "ids" | "prompt">): Promise<Float32Array[]> {
     const { cut } = this.#host.policy;
     const board = this.#host.side.board;
     if (!cut?.atPrompt || !board)
       throw new Error(`policy ${this.#host.policy.name} ranks nothing at the end of a prompt`);
+    if (cut.watch.replay) await this.#replay(set, ids, prompt);
     this.#item.list.host.set([set, 0, prompt - 1]);
     const pass = this.#host.device.begin();
     this.#fork(pass);

@@ -289,7 +289,7 @@ export class Runner {
   }
 
   /** The ranks that the policy gives a prompt's keys, by lane and slot, without cutting. */
-  ranks(of: Pick<Segment, "set" | "prompt">): Promise<Float32Array[]> {
+  ranks(of: Pick<Segment, "set" | "ids" | "prompt">): Promise<Float32Array[]> {
     return this.#cuts.ranks(of);
   }
 

@@ -144,7 +144,7 @@ async function* verifyPolicy(
     }
     runner.adopt(policy);
     if (tensors.has(`${name}.scores`) && spoken.forced[0] < T) {
-      const ranks = policy.cut ? await ranksOf(bench, T) : probed;
+      const ranks = policy.cut ? await ranksOf(bench, prompt) : probed;
       yield scores(`${label}: scores`, ranks, tensors.float(`${name}.scores`), T, spoken.forced);
     }
     if (policy.cut) await runner.cutPrompt({ set, ids: prompt, prompt: T }, T - 1);
@@ -157,10 +157,10 @@ async function* verifyPolicy(
 }
 
 /** Ranks of a fork's keys: scorers write over what they read. */
-async function ranksOf({ runner, set }: Bench, T: number): Promise<Float32Array[]> {
+async function ranksOf({ runner, set }: Bench, ids: Int32Array): Promise<Float32Array[]> {
   const fork = runner.table.fork(set);
   try {
-    return await runner.ranks({ set: fork, prompt: T });
+    return await runner.ranks({ set: fork, ids, prompt: ids.length });
   } finally {
     runner.table.close(fork);
   }
