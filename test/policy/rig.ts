@@ -1,11 +1,13 @@
-// One layer of a tiny model under a policy: what it computed, as a trace for the dense references, and what it kept.
+// A tiny model under a policy: what each layer computed, as traces for the dense references, and what it kept.
 import { seeded } from "../../src/base/rng.ts";
 import type { Device } from "../../src/device/device.ts";
 import { Runner, type Segment } from "../../src/engine/runner.ts";
+import type { Model } from "../../src/model/forward.ts";
 import { makePolicy } from "../../src/policy/index.ts";
 import type { Policy, PolicyOptions } from "../../src/policy/policy.ts";
-import { tinyModel, tinyRaw } from "../support/tiny.ts";
-import { type Kept, rotate, type Trace } from "./dense/trace.ts";
+import { type Raw, type TinyOptions, tinyModel, tinyRaw } from "../support/tiny.ts";
+import { type Kept, range, rotate, type Trace } from "./dense/trace.ts";
+import { Tap, type Tapped } from "./tap.ts";
 
 export interface Setup {
   seed: number;
@@ -17,13 +19,21 @@ export interface Setup {
   layers?: number;
 }
 
-/** A chain of one set: tokens fed, their queries and keys, what lives after each event, and attention's output at each event. */
-export interface Life {
+/** What one layer did for a chain: queries and keys, what lives after each event, and attention's output at each event. */
+export interface LayerLife {
   trace: Trace;
   kept: Kept;
   /** [event][query head * D] of the newest token. */
   out: Float32Array[];
   reads: number[][]; // [event][KV head] keys read by that pass
+}
+
+/** A chain of one set: tokens to feed, how many were, and its layers. */
+export interface Chain {
+  set: number;
+  ids: number[];
+  fed: number;
+  layers: LayerLife[];
 }
 
 /** Tokens that do not repeat: with one layer, equal tokens would have keys of equal norm, and rounding would choose. */
@@ -37,142 +47,177 @@ const distinct = (seed: number, count: number, offset: number): number[] => {
   return ids.slice(0, count);
 };
 
-/** What any text is encoded to. */
-export const ASKED = [1001, 1002, 1003];
+/** What any text is encoded to, and what ends a turn and opens the next. */
+const [ASKED, REPLY] = [
+  [1001, 1002, 1003],
+  [1004, 1005],
+];
 
 const SIZES = { queryHeads: 6, kvHeads: 2, headDim: 12 };
+
+/** Numbers of a model, made once: drawing them takes longer than most tests do with them. */
+const made = new Map<string, Raw>();
+function rawOf(options: TinyOptions): Raw {
+  const key = JSON.stringify(options);
+  const raw = made.get(key) ?? tinyRaw(options);
+  made.set(key, raw);
+  return raw;
+}
+
+/** Gives every layer of a model a linear KVzap probe. */
+export function addProbes(device: Device, { config, weights }: Model, seed: number): void {
+  const rng = seeded(seed);
+  const { kvHeads, hidden } = config;
+  for (const layer of weights.layers) {
+    const out = device.matrix(kvHeads, hidden, "f32");
+    const values = Float32Array.from({ length: kvHeads * hidden }, () => rng.gaussian() / Math.sqrt(hidden));
+    device.writeRows(out, 0, values);
+    layer.probe = { inner: null, innerBias: null, out, outBias: null };
+  }
+}
 
 export class PolicyRig {
   readonly runner: Runner;
   readonly setup: Setup;
   readonly #device: Device;
+  readonly #tap: Tap;
 
   constructor(device: Device, setup: Setup) {
-    this.#device = device;
+    this.#tap = new Tap(device);
+    this.#device = this.#tap.device;
     this.setup = setup;
     const options = { seed: setup.seed, layers: setup.layers ?? 1, window: 5, vocabulary: 1024 };
-    const model = tinyModel(device, options, tinyRaw(options));
-    const rng = seeded(setup.seed + 1);
-    for (const layer of model.weights.layers) {
-      const { kvHeads, hidden } = model.config;
-      const out = device.matrix(kvHeads, hidden, "f32");
-      device.writeRows(
-        out,
-        0,
-        Float32Array.from({ length: kvHeads * hidden }, () => rng.gaussian() / Math.sqrt(hidden)),
-      );
-      layer.probe = { inner: null, innerBias: null, out, outBias: null };
-    }
+    const model = tinyModel(device, options, rawOf(options));
+    addProbes(device, model, setup.seed + 1);
     const policy =
       typeof setup.policy === "function"
-        ? setup.policy({ ...model.config, probe: true, encode: () => [...ASKED] })
+        ? setup.policy({ ...model.config, probe: true, encode: () => ASKED, reply: () => REPLY })
         : setup.policy;
-    this.runner = new Runner(device, model, policy, {
+    const rows = Math.max(setup.chunk, setup.prompt) + 16;
+    this.runner = new Runner(this.#device, model, policy, {
       kv: "f32",
       kvBytes: 4 << 20,
       chains: 4,
       sets: 6,
       contextLength: 512,
       chunk: Math.max(setup.chunk, setup.prompt),
-      rows: Math.max(setup.chunk, setup.prompt) + 16,
+      rows,
       logitRows: 8,
       samplers: 1,
     });
+    this.#tap.watch(this.runner.workspace, model.config, rows);
   }
 
-  start(): { set: number; ids: number[]; life: Life } {
-    const { prompt, length, seed } = this.setup;
-    const ids = distinct(seed, length, 0);
-    const frequencies = this.runner.model.config.frequencies;
-    const trace: Trace = { ...SIZES, prompt, length, q: [], qPre: [], k: [], v: [], z: [], frequencies };
-    return { set: this.runner.open(prompt, length), ids, life: { trace, kept: [], out: [], reads: [] } };
+  start(): Chain {
+    const { prompt, length, seed, layers = 1 } = this.setup;
+    const { frequencies } = this.runner.model.config;
+    const layer = (): LayerLife => ({
+      trace: { ...SIZES, prompt, length, q: [], qPre: [], k: [], v: [], z: [], frequencies },
+      kept: [],
+      out: [],
+      reads: [],
+    });
+    const set = this.runner.open(prompt, length);
+    return { set, ids: distinct(seed, length, 0), fed: 0, layers: range(0, layers).map(layer) };
   }
 
   /** A fork of a chain, which goes on with other tokens. */
-  fork(from: ReturnType<PolicyRig["start"]>, seed: number): ReturnType<PolicyRig["start"]> {
-    const at = from.life.trace.q.length;
-    const ids = [...from.ids.slice(0, at), ...distinct(seed, from.ids.length - at, seed * 10)];
-    const { trace } = from.life;
-    const copy = { q: [...trace.q], qPre: [...trace.qPre], k: [...trace.k], v: [...trace.v], z: [...trace.z] };
-    const life = {
-      trace: { ...trace, ...copy },
-      kept: [...from.life.kept],
-      out: [...from.life.out],
-      reads: [...from.life.reads],
-    };
-    return { set: this.runner.table.fork(from.set), ids, life };
+  fork(from: Chain, seed: number): Chain {
+    const ids = [...from.ids.slice(0, from.fed), ...distinct(seed, from.ids.length - from.fed, seed * 10)];
+    const layers = from.layers.map(({ trace, kept, out, reads }) => {
+      const { q, qPre, k, v, z } = trace;
+      const own = { ...trace, q: [...q], qPre: [...qPre], k: [...k], v: [...v], z: [...z] };
+      return { trace: own, kept: [...kept], out: [...out], reads: [...reads] };
+    });
+    return { set: this.runner.table.fork(from.set), ids, fed: from.fed, layers };
   }
 
   /** Feeds one prompt chunk or one token of some chains in one pass. */
-  async feed(chains: ReturnType<PolicyRig["start"]>[]): Promise<void> {
+  async feed(chains: Chain[]): Promise<void> {
     const { runner, setup } = this;
-    const segments = chains.map(({ set, ids, life }): Segment => {
-      const from = life.trace.q.length;
+    const segments = chains.map(({ set, ids, fed: from }): Segment => {
       const inPrompt = from < setup.prompt;
       const count = inPrompt ? Math.min(setup.chunk, setup.prompt - from) : 1;
       return { set, kind: inPrompt ? "chunk" : "steps", ids, from, count, prompt: setup.prompt, logits: "none" };
     });
     for (const segment of segments) runner.reserve(segment);
+    this.#tap.armed = true;
     await runner.step(segments, []);
     runner.table.check();
     let row = 0;
-    for (const [i, { count, from }] of segments.entries()) {
-      await this.#read(chains[i].life, row, count, from);
+    for (const [i, { count, from, set }] of segments.entries()) {
+      const chain = chains[i];
+      chain.fed += count;
+      const saw = chain.fed >= setup.prompt;
+      for (const [l, life] of chain.layers.entries()) {
+        await this.#read(this.#tap.layers[l], life, row, count, from, saw);
+        if (!saw) continue;
+        const lanes = range(0, SIZES.kvHeads).map((h) => (set * chain.layers.length + l) * SIZES.kvHeads + h);
+        life.kept.push(lanes.map((lane) => [...this.#device.live(runner.table.device, lane)]));
+        life.reads.push(lanes.map((lane) => runner.table.device.reads.host[lane]));
+      }
       row += count;
-      if (from + count < setup.prompt) continue;
-      const lanes = [0, 1].map((h) => chains[i].set * 2 + h);
-      chains[i].life.kept.push(lanes.map((lane) => [...this.#device.live(runner.table.device, lane)]));
-      chains[i].life.reads.push(lanes.map((lane) => runner.table.device.reads.host[lane]));
     }
   }
 
-  /** Copies rows of the pass into a chain's trace. */
-  async #read(life: Life, row: number, count: number, from: number): Promise<void> {
-    const { workspace: w } = this.runner;
+  /** Runs a chain to its end. */
+  async finish(chain: Chain): Promise<void> {
+    while (chain.fed < this.setup.length) await this.feed([chain]);
+  }
+
+  /** Copies rows of the pass into a layer's trace; of attention's output the last, where it `saw` the prompt's end. */
+  async #read(from: Tapped, life: LayerLife, row: number, count: number, first: number, saw: boolean): Promise<void> {
     const { queryHeads, kvHeads, headDim: D } = SIZES;
-    const rows = async (buffer: (typeof w)["q"], width: number) => {
-      const out = new Float32Array(count * width);
-      await this.#device.read(buffer, row * width, out);
-      return Array.from({ length: count }, (_, i) => out.slice(i * width, (i + 1) * width));
+    const rows = async (buffer: Tapped["q"], width: number, skip = 0) => {
+      const out = new Float32Array((count - skip) * width);
+      await this.#device.read(buffer, (row + skip) * width, out);
+      return Array.from({ length: count - skip }, (_, i) => out.slice(i * width, (i + 1) * width));
     };
     const heads = (x: Float32Array[], n: number) =>
       x.map((r) => Array.from({ length: n }, (_, h) => r.slice(h * D, (h + 1) * D)));
-    const q = heads(await rows(w.q, queryHeads * D), queryHeads);
+    const q = heads(await rows(from.q, queryHeads * D), queryHeads);
     const { trace } = life;
     const back = trace.frequencies.map((f) => -f);
     trace.q.push(...q);
-    trace.qPre.push(...q.map((row, i) => row.map((x) => rotate(x, from + i, back))));
-    trace.k.push(...heads(await rows(w.k, kvHeads * D), kvHeads));
-    trace.v.push(...heads(await rows(w.v, kvHeads * D), kvHeads));
-    trace.z.push(...(await rows(w.z[0], kvHeads)));
-    const out = await rows(w.mixed, queryHeads * D);
-    if (from + count >= this.setup.prompt) life.out.push(out[count - 1]);
+    trace.qPre.push(...q.map((heads, i) => heads.map((x) => rotate(x, first + i, back))));
+    trace.k.push(...heads(await rows(from.k, kvHeads * D), kvHeads));
+    trace.v.push(...heads(await rows(from.v, kvHeads * D), kvHeads));
+    trace.z.push(...(await rows(from.z, kvHeads)));
+    if (saw) life.out.push(...(await rows(from.mixed, queryHeads * D, count - 1)));
   }
 }
 
 /** Runs one chain to its end. */
-export async function run(device: Device, setup: Setup): Promise<Life> {
+export async function run(device: Device, setup: Setup): Promise<Chain> {
   const rig = new PolicyRig(device, setup);
   const chain = rig.start();
-  while (chain.life.trace.q.length < setup.length) await rig.feed([chain]);
-  return chain.life;
-}
-
-/** What a rig's chain would compute for other tokens under the full cache. */
-export async function traceOf(device: Device, seed: number, ids: number[]): Promise<Trace> {
-  const rig = new PolicyRig(device, {
-    seed,
-    prompt: ids.length,
-    length: ids.length,
-    chunk: ids.length,
-    policy: policyOf("full", {}),
-  });
-  const chain = { ...rig.start(), ids };
-  await rig.feed([chain]);
-  return chain.life.trace;
+  await rig.finish(chain);
+  return chain;
 }
 
 export const policyOf =
   (name: string, options: PolicyOptions): Setup["policy"] =>
   (model) =>
     makePolicy(name, model, options);
+
+/**
+ * What the full cache computes where a model repeats its prompt, `chunk` tokens at a time: traces [chunk][layer] of the prompt, the
+ * request (with the last 8 tokens of the chunk before), what opens the reply, and the chunk.
+ */
+export async function replays(open: () => Device, setup: Setup, ids: number[], chunk: number): Promise<Trace[][]> {
+  const { prompt, seed, layers } = setup;
+  const all: Trace[][] = [];
+  for (let from = 0; from < prompt; from += chunk) {
+    const asked = from === 0 ? ASKED : [...ASKED, ...ids.slice(Math.max(0, from - 8), from)];
+    const tokens = [...ids.slice(0, prompt), ...asked, ...REPLY, ...ids.slice(from, Math.min(prompt, from + chunk))];
+    const { length } = tokens;
+    const device = open();
+    const full = policyOf("full", {});
+    const rig = new PolicyRig(device, { seed, layers, prompt: length, length, chunk: length, policy: full });
+    const chain = { ...rig.start(), ids: tokens };
+    await rig.feed([chain]);
+    device.close();
+    all.push(chain.layers.map((layer) => layer.trace));
+  }
+  return all;
+}

@@ -1,11 +1,13 @@
-import { group, type Kept, probabilities, range, replay, type Trace, topk } from "./trace.ts";
+import { best, group, type Kept, probabilities, range, replay, type Trace } from "./trace.ts";
 
 export interface H2oSettings {
   heavy: number;
   recent: number;
+  /** First positions that stay; they count as heavy ones. */
+  protect?: number;
 }
 
-export function h2o(x: Trace, { heavy, recent }: H2oSettings): Kept {
+export function h2o(x: Trace, { heavy, recent, protect = 0 }: H2oSettings): Kept {
   const total = range(0, x.kvHeads).map(() => new Array<number>(x.length).fill(0));
   const attend = (head: number, query: number, positions: number[]): void => {
     for (const j of group(x, head)) {
@@ -23,11 +25,7 @@ export function h2o(x: Trace, { heavy, recent }: H2oSettings): Kept {
       );
     }
     if (live.length <= heavy + recent) return live;
-    const old = live.slice(0, live.length - recent);
-    const best = topk(
-      old.map((p) => total[head][p]),
-      heavy,
-    );
-    return [...best.map((i) => old[i]), ...live.slice(live.length - recent)];
+    const scores = live.map((p) => total[head][p]);
+    return best(live, scores, heavy + recent, (p) => p < protect || p > now - recent);
   });
 }

@@ -1,5 +1,5 @@
 import { uniform } from "../../../src/base/rng.ts";
-import { due, type Kept, replay, type Trace, topk } from "./trace.ts";
+import { best, due, type Kept, replay, type Trace } from "./trace.ts";
 
 export interface RandomSettings {
   keys: number;
@@ -7,13 +7,13 @@ export interface RandomSettings {
   recent: number;
   seed: number;
   every: number;
+  layer?: number;
 }
 
-/** One number a key and head, drawn once: the highest stay, with the sinks and the newest. */
-export const random = (x: Trace, { keys, sinks, recent, seed, every }: RandomSettings): Kept =>
+/** One number a key and lane, drawn once: the highest stay, with the sinks and the newest. */
+export const random = (x: Trace, { keys, sinks, recent, seed, every, layer = 0 }: RandomSettings): Kept =>
   replay(x, (live, head, now, event) => {
     if (!due(event, every) || live.length <= keys) return live;
-    const rank = (p: number) => (p < sinks || p > now - recent ? Infinity : uniform(seed, 0x6b76, head, p));
-    const forced = live.filter((p) => rank(p) === Infinity).length;
-    return topk(live.map(rank), Math.max(keys, forced)).map((i) => live[i]);
+    const drawn = live.map((p) => uniform(seed, 0x6b76, layer * x.kvHeads + head, p));
+    return best(live, drawn, keys, (p) => p < sinks || p > now - recent);
   });

@@ -1,4 +1,4 @@
-import { dot, group, type Kept, logits, mean, norm, range, replay, softmax, type Trace, topk } from "./trace.ts";
+import { best, dot, group, type Kept, logits, mean, norm, range, replay, softmax, type Trace } from "./trace.ts";
 
 export interface RkvSettings {
   budget: number;
@@ -7,6 +7,8 @@ export interface RkvSettings {
   /** Odd. */
   kernel: number;
   lambda: number;
+  /** First positions that stay. */
+  protect?: number;
 }
 
 function importance(x: Trace, head: number, now: number, old: number[], window: number, kernel: number): number[] {
@@ -36,13 +38,13 @@ function redundancy(x: Trace, head: number, live: number[]): number[] {
   return softmax(live.map((_, i) => mean(rows.map((row) => row[i]))));
 }
 
-export function rkv(x: Trace, { budget, buffer, window, kernel, lambda }: RkvSettings): Kept {
+export function rkv(x: Trace, { budget, buffer, window, kernel, lambda, protect = 0 }: RkvSettings): Kept {
   return replay(x, (live, head, now) => {
     if (live.length < budget + buffer) return live;
     const old = live.slice(0, live.length - window);
     const useful = importance(x, head, now, old, window, kernel);
     const similar = redundancy(x, head, live);
-    const scores = old.map((_, i) => lambda * useful[i] - (1 - lambda) * similar[i]);
-    return [...topk(scores, budget - window).map((i) => old[i]), ...live.slice(live.length - window)];
+    const scores = live.map((_, i) => (i < old.length ? lambda * useful[i] - (1 - lambda) * similar[i] : Infinity));
+    return best(live, scores, budget, (p) => p < protect || p > now - window);
   });
 }

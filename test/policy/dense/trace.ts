@@ -53,6 +53,17 @@ export function topk(scores: number[], count: number): number[] {
   return order.slice(0, Math.max(0, count)).sort((a, b) => a - b);
 }
 
+/** The `keys` best of the live keys by score; those that `forced` names stay in any case, and count among them. */
+export function best(
+  live: number[],
+  scores: number[],
+  keys: number,
+  forced: (position: number) => boolean = () => false,
+): number[] {
+  const marked = scores.map((s, i) => (forced(live[i]) ? Infinity : s));
+  return topk(marked, Math.max(keys, live.filter(forced).length)).map((i) => live[i]);
+}
+
 /** Query heads that read KV head `head`. */
 export function group(x: Trace, head: number): number[] {
   const g = x.queryHeads / x.kvHeads;
@@ -71,19 +82,24 @@ export const probabilities = (x: Trace, j: number, query: number, positions: num
 
 /** Called after the attention of the newest query `now`; returns which of the `live` positions stay. */
 export type Cut = (live: number[], head: number, now: number, event: number) => number[];
+/** The same for all KV heads of the layer at once. */
+export type LayerCut = (live: number[][], now: number, event: number) => number[][];
 
 /** Dense prompt, then one token per event; a key once cut never returns. */
-export function replay(x: Trace, cut: Cut): Kept {
+export function replayLayer(x: Trace, cut: LayerCut): Kept {
   const kept: Kept = [];
   let live = range(0, x.kvHeads).map(() => range(0, x.prompt));
   for (let event = 0; event <= x.length - x.prompt; event++) {
     const now = x.prompt - 1 + event;
     if (event > 0) live = live.map((positions) => [...positions, now]);
-    live = live.map((positions, head) => cut(positions, head, now, event));
+    live = cut(live, now, event);
     kept.push(live);
   }
   return kept;
 }
+
+export const replay = (x: Trace, cut: Cut): Kept =>
+  replayLayer(x, (live, now, event) => live.map((positions, head) => cut(positions, head, now, event)));
 
 /** True at the prompt end and, with `every` > 0, after every `every` fed tokens. */
 export const due = (event: number, every: number): boolean => event === 0 || (every > 0 && event % every === 0);
