@@ -1,5 +1,5 @@
 // Products and decode attention as shares of what the machine can do; weights and pages are larger than the caches.
-// `node bench/kernels.ts [threads]`; the last line is one JSON object.
+// `node bench/kernels.ts [threads] [matmul,attend,quest,redundancy]`; the last line is one JSON object.
 import { availableParallelism } from "node:os";
 import { seeded } from "../src/base/rng.ts";
 import { cpu } from "../src/device/cpu.ts";
@@ -79,13 +79,20 @@ async function products(dtype: Dtype): Promise<void> {
   }
 }
 
-/** Decode attention of W steps over 4,096 keys each, one layer after the other where one alone would fit a cache. */
-async function attention(W: number, shared: boolean): Promise<void> {
-  const [queryHeads, kvHeads, headDim, context] = [16, 8, 128, 4096];
+interface Reader {
+  W: number;
+  shared: boolean; // do the steps' chains share one prompt's pages?
+  context: number;
+  budget: number | null; // keys that Quest reads, null: all
+}
+
+/** Decode attention of W steps, one layer after the other where one alone would fit a cache; seconds a layer. */
+async function attention({ W, shared, context, budget }: Reader): Promise<number> {
+  const [queryHeads, kvHeads, headDim] = [16, 8, 128];
   const device = cpu({ threads });
   const archivePages = context / PAGE_SLOTS;
   const owners = shared ? 1 : W;
-  const layers = 16 / owners;
+  const layers = Math.ceil((budget ? 4 : 1) * Math.max(1, (16 * 4096) / (owners * context)));
   const pages = owners * layers * kvHeads * archivePages;
   const lanes = device.lanes({
     ...{ sets: W, layers, kvHeads, queryHeads, headDim, dtype: "bf16" },
@@ -99,13 +106,17 @@ async function attention(W: number, shared: boolean): Promise<void> {
   }
   lanes.spare.host.set(order);
   lanes.holders.host.fill(1);
+  lanes.budget.host.fill(budget ?? 0);
+  const bounds = device.hidden(pages * 2 * headDim);
   const rows = context + 1;
   const [k, v] = [await filled(device, rows, kvHeads * headDim), await filled(device, rows, kvHeads * headDim)];
   const chunks = device.i32(4 * owners);
   for (let set = 0; set < owners; set++) chunks.host.set([set, 0, rows, 0], 4 * set);
   const admit = device.begin();
-  for (let layer = 0; layer < layers; layer++)
+  for (let layer = 0; layer < layers; layer++) {
     admit.admitChunk(k, v, lanes, layer, { list: chunks, first: 0, count: owners }, null);
+    if (budget) admit.bound(bounds, lanes, layer, { list: chunks, first: 0, count: owners }, true);
+  }
   await device.run(admit);
   const each = layers * kvHeads;
   for (let set = owners; set < W; set++) {
@@ -123,19 +134,61 @@ async function attention(W: number, shared: boolean): Promise<void> {
   const steps = device.i32(3 * W);
   for (let i = 0; i < W; i++) steps.host.set([i, i, context], 3 * i);
   const runs = 7;
+  const reading = budget ? { archiveQuery: null, select: bounds } : null;
   const seconds = await best(device, runs, (pass) => {
     for (let layer = 0; layer < layers; layer++)
-      pass.attend(out, q, lanes, layer, { list: steps, first: 0, count: W }, null, null);
+      pass.attend(out, q, lanes, layer, { list: steps, first: 0, count: W }, null, reading);
   });
-  const keys = lanes.physical.host.reduce((a, b) => a + b, 0) / runs;
+  // A page's bounds count as two reads, but in bf16 they have the bytes of one key.
+  const bounded = budget ? W * layers * kvHeads * (archivePages + 1) : 0;
+  const keys = lanes.physical.host.reduce((a, b) => a + b, 0) / runs - bounded;
   const GBs = (keys * headDim * 4) / seconds / 1e9;
-  const gflops = (4 * W * layers * queryHeads * (context + 1) * headDim) / seconds / 1e9;
+  const gflops = (4 * W * layers * queryHeads * ((budget ?? context) + 1) * headDim) / seconds / 1e9;
   const kind = shared ? "shared" : "distinct";
-  results.push({ op: "attend", W, kind, context, GBs, gflops });
+  results.push({ op: budget ? "quest" : "attend", W, kind, context, GBs, gflops });
   console.log(
-    `attend W=${W} ${kind} 4k bf16`.padEnd(34),
+    `${budget ? "quest" : "attend"} W=${W} ${kind} ${context / 1024}k${budget ? `, reads ${budget}` : ""}`.padEnd(34),
     `${GBs.toFixed(1)} GB/s (${share(GBs, machine.readGBs.all)})`.padEnd(20),
-    `${gflops.toFixed(0)} GFLOP/s (${share(gflops, machine.fmaGflops.all)})`,
+    `${gflops.toFixed(0)} GFLOP/s (${share(gflops, machine.fmaGflops.all)})`.padEnd(22),
+    `${((1e6 * seconds) / layers).toFixed(0)} us a layer`,
+  );
+  device.close();
+  return seconds / layers;
+}
+
+/** R-KV's redundancy of one layer's lanes: the cosine of each pair counts once each way. */
+async function redundancy(kvHeads: number, context: number): Promise<void> {
+  const headDim = 128;
+  const device = cpu({ threads });
+  const archivePages = context / PAGE_SLOTS;
+  const lanes = device.lanes({
+    ...{ sets: 1, layers: 1, kvHeads, queryHeads: kvHeads, headDim, dtype: "bf16" },
+    ...{ pages: kvHeads * archivePages, archivePages, doomedPages: 1, sparePages: archivePages },
+  });
+  lanes.spare.host.forEach((_, i) => {
+    lanes.spare.host[i] = i;
+  });
+  lanes.holders.host.fill(1);
+  const k = await filled(device, context, kvHeads * headDim);
+  const chunks = device.i32(4);
+  chunks.host.set([0, 0, context, 0]);
+  const steps = device.i32(3);
+  steps.host.set([0, 0, context - 1]);
+  const admit = device.begin();
+  admit.admitChunk(k, k, lanes, 0, { list: chunks, first: 0, count: 1 }, null);
+  await device.run(admit);
+  const board = { scores: device.hidden(kvHeads * context), stride: context };
+  const rule = { slack: 1, recent: 0, pool: "lane", floor: 0, replace: false } as const;
+  const scorer = { kind: "redundancy", weight: 0.1, similar: 0.5 } as const;
+  const seconds = await best(device, 5, (pass) =>
+    pass.score(board, null, lanes, 0, { list: steps, first: 0, count: 1 }, rule, scorer),
+  );
+  const gflops = (2 * kvHeads * context ** 2 * headDim) / seconds / 1e9;
+  results.push({ op: "redundancy", kvHeads, context, gflops });
+  console.log(
+    `redundancy of ${kvHeads} x ${context} keys`.padEnd(55),
+    `${gflops.toFixed(0)} GFLOP/s (${share(gflops, machine.fmaGflops.all)})`.padEnd(22),
+    `${(1e3 * seconds).toFixed(1)} ms a layer`,
   );
   device.close();
 }
@@ -143,9 +196,26 @@ async function attention(W: number, shared: boolean): Promise<void> {
 console.log(
   `${machine.isa}, ${threads} threads: reading ${machine.readGBs.all.toFixed(1)} GB/s, FMA ${machine.fmaGflops.all.toFixed(0)} GFLOP/s`,
 );
-await products("bf16");
-await products("f32");
-await attention(1, false);
-await attention(16, false);
-await attention(16, true);
+const only = process.argv[3] ?? "";
+const wanted = (name: string) => only === "" || only.split(",").includes(name);
+if (wanted("matmul")) {
+  await products("bf16");
+  await products("f32");
+}
+if (wanted("attend")) {
+  await attention({ W: 1, shared: false, context: 4096, budget: null });
+  await attention({ W: 16, shared: false, context: 4096, budget: null });
+  await attention({ W: 16, shared: true, context: 4096, budget: null });
+}
+if (wanted("quest"))
+  for (const context of [4096, 32768])
+    for (const W of [1, 8]) {
+      // Beside a full cache of as many keys as Quest reads.
+      await attention({ W, shared: false, context: context / 8, budget: null });
+      await attention({ W, shared: true, context, budget: context / 8 });
+    }
+if (wanted("redundancy")) {
+  for (const context of [256, 1024, 4096]) await redundancy(8, context);
+  await redundancy(1, 4096);
+}
 console.log(JSON.stringify({ machine, results }));

@@ -1,222 +1,161 @@
-// Decode attention. A step's keys fall into cuts of 256 logical slots (archive, then doomed) and the pending key; each gives a
+// Decode attention. A step's keys fall into spans of 256 logical slots (archive, then doomed) and the pending key; each gives a
 // partial (maximum, sum, output), and the partials are merged in that order. Steps whose archives hold the same 16 pages in a
-// whole cut read them together, once. Tasks: whole archive cuts by KV head, then each step's rest by KV head; then the merge.
+// whole span read them together, once. Tasks: whole archive spans by KV head, then each step's rest by KV head, then the merge.
 //
-// Where a query reads only some pages (Quest), those are chosen first, and gathered into cuts of the step's own. A step that
-// reads every page goes the common way, so its bits are the same with and without a choice.
-#include "cut.h"
-#include "lane.h"
-#include "scratch.h"
-#include "select.h"
+// Where a query reads only some pages (Quest), those are chosen first (choose.cc), and 16 of them at a time make a span of the
+// step's own. A step that reads every page goes the common way, so its bits are the same with and without a choice.
+#include "decode.h"
+#include "span.h"
 #include "table.h"
 
 namespace HT_NS {
 
-struct Decode {
-  const Call* c;
-  Store* st;
-  int layer, steps, group, parts;
-  const int32_t* items;
-  const float *q, *archiveQ;  // the second: what attends to the archive
-  float *out, *raw, *lse;
-  const float* bounds;
-  int32_t* choices;  // [steps][Hkv] number and list of the pages that are read, -1: all; null without a choice
-  int stride;
-  float* partials;
-  // This thread's.
-  float *query, *scores;
-  uint8_t* done;
-
-  __attribute__((always_inline)) int lane(int i, int h) const { return laneOf(*st, items[3 * i], layer, h); }
-  __attribute__((always_inline)) float* partial(int i, int head, int part) const {
-    return partials + (((size_t)i * st->queryHeads + head) * parts + part) * partialFloats(*st);
-  }
-};
-
-static int32_t* choiceOf(const Decode& d, int i, int h) {
-  return d.choices + ((size_t)i * d.st->kvHeads + h) * choiceInts(*d.st);
-}
-static bool chosen(const Decode& d, int i, int h) { return d.choices && choiceOf(d, i, h)[0] >= 0; }
-
-static int archiveCuts(const Store& st, int lane) { return (st.archive[lane] + CUT - 1) / CUT; }
-static int doomedCuts(const Store& st, int lane) {
+static int archiveSpans(const Store& st, int lane) { return (st.archive[lane] + SPAN - 1) / SPAN; }
+static int doomedSpans(const Store& st, int lane) {
   if (st.tail[lane] <= st.head[lane]) return 0;
-  return (st.tail[lane] - 1) / CUT - st.head[lane] / CUT + 1;
+  return (st.tail[lane] - 1) / SPAN - st.head[lane] / SPAN + 1;
 }
 
-/** Cuts of the archive that a step reads. */
-static int readCuts(const Decode& d, int i, int h) {
-  return chosen(d, i, h) ? (choiceOf(d, i, h)[0] + CUT_PAGES - 1) / CUT_PAGES : archiveCuts(*d.st, d.lane(i, h));
+/** Spans of the archive that a step reads. */
+static int readSpans(const Decode& d, int i, int h) {
+  return d.chosen(i, h) ? (d.choice(i, h)[0] + SPAN_PAGES - 1) / SPAN_PAGES : archiveSpans(*d.st, d.lane(i, h));
 }
 
-/** Query row `r` of a cut: step and query head. */
+/** Query row `r` of a span: step and query head. */
 struct Row {
   int step, head;
 };
 
-/** `q`: the queries that read this cut. `rawSlot`: where its scores go in `raw`, -1 nowhere. */
+/** `q`: the queries that read this span. `rawSlot`: where its scores go in `raw`, -1 nowhere. */
 template <bool BF>
-static void partialsOf(const Decode& d, Cut& cut, const Row* rows, const float* q, int part, int rawSlot) {
+static void partialsOf(const Decode& d, Span& span, const Row* rows, const float* q, int part, int rawSlot) {
   const Store& st = *d.st;
   float* outs[QUERY_ROWS];
-  cut.D = st.headDim;
-  cut.width = st.width;
-  cut.q = d.query;
-  cut.scores = d.scores;
-  closePages(cut, (size_t)st.headDim * PAGE * (BF ? 2 : 4));
-  for (int r = 0; r < cut.rows; r++)
+  span.D = st.headDim;
+  span.width = st.width;
+  span.q = d.query;
+  span.scores = d.scores;
+  closePages(span, (size_t)st.headDim * PAGE * (BF ? 2 : 4));
+  for (int r = 0; r < span.rows; r++)
     scaleQuery(d.query + (size_t)r * st.width,
                q + ((size_t)d.items[3 * rows[r].step + 1] * st.queryHeads + rows[r].head) * st.headDim, st.headDim,
                st.width);
-  scoreAll<BF>(cut);
-  for (int r = 0; r < cut.rows; r++) {
-    float* s = d.scores + (size_t)r * CUT;
+  scoreAll<BF>(span);
+  for (int r = 0; r < span.rows; r++) {
+    float* s = d.scores + (size_t)r * SPAN;
     if (d.raw && rawSlot >= 0)
-      memcpy(d.raw + ((size_t)rows[r].step * st.queryHeads + rows[r].head) * d.stride + rawSlot, s, (size_t)cut.end * 4);
-    edges(s, cut.begin, cut.end);
+      memcpy(d.raw + ((size_t)rows[r].step * st.queryHeads + rows[r].head) * d.stride + rawSlot, s, (size_t)span.end * 4);
+    edges(s, span.begin, span.end);
     outs[r] = d.partial(rows[r].step, rows[r].head, part);
     memset(outs[r], 0, (size_t)st.width * 4);
-    const float top = mostOf(s, cut.begin, cut.end);
+    const float top = mostOf(s, span.begin, span.end);
     outs[r][st.width] = top;
-    outs[r][st.width + 1] = weigh(s, cut.begin, cut.end, top);
+    outs[r][st.width + 1] = weigh(s, span.begin, span.end, top);
   }
-  valueAll<BF>(cut, outs);
+  valueAll<BF>(span, outs);
 }
 
-static void cutOf(const Decode& d, Cut& cut, const Row* rows, const float* q, int part, int rawSlot) {
-  if (d.st->bf16) return partialsOf<true>(d, cut, rows, q, part, rawSlot);
-  partialsOf<false>(d, cut, rows, q, part, rawSlot);
+static void spanOf(const Decode& d, Span& span, const Row* rows, const float* q, int part, int rawSlot) {
+  if (d.st->bf16) return partialsOf<true>(d, span, rows, q, part, rawSlot);
+  partialsOf<false>(d, span, rows, q, part, rawSlot);
 }
 
-/** Whole archive cut `n` of KV head `h`, for all steps that have it: those with equal pages together. */
-static void wholeCut(Decode& d, int h, int n) {
+/** Whole archive span `n` of KV head `h`, for all steps that have it: those with equal pages together. */
+static void wholeSpan(Decode& d, int h, int n) {
   Store& st = *d.st;
-  const auto table = [&](int i) { return st.archiveTable + (size_t)d.lane(i, h) * st.archivePages + (size_t)n * CUT_PAGES; };
-  for (int i = 0; i < d.steps; i++) d.done[i] = chosen(d, i, h) || st.archive[d.lane(i, h)] < (n + 1) * CUT;
+  const auto table = [&](int i) { return st.archiveTable + (size_t)d.lane(i, h) * st.archivePages + (size_t)n * SPAN_PAGES; };
+  for (int i = 0; i < d.steps; i++) d.done[i] = d.chosen(i, h) || st.archive[d.lane(i, h)] < (n + 1) * SPAN;
   for (int i = 0; i < d.steps; i++) {
     if (d.done[i]) continue;
-    Cut cut;
-    for (int p = 0; p < CUT_PAGES; p++) cut.pages[p] = pageData(st, pageAt(*d.c, st, d.lane(i, h), table(i)[p]));
+    Span span;
+    for (int p = 0; p < SPAN_PAGES; p++) span.pages[p] = pageData(st, pageAt(*d.c, st, d.lane(i, h), table(i)[p]));
     const int32_t* after = nullptr;
     for (int j = i + 1; j < d.steps && !after; j++)
-      if (!d.done[j] && memcmp(table(i), table(j), CUT_PAGES * 4) != 0) after = table(j);
+      if (!d.done[j] && memcmp(table(i), table(j), SPAN_PAGES * 4) != 0) after = table(j);
     // The other threads take the tasks between; a wrong guess is a few lines read in vain.
-    if (!after && st.archive[d.lane(0, h)] >= (n + teamSize(d.c->team) + 1) * CUT)
-      after = table(0) + teamSize(d.c->team) * CUT_PAGES;
+    if (!after && st.archive[d.lane(0, h)] >= (n + teamSize(d.c->team) + 1) * SPAN)
+      after = table(0) + teamSize(d.c->team) * SPAN_PAGES;
     for (int p = 0; p < AHEAD; p++)
-      cut.after[p] = after && (uint32_t)after[p] < (uint32_t)st.pages ? pageData(st, after[p]) : nullptr;
-    cut.begin = 0;
-    cut.end = CUT;
-    __atomic_fetch_add(&st.physical[d.layer * st.kvHeads + h], CUT, __ATOMIC_RELAXED);
+      span.after[p] = after && (uint32_t)after[p] < (uint32_t)st.pages ? pageData(st, after[p]) : nullptr;
+    span.begin = 0;
+    span.end = SPAN;
+    __atomic_fetch_add(&st.physical[d.layer * st.kvHeads + h], SPAN, __ATOMIC_RELAXED);
     Row rows[QUERY_ROWS];
-    cut.rows = 0;
+    span.rows = 0;
     for (int j = i; j < d.steps; j++) {
-      if (d.done[j] || memcmp(table(i), table(j), CUT_PAGES * 4) != 0) continue;
+      if (d.done[j] || memcmp(table(i), table(j), SPAN_PAGES * 4) != 0) continue;
       d.done[j] = 1;
       for (int g = 0; g < d.group; g++) {
-        rows[cut.rows++] = {j, h * d.group + g};
-        if (cut.rows < QUERY_ROWS) continue;
-        cutOf(d, cut, rows, d.archiveQ, n, n * CUT);
-        cut.rows = 0;
+        rows[span.rows++] = {j, h * d.group + g};
+        if (span.rows < QUERY_ROWS) continue;
+        spanOf(d, span, rows, d.archiveQ, n, n * SPAN);
+        span.rows = 0;
       }
     }
-    if (cut.rows > 0) cutOf(d, cut, rows, d.archiveQ, n, n * CUT);
+    if (span.rows > 0) spanOf(d, span, rows, d.archiveQ, n, n * SPAN);
   }
 }
 
 /** Query heads of KV head `h` at step `i`, in blocks that fit the scratch. */
-static void cutOfStep(Decode& d, Cut& cut, int i, int h, const float* q, int part, int rawSlot) {
+static void spanOfStep(Decode& d, Span& span, int i, int h, const float* q, int part, int rawSlot) {
   Row rows[QUERY_ROWS];
-  cut.rows = 0;
+  span.rows = 0;
   for (int g = 0; g < d.group; g++) {
-    rows[cut.rows++] = {i, h * d.group + g};
-    if (cut.rows < QUERY_ROWS && g + 1 < d.group) continue;
-    cutOf(d, cut, rows, q, part, rawSlot);
-    cut.rows = 0;
+    rows[span.rows++] = {i, h * d.group + g};
+    if (span.rows < QUERY_ROWS && g + 1 < d.group) continue;
+    spanOf(d, span, rows, q, part, rawSlot);
+    span.rows = 0;
   }
 }
 
-/** Which pages does KV head `h` of step `i` read? The last, and the best others by the most that a key in them could score. */
-static void choose(const Decode& d, int i, int h) {
+/** Keys of a choice, whose last page may be filled in part. */
+static int chosenKeys(const Decode& d, int i, int h) {
+  const int partly = d.st->archive[d.lane(i, h)] % PAGE;
+  return d.choice(i, h)[0] * PAGE - (partly ? PAGE - partly : 0);
+}
+
+/** Span `n` of the chosen pages. */
+static void chosenSpan(Decode& d, int i, int h, int n, int mostSpans) {
   const Store& st = *d.st;
-  const int lane = d.lane(i, h), D = st.headDim, archive = st.archive[lane], last = archive / PAGE;
-  const int others = (st.budget[lane] / PAGE > 3 ? st.budget[lane] / PAGE : 3) - 1;
-  int32_t* choice = choiceOf(d, i, h);
-  choice[0] = -1;
-  if (archive + 1 <= st.budget[lane] || last <= others) return;
-  const float* q = d.q + ((size_t)d.items[3 * i + 1] * st.queryHeads + (size_t)h * d.group) * D;
-  float* scores = (float*)(choice + 1);
-  for (int p = 0; p < last; p++) {
-    const int page = pageAt(*d.c, st, lane, st.archiveTable[(size_t)lane * st.archivePages + p]);
-    const float* low = d.bounds + (size_t)page * 2 * D;
-    const float* high = low + D;
-    F16 total = splat(0);
-    float rest = 0;
-    for (int g = 0; g < d.group; g++) {
-      const float* x = q + (size_t)g * D;
-      int at = 0;
-      for (; at + 16 <= D; at += 16) total = total + larger(load(x + at) * load(low + at), load(x + at) * load(high + at));
-      for (; at < D; at++) {
-        const float a = x[at] * low[at], b = x[at] * high[at];
-        rest += a > b ? a : b;
-      }
-    }
-    scores[p] = sum(total) + rest;
-  }
-  Best top = best(others, [&](auto visit) {
-    for (int p = 0; p < last; p++) visit(scores[p]);
-  });
-  int n = 0;
-  for (int p = 0; p < last; p++)
-    if (top.takes(scores[p])) choice[1 + n++] = p;  // scores before p have been read
-  if (archive % PAGE != 0) choice[1 + n++] = last;
-  choice[0] = n;
+  Span span = {};
+  span.begin = 0;
+  span.end = least(SPAN, chosenKeys(d, i, h) - n * SPAN);
+  for (int p = 0; p * PAGE < span.end; p++) span.pages[p] = pageData(st, d.chosenPage(i, h, n * SPAN_PAGES + p));
+  // What this thread reads next if the others take the tasks between.
+  const int next = (i * st.kvHeads + h) * mostSpans + n + teamSize(d.c->team), lane = next / mostSpans;
+  const int j = lane / st.kvHeads, first = next % mostSpans * SPAN_PAGES;
+  if (j < d.steps && d.chosen(j, lane % st.kvHeads))
+    for (int p = 0; p < AHEAD && first + p < d.choice(j, lane % st.kvHeads)[0]; p++)
+      span.after[p] = pageData(st, d.chosenPage(j, lane % st.kvHeads, first + p));
+  spanOfStep(d, span, i, h, d.archiveQ, n, -1);
 }
 
-/** The chosen pages, the partly filled one last; returns the keys read. */
-static int restOfChoice(Decode& d, int i, int h) {
-  const Store& st = *d.st;
-  const int lane = d.lane(i, h), archive = st.archive[lane];
-  const int32_t* choice = choiceOf(d, i, h);
-  const int keys = choice[0] * PAGE - (archive % PAGE ? PAGE - archive % PAGE : 0);
-  for (int base = 0; base < choice[0]; base += CUT_PAGES) {
-    Cut cut = {};
-    cut.begin = 0;
-    cut.end = least(CUT, keys - base * PAGE);
-    for (int p = 0; p * PAGE < cut.end; p++)
-      cut.pages[p] =
-          pageData(st, pageAt(*d.c, st, lane, st.archiveTable[(size_t)lane * st.archivePages + choice[1 + base + p]]));
-    cutOfStep(d, cut, i, h, d.archiveQ, base / CUT_PAGES, -1);
-  }
-  return keys;
-}
-
-/** What no other step shares: the archive's last cut, doomed cuts, the pending key. */
+/** What no other step shares but the chosen pages: the archive's last span, doomed spans, the pending key. */
 static void rest(Decode& d, int i, int h) {
   Store& st = *d.st;
   const int lane = d.lane(i, h), archive = st.archive[lane], head = st.head[lane], tail = st.tail[lane];
-  const int whole = archive / CUT, cuts = readCuts(d, i, h);
-  int reads = archive, alone = archive - whole * CUT;
-  if (chosen(d, i, h)) {
+  const int whole = archive / SPAN, spans = readSpans(d, i, h);
+  int reads = archive, alone = archive - whole * SPAN;
+  if (d.chosen(i, h)) {
     const int bounds = 2 * (archive / PAGE + 1);  // of each page count as two keys
-    reads = alone = restOfChoice(d, i, h) + bounds;
-  } else if (cuts > whole) {
-    Cut cut = {};
-    cut.begin = 0;
-    cut.end = archive - whole * CUT;
-    const int32_t* table = st.archiveTable + (size_t)lane * st.archivePages + (size_t)whole * CUT_PAGES;
-    for (int p = 0; p * PAGE < cut.end; p++) cut.pages[p] = pageData(st, pageAt(*d.c, st, lane, table[p]));
-    cutOfStep(d, cut, i, h, d.archiveQ, whole, whole * CUT);
+    reads = alone = chosenKeys(d, i, h) + bounds;
+  } else if (spans > whole) {
+    Span span = {};
+    span.begin = 0;
+    span.end = archive - whole * SPAN;
+    const int32_t* table = st.archiveTable + (size_t)lane * st.archivePages + (size_t)whole * SPAN_PAGES;
+    for (int p = 0; p * PAGE < span.end; p++) span.pages[p] = pageData(st, pageAt(*d.c, st, lane, table[p]));
+    spanOfStep(d, span, i, h, d.archiveQ, whole, whole * SPAN);
   }
-  const int doomed = doomedCuts(st, lane);
+  const int doomed = doomedSpans(st, lane);
   for (int n = 0; n < doomed; n++) {
-    const int base = (head / CUT + n) * CUT;
-    Cut cut = {};
-    cut.begin = head > base ? head - base : 0;
-    cut.end = least(CUT, tail - base);
-    for (int p = cut.begin / PAGE; p * PAGE < cut.end; p++)
-      cut.pages[p] = pageData(st, pageAt(*d.c, st, lane, *doomedEntry(st, lane, base + p * PAGE)));
-    cutOfStep(d, cut, i, h, d.q, cuts + n, -1);
+    const int base = (head / SPAN + n) * SPAN;
+    Span span = {};
+    span.begin = head > base ? head - base : 0;
+    span.end = least(SPAN, tail - base);
+    for (int p = span.begin / PAGE; p * PAGE < span.end; p++)
+      span.pages[p] = pageData(st, pageAt(*d.c, st, lane, *doomedEntry(st, lane, base + p * PAGE)));
+    spanOfStep(d, span, i, h, d.q, spans + n, -1);
   }
   for (int g = 0; g < d.group; g++) {
     const int j = h * d.group + g;
@@ -224,7 +163,7 @@ static void rest(Decode& d, int i, int h) {
     const float* k = st.pendingK + (size_t)lane * st.width;
     F16 dot = splat(0);
     for (int at = 0; at < st.width; at += 16) dot = fma(load(d.query + at), load(k + at), dot);
-    float* part = d.partial(i, j, cuts + doomed);
+    float* part = d.partial(i, j, spans + doomed);
     memcpy(part, st.pendingV + (size_t)lane * st.width, (size_t)st.width * 4);
     part[st.width] = sum(dot);
     part[st.width + 1] = 1;
@@ -236,7 +175,7 @@ static void rest(Decode& d, int i, int h) {
 
 static void merge(const Decode& d, int i, int h) {
   const Store& st = *d.st;
-  const int lane = d.lane(i, h), parts = readCuts(d, i, h) + doomedCuts(st, lane) + 1;
+  const int lane = d.lane(i, h), parts = readSpans(d, i, h) + doomedSpans(st, lane) + 1;
   for (int g = 0; g < d.group; g++) {
     const int j = h * d.group + g;
     float* first = d.partial(i, j, 0);
@@ -274,17 +213,15 @@ void attend(const Call& c, int thread) {
   d.out = floats(c, 0);
   d.q = floats(c, 1);
   d.archiveQ = c.words[10] >= 0 ? floats(c, 10) : d.q;
-  d.bounds = floats(c, 11);
+  d.bounds = (const char*)floats(c, 11);
   d.raw = floats(c, 7);
   d.lse = floats(c, 8);
   d.stride = c.words[9];
-  int whole = 0;
   d.parts = 1;
   for (int i = 0; i < d.steps; i++) {
     for (int h = 0; h < st.kvHeads; h++) {
-      const int lane = d.lane(i, h), parts = archiveCuts(st, lane) + doomedCuts(st, lane) + 1;
+      const int lane = d.lane(i, h), parts = archiveSpans(st, lane) + doomedSpans(st, lane) + 1;
       if (parts > d.parts) d.parts = parts;
-      if (st.archive[lane] / CUT > whole) whole = st.archive[lane] / CUT;
       if (thread == 0 && (st.dead[lane] != DEAD_NONE || st.pendingPosition[lane] < 0))
         fail(c.fault, "lane %d: expected no dead key at attention, got slot %d; admit first", lane, st.dead[lane]);
       if (!sound(c, st, lane)) return;
@@ -297,19 +234,28 @@ void attend(const Call& c, int thread) {
   const size_t own = threadBytes(st, d.steps);
   d.query = (float*)(c.scratch + own * thread);
   d.scores = d.query + (size_t)2 * QUERY_ROWS * st.width;
-  d.done = (uint8_t*)(d.scores + QUERY_ROWS * CUT) + 2 * CUT * 4;
+  d.done = (uint8_t*)(d.scores + QUERY_ROWS * SPAN) + 2 * SPAN * 4;
   d.partials = (float*)(c.scratch + own * teamSize(c.team));
   if (d.bounds) {
     d.choices = (int32_t*)(d.partials + (size_t)d.steps * st.queryHeads * mostParts(st) * partialFloats(st));
-    HT_TASKS(c, t, d.steps * st.kvHeads) choose(d, t / st.kvHeads, t % st.kvHeads);
-    teamMeet(c.team);
+    choosePages(d);
   }
-  const int shared = st.kvHeads * whole;
-  HT_TASKS(c, t, shared + d.steps * st.kvHeads) {
+  int whole = 0, most = 0;  // spans of a lane that steps may share; of a choice
+  for (int i = 0; i < d.steps; i++)
+    for (int h = 0; h < st.kvHeads; h++) {
+      int& spans = d.chosen(i, h) ? most : whole;
+      const int n = d.chosen(i, h) ? readSpans(d, i, h) : st.archive[d.lane(i, h)] / SPAN;
+      spans = n > spans ? n : spans;
+    }
+  const int pairs = d.steps * st.kvHeads, shared = st.kvHeads * whole, selected = pairs * most;
+  HT_TASKS(c, t, shared + selected + pairs) {
     if (t < shared) {
-      wholeCut(d, t / whole, t % whole);
+      wholeSpan(d, t / whole, t % whole);
+    } else if (t < shared + selected) {
+      const int pair = (t - shared) / most, n = (t - shared) % most, i = pair / st.kvHeads, h = pair % st.kvHeads;
+      if (d.chosen(i, h) && n < readSpans(d, i, h)) chosenSpan(d, i, h, n, most);
     } else {
-      rest(d, (t - shared) / st.kvHeads, (t - shared) % st.kvHeads);
+      rest(d, (t - shared - selected) / st.kvHeads, (t - shared - selected) % st.kvHeads);
     }
   }
   teamMeet(c.team);

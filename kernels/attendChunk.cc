@@ -1,8 +1,8 @@
 // Attention of prompt chunks. The chunk's keys are first written into page-like blocks in the lanes' dtype, the pending key
-// before them; then tasks of up to 32 query rows (positions x query heads of a KV head) run over archive, doomed and chunk cuts
+// before them; then tasks of up to 32 query rows (positions x query heads of a KV head) run over archive, doomed and chunk spans
 // with the inner loops of decode and a running maximum. What a query does not see is masked by two numbers a key: its
 // position and the last position that sees it.
-#include "cut.h"
+#include "span.h"
 #include "lane.h"
 #include "scratch.h"
 #include "table.h"
@@ -87,58 +87,58 @@ struct Rows {
   int position[QUERY_ROWS];
   float top[QUERY_ROWS], total[QUERY_ROWS];
   float* out[QUERY_ROWS];
-  int32_t *positions, *limits;  // [CUT] of the cut's keys
+  int32_t *positions, *limits;  // [SPAN] of the span's keys
 };
 
 template <bool BF>
-static void fold(Cut& cut, Rows& rows, int dead, bool masked) {
-  scoreAll<BF>(cut);
-  for (int r = 0; r < cut.rows; r++) {
-    float* s = cut.scores + (size_t)r * CUT;
-    if (dead >= 0 && dead < CUT) s[dead] = -INFINITY;
+static void fold(Span& span, Rows& rows, int dead, bool masked) {
+  scoreAll<BF>(span);
+  for (int r = 0; r < span.rows; r++) {
+    float* s = span.scores + (size_t)r * SPAN;
+    if (dead >= 0 && dead < SPAN) s[dead] = -INFINITY;
     if (masked) {
       const VI q = rows.position[r] - VI{};
-      for (int at = cut.begin / PAGE * PAGE; at < cut.end; at += W) {
+      for (int at = span.begin / PAGE * PAGE; at < span.end; at += W) {
         const VI position = *(const VIUnaligned*)(rows.positions + at), limit = *(const VIUnaligned*)(rows.limits + at);
         const VI seen = (position <= q) & (q <= limit);
         const V x = *(const VUnaligned*)(s + at);
         *(VUnaligned*)(s + at) = seen ? x : splatV(-INFINITY);
       }
     }
-    edges(s, cut.begin, cut.end);
-    const float most = mostOf(s, cut.begin, cut.end), top = most > rows.top[r] ? most : rows.top[r];
+    edges(s, span.begin, span.end);
+    const float most = mostOf(s, span.begin, span.end), top = most > rows.top[r] ? most : rows.top[r];
     if (top == -INFINITY) {  // this row has seen no key yet
-      for (int at = cut.begin / PAGE * PAGE; at < cut.end; at++) s[at] = 0;
+      for (int at = span.begin / PAGE * PAGE; at < span.end; at++) s[at] = 0;
       continue;
     }
     const float old = exp1(rows.top[r] - top);
     if (old != 1)
-      for (int at = 0; at < cut.width; at += 16) store(rows.out[r] + at, load(rows.out[r] + at) * splat(old));
-    rows.total[r] = rows.total[r] * old + weigh(s, cut.begin, cut.end, top);
+      for (int at = 0; at < span.width; at += 16) store(rows.out[r] + at, load(rows.out[r] + at) * splat(old));
+    rows.total[r] = rows.total[r] * old + weigh(s, span.begin, span.end, top);
     rows.top[r] = top;
   }
-  valueAll<BF>(cut, rows.out);
+  valueAll<BF>(span, rows.out);
 }
 
 template <bool BF>
 static void queries(const Prefill& p, const Chunk& k, int h, int from, char* own) {
   Store& st = *p.st;
   const int lane = laneOf(st, k.set, p.layer, h), D = st.headDim, archive = st.archive[lane];
-  Cut cut;
+  Span span;
   Rows rows;
-  cut.D = D;
-  cut.width = st.width;
-  cut.rows = least(QUERY_ROWS, k.rows * p.group - from);
+  span.D = D;
+  span.width = st.width;
+  span.rows = least(QUERY_ROWS, k.rows * p.group - from);
   float* q = (float*)own;
-  cut.q = q;
+  span.q = q;
   float* out = q + (size_t)QUERY_ROWS * st.width;
-  cut.scores = out + (size_t)QUERY_ROWS * st.width;
-  rows.positions = (int32_t*)(cut.scores + QUERY_ROWS * CUT);
-  rows.limits = rows.positions + CUT;
+  span.scores = out + (size_t)QUERY_ROWS * st.width;
+  rows.positions = (int32_t*)(span.scores + QUERY_ROWS * SPAN);
+  rows.limits = rows.positions + SPAN;
   const auto at = [&](int r) {
     return ((size_t)(k.row + (from + r) / p.group) * st.queryHeads + h * p.group + (from + r) % p.group) * D;
   };
-  for (int r = 0; r < cut.rows; r++) {
+  for (int r = 0; r < span.rows; r++) {
     rows.position[r] = k.first + (from + r) / p.group;
     rows.top[r] = -INFINITY;
     rows.total[r] = 0;
@@ -147,25 +147,25 @@ static void queries(const Prefill& p, const Chunk& k, int h, int from, char* own
     scaleQuery(q + (size_t)r * st.width, floats(*p.c, 1) + at(r), D, st.width);
   }
   const size_t keyBytes = (size_t)D * PAGE * (BF ? 2 : 4);
-  const auto close = [&] { closePages(cut, keyBytes); };
-  memset(cut.after, 0, sizeof cut.after);
+  const auto close = [&] { closePages(span, keyBytes); };
+  memset(span.after, 0, sizeof span.after);
 
-  for (int base = 0; base < archive; base += CUT) {
+  for (int base = 0; base < archive; base += SPAN) {
     const int32_t* table = st.archiveTable + (size_t)lane * st.archivePages + base / PAGE;
-    cut.begin = 0;
-    cut.end = least(CUT, archive - base);
-    for (int n = 0; n * PAGE < cut.end; n++) cut.pages[n] = pageData(st, pageAt(*p.c, st, lane, table[n]));
+    span.begin = 0;
+    span.end = least(SPAN, archive - base);
+    for (int n = 0; n * PAGE < span.end; n++) span.pages[n] = pageData(st, pageAt(*p.c, st, lane, table[n]));
     close();
-    fold<BF>(cut, rows, st.dead[lane] - base, false);
+    fold<BF>(span, rows, st.dead[lane] - base, false);
   }
   const int head = st.head[lane], tail = st.tail[lane];
-  for (int base = head / CUT * CUT; base < tail; base += CUT) {
+  for (int base = head / SPAN * SPAN; base < tail; base += SPAN) {
     if (head >= tail) break;
-    cut.begin = head > base ? head - base : 0;
-    cut.end = least(CUT, tail - base);
-    for (int n = cut.begin / PAGE; n * PAGE < cut.end; n++) {
+    span.begin = head > base ? head - base : 0;
+    span.end = least(SPAN, tail - base);
+    for (int n = span.begin / PAGE; n * PAGE < span.end; n++) {
       const int page = pageAt(*p.c, st, lane, *doomedEntry(st, lane, base + n * PAGE));
-      cut.pages[n] = pageData(st, page);
+      span.pages[n] = pageData(st, page);
       for (int s = 0; s < PAGE; s++) {
         const int position = st.positions[(size_t)page * PAGE + s];
         rows.positions[n * PAGE + s] = position;
@@ -173,23 +173,23 @@ static void queries(const Prefill& p, const Chunk& k, int h, int from, char* own
       }
     }
     close();
-    fold<BF>(cut, rows, -1, true);
+    fold<BF>(span, rows, -1, true);
   }
   // Keys past the last query's position are nobody's: key i has position first - 1 + i.
-  const int keys = rows.position[cut.rows - 1] - (k.first - 1) + 1;
-  for (int base = 0; base < keys; base += CUT) {
-    cut.begin = 0;
-    cut.end = least(CUT, keys - base);
-    for (int n = 0; n * PAGE < cut.end; n++) {
+  const int keys = rows.position[span.rows - 1] - (k.first - 1) + 1;
+  for (int base = 0; base < keys; base += SPAN) {
+    span.begin = 0;
+    span.end = least(SPAN, keys - base);
+    for (int n = 0; n * PAGE < span.end; n++) {
       char* block = blockOf(st, k, h, base / PAGE + n);
-      cut.pages[n] = block;
+      span.pages[n] = block;
       for (int s = 0; s < PAGE; s++) rows.positions[n * PAGE + s] = k.first - 1 + base + n * PAGE + s;
       memcpy(rows.limits + n * PAGE, limitsOf(st, block), PAGE * 4);
     }
     close();
-    fold<BF>(cut, rows, -1, true);
+    fold<BF>(span, rows, -1, true);
   }
-  for (int r = 0; r < cut.rows; r++) {
+  for (int r = 0; r < span.rows; r++) {
     const F16 scale = splat(1 / rows.total[r]);
     for (int d = 0; d < st.width; d += 16) store(rows.out[r] + d, load(rows.out[r] + d) * scale);
     memcpy(floats(*p.c, 0) + at(r), rows.out[r], (size_t)D * 4);

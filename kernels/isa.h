@@ -113,19 +113,39 @@ HT_INLINE F16 loadHigh(const void* p) {
   return out;
 }
 
+/** Lanes turned by N: clang sees the shuffle in the loop, GCC is told. */
+template <int N>
+HT_INLINE V turn(V x) {
+#if defined(__clang__)
+  V out = x;
+  HT_UNROLL for (int i = 0; i < W; i++) out[i] = x[(i + N) % W];
+  return out;
+#else
+  VI at = {};
+  HT_UNROLL for (int i = 0; i < W; i++) at[i] = (i + N) % W;
+  return __builtin_shuffle(x, at);
+#endif
+}
+
+/** Sixteen numbers to one by a fixed tree: 0 with 8, 1 with 9, ..; then 0 with 4, ... */
+template <class Both>
+HT_INLINE float fold(F16 x, const Both& both) {
+  HT_UNROLL for (int n = NV / 2; n > 0; n /= 2)
+    HT_UNROLL for (int i = 0; i < n; i++) x.v[i] = both(x.v[i], x.v[i + n]);
+  V v = x.v[0];
+  if constexpr (W > 8) v = both(v, turn<8 % W>(v));
+  if constexpr (W > 4) v = both(v, turn<4 % W>(v));
+  v = both(v, turn<2>(v));
+  return both(v, turn<1>(v))[0];
+}
 HT_INLINE float sum(F16 x) {
-  float t[16];
-  store(t, x);
-  for (int n = 8; n > 0; n /= 2)
-    for (int i = 0; i < n; i++) t[i] += t[i + n];
-  return t[0];
+  return fold(x, [](V a, V b) __attribute__((always_inline)) { return a + b; });
 }
 HT_INLINE float most(F16 x) {
-  float t[16];
-  store(t, x);
-  for (int n = 8; n > 0; n /= 2)
-    for (int i = 0; i < n; i++) t[i] = t[i] > t[i + n] ? t[i] : t[i + n];
-  return t[0];
+  return fold(x, [](V a, V b) __attribute__((always_inline)) { return a > b ? a : b; });
+}
+HT_INLINE float fewest(F16 x) {
+  return fold(x, [](V a, V b) __attribute__((always_inline)) { return a < b ? a : b; });
 }
 
 HT_INLINE V splatV(float x) { return x - V{}; }

@@ -36,6 +36,16 @@ HT_INLINE bool sound(const Call& c, const Store& st, int lane) {
   return false;
 }
 
+/** Lanes of a layer whose ranks are added up slot by slot. */
+HT_INLINE bool asMany(const Call& c, const Store& st, int first, int lane) {
+  if (st.archive[first] == st.archive[lane]) return true;
+  fail(c.fault,
+       "lane %d: expected as many keys as in lane %d where a layer's heads are ranked together, got %d and %d; "
+       "cut all lanes of a layer alike",
+       lane, first, st.archive[lane] + 1, st.archive[first] + 1);
+  return false;
+}
+
 /** A page id out of a table: the host wrote it, so a wrong one must be an error and no wild access. */
 HT_INLINE int pageAt(const Call& c, const Store& st, int lane, int page) {
   if (page >= 0 && page < st.pages) return page;

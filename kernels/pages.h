@@ -13,8 +13,8 @@
 
 constexpr int PANEL = 32;
 constexpr int PAGE = 16;
-constexpr int CUT = 256;
-constexpr int CUT_PAGES = CUT / PAGE;
+constexpr int SPAN = 256;
+constexpr int SPAN_PAGES = SPAN / PAGE;
 constexpr int ARENA_PAD = 256;
 
 struct Matrix {

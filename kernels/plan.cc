@@ -177,7 +177,7 @@ size_t planOp(Reader& r, Op op, int threads) {
     case Op::score: {
       const Store& s = r.store(4);
       watched(r, s, 6, false, -1, 1);
-      return scoreBytes(s, r.w[11]) * (size_t)threads + scoreShared(s, r.w[11], r.w[14], r.w[8]);
+      return scoreBytes(s, r.w[11]) * (size_t)threads + scoreShared(s, r.w[11], r.w[14], r.w[8], threads);
     }
     case Op::keep:
       watched(r, r.store(2), 5, false, -1, 1);

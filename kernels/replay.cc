@@ -25,7 +25,7 @@ struct Watch {
     return (size_t)behindPages(w.rows) * lineUp(keyBytes(*st));
   }
   __attribute__((always_inline)) float* result(const Watched& w, int h, int part) const {
-    return (float*)(w.shared + (size_t)st->kvHeads * keysBytes(w)) + (size_t)(h * PARTS + part) * watchSpan(w.from, w.to);
+    return (float*)(w.shared + (size_t)st->kvHeads * keysBytes(w)) + (size_t)(h * PARTS + part) * reportFloats(w.from, w.to);
   }
 };
 
@@ -64,15 +64,15 @@ static void watchRows(const Watch& x, const Watched& w, int h, int part, char* o
   const int end = w.end();
   const size_t stride = (size_t)((end + PAGE - 1) / PAGE + 1) * PAGE;
   float* q = (float*)own;
-  Cut cut;
-  cut.D = st.headDim;
-  cut.width = st.width;
-  cut.q = q;
-  cut.scores = q + (size_t)QUERY_ROWS * st.width;
-  float* scores = cut.scores + QUERY_ROWS * CUT;
+  Span span;
+  span.D = st.headDim;
+  span.width = st.width;
+  span.q = q;
+  span.scores = q + (size_t)QUERY_ROWS * st.width;
+  float* scores = span.scores + QUERY_ROWS * SPAN;
   int32_t* pages = (int32_t*)(scores + QUERY_ROWS * stride);
   float* result = x.result(w, h, part);
-  memset(result, 0, watchSpan(w.from, w.to) * 4);
+  memset(result, 0, reportFloats(w.from, w.to) * 4);
   // Pages that hold a slot that counts (their complement where some slot does not), and the place of the first that is reported.
   const auto counts = [&](int s) { return s < x.sinks || (s >= w.from && s < w.to) || s >= w.tokens; };
   int known = 0, report = 0;
@@ -85,16 +85,16 @@ static void watchRows(const Watch& x, const Watched& w, int h, int part, char* o
   const auto pageAt = [&](int n) { return pages[n] < 0 ? ~pages[n] : pages[n]; };
   const int from = w.rows * part / PARTS * x.group, to = w.rows * (part + 1) / PARTS * x.group;
   for (int base = from; base < to; base += QUERY_ROWS) {
-    cut.rows = least(QUERY_ROWS, to - base);
-    for (int r = 0; r < cut.rows; r++) {
+    span.rows = least(QUERY_ROWS, to - base);
+    for (int r = 0; r < span.rows; r++) {
       const size_t row = (size_t)(w.row + (base + r) / x.group) * st.queryHeads + h * x.group + (base + r) % x.group;
       scaleQuery(q + (size_t)r * st.width, x.q + row * st.headDim, st.headDim, st.width);
     }
-    const int last = w.first + (base + cut.rows - 1) / x.group;
+    const int last = w.first + (base + span.rows - 1) / x.group;
     int near = known;
     while (near > 0 && pageAt(near - 1) * PAGE > last) near--;
-    scorePages<BF>(cut, near, scores, stride, [&](int n) { return pageOf(slots, pageAt(n)); });
-    for (int r = 0; r < cut.rows; r++) {
+    scorePages<BF>(span, near, scores, stride, [&](int n) { return pageOf(slots, pageAt(n)); });
+    for (int r = 0; r < span.rows; r++) {
       const int position = w.first + (base + r) / x.group;
       float* row = scores + (size_t)r * stride;
       for (int n = 0; n < near; n++) {

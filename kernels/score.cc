@@ -1,5 +1,5 @@
 // Ranks of a lane's live keys: which lanes are due, and the scorers that look at each key or at the mean of all. A lane is one
-// task.
+// task, or several where its keys meet each other.
 #include "score.h"
 
 #include "table.h"
@@ -89,9 +89,6 @@ static void rank(const View& v, int kind) {
         v.board[s] = (float)uniform((uint32_t)c.words[12], 0x6b76, (uint32_t)(v.layer * v.st->kvHeads + v.head),
                                     (uint32_t)v.positions[s]);
       return;
-    case KIND_AGE:
-      for (int s = 0; s < v.keys(); s++) v.board[s] = (float)v.positions[s];
-      return;
     case KIND_MEAN: {
       const double group = v.st->queryHeads / v.st->kvHeads;
       for (int s = 0; s < v.keys(); s++) v.board[s] = (float)(v.board[s] / (group * (v.newest + 1 - v.positions[s])));
@@ -99,8 +96,6 @@ static void rank(const View& v, int kind) {
     }
     case KIND_ATTENTION:
       return scoreAttention(v, floats(c, 2), c.words[3]);
-    case KIND_REDUNDANCY:
-      return scoreRedundancy(v);
     case KIND_EXPECTED:
       return scoreExpected(v);
   }
@@ -123,6 +118,13 @@ void score(const Call& c, int thread) {
   const auto due = [&](int item, int h) {
     const int first = laneOf(st, items[3 * item], layer, 0);
     return pool == POOL_SET || (pool == POOL_LAYER ? over(first, st.kvHeads) : over(first + h, 1));
+  };
+  // The attention of a whole layer adds up by slot.
+  const auto alike = [&](int item) {
+    const int first = laneOf(st, items[3 * item], layer, 0);
+    for (int lane = first + 1; lane < first + st.kvHeads; lane++)
+      if (!asMany(c, st, first, lane)) return false;
+    return true;
   };
   const auto anyDue = [&](int item) {
     for (int h = 0; h < st.kvHeads; h++)
@@ -154,9 +156,32 @@ void score(const Call& c, int thread) {
     }
     teamMeet(c.team);
   }
+  if (kind == KIND_REDUNDANCY) {
+    // Few lanes must keep all threads busy, so a long one is several tasks.
+    const int lanes = count * st.kvHeads, together = redundancyLanes(teamSize(c.team));
+    for (int base = 0; base < lanes; base += together) {
+      const int n = least(together, lanes - base);
+      bool any = false;
+      for (int i = base; i < base + n; i++) any = due(i / st.kvHeads, i % st.kvHeads) || any;
+      if (!any) continue;
+      const auto visit = [&](int i, auto act) {
+        View v = view((base + i) / st.kvHeads, (base + i) % st.kvHeads);
+        v.shared += (size_t)i * redundancyBytes(st);
+        if (due(v.item, v.head) && open(v, stride)) act(v);
+      };
+      constexpr int MOST = MOST_REDUNDANCY_PARTS;
+      HT_TASKS(c, t, n * MOST) visit(t / MOST, [&](View& v) {
+        if (t % MOST < redundancyParts(v.keys())) addCosines(v, t % MOST);
+      });
+      teamMeet(c.team);
+      HT_TASKS(c, t, n) visit(t, scoreRedundancy);
+      teamMeet(c.team);
+    }
+    return;
+  }
   HT_TASKS(c, t, count * st.kvHeads) {
     const int item = t / st.kvHeads, h = t % st.kvHeads;
-    if (wholeLayer ? !anyDue(item) : !due(item, h)) continue;
+    if (wholeLayer ? !anyDue(item) || !alike(item) : !due(item, h)) continue;
     View v = view(item, h);
     if (open(v, stride)) rank(v, kind);
   }
@@ -165,7 +190,7 @@ void score(const Call& c, int thread) {
   HT_TASKS(c, t, count * st.kvHeads) {
     const int item = t / st.kvHeads, h = t % st.kvHeads;
     const View v = view(item, h);
-    if (due(item, h) && sound(c, st, v.lane()) && st.archive[v.lane()] < stride) mergeLayer(v);
+    if (due(item, h) && alike(item) && sound(c, st, v.lane()) && st.archive[v.lane()] < stride) mergeLayer(v);
   }
 }
 

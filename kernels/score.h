@@ -34,6 +34,8 @@ HT_INLINE void lengths(const char* page, int D, float out[16]) {
 void scoreAttention(const View& v, const float* ring, int queries);
 /** Where all heads of a layer count: merges what `scoreAttention` left for each KV head. */
 void mergeLayer(const View& v);
+/** A part's share of all cosines, into `shared`; `scoreRedundancy` merges the parts. */
+void addCosines(const View& v, int part);
 void scoreRedundancy(const View& v);
 void scoreExpected(const View& v);
 /** Mean cosine and sine of the positions to come, channel pair `j` of an item. */

@@ -1,64 +1,8 @@
-// Ranks by keys alone against all others (R-KV's redundancy), and by queries that are yet to come (expected attention).
+// Ranks by queries that are yet to come (expected attention).
 #include "score.h"
 #include "table.h"
 
 namespace HT_NS {
-
-/** Unit keys in the layout of float pages. */
-template <bool BF>
-static void normalise(const View& v, float* units) {
-  const int D = v.st->headDim;
-  float t[16];
-  for (int p = 0; p < v.pages(); p++) {
-    const char* page = pageOf(v.slots, p);
-    lengths<BF>(page, D, t);
-    for (int s = 0; s < PAGE; s++) t[s] = 1 / (t[s] > 1e-12f ? t[s] : 1e-12f);
-    for (int d = 0; d < D; d++) store(units + ((size_t)p * D + d) * PAGE, channel<BF>(page, d) * load(t));
-  }
-}
-
-void scoreRedundancy(const View& v) {
-  const Store& st = *v.st;
-  const int D = st.headDim, keys = v.keys(), n = v.pages() * PAGE;
-  const float weight = real(*v.c, 12), similar = real(*v.c, 13);
-  const size_t S = laneSlots(st);
-  float* units = (float*)v.own;
-  float* q = units + S * D;
-  Cut cut;
-  cut.D = D;
-  cut.width = st.width;
-  cut.q = q;
-  cut.scores = q + (size_t)QUERY_ROWS * st.width;
-  float* cosines = cut.scores + QUERY_ROWS * CUT;
-  float* mean = cosines + QUERY_ROWS * S;
-  if (st.bf16) {
-    normalise<true>(v, units);
-  } else {
-    normalise<false>(v, units);
-  }
-  memset(q, 0, (size_t)QUERY_ROWS * st.width * 4);
-  memset(mean, 0, (size_t)n * 4);
-  const float scale = 1 / (float)keys;
-  for (int from = 0; from < keys; from += QUERY_ROWS) {
-    cut.rows = least(QUERY_ROWS, keys - from);
-    for (int r = 0; r < cut.rows; r++) {
-      const float* unit = units + (size_t)((from + r) / PAGE) * D * PAGE + (from + r) % PAGE;
-      for (int d = 0; d < D; d++) q[(size_t)r * st.width + d] = unit[(size_t)d * PAGE];
-    }
-    scorePages<false>(cut, v.pages(), cosines, S, [&](int page) { return (const char*)(units + (size_t)page * D * PAGE); });
-    for (int r = 0; r < cut.rows; r++) {
-      float* row = cosines + (size_t)r * S;
-      row[from + r] = 0;
-      int last = keys - 1;
-      while (last >= 0 && !(row[last] > similar)) last--;
-      row[last > 0 ? last : 0] = 0;
-      addScaled(mean, row, scale, n);
-    }
-  }
-  edges(mean, 0, keys);
-  const float total = exponentials(mean, n);
-  for (int s = 0; s < keys; s++) v.board[s] = weight * v.board[s] - (1 - weight) * mean[s] * total;
-}
 
 void meanTurn(const Call& c, int newest, int j, int half, double* turn) {
   const int future = c.words[12];

@@ -35,22 +35,22 @@ static void attendAll(const View& v, const Asked& a, const float* ring, int inRi
   const int each = group > QUERY_ROWS ? 1 : QUERY_ROWS / group;  // queries a block
   const size_t rows = groupRows(st), S = laneSlots(st);
   float* q = (float*)v.own;
-  Cut cut;
-  cut.D = D;
-  cut.width = st.width;
-  cut.q = q;
-  cut.scores = q + rows * st.width;
-  float* scores = cut.scores + rows * CUT;
+  Span span;
+  span.D = D;
+  span.width = st.width;
+  span.q = q;
+  span.scores = q + rows * st.width;
+  float* scores = span.scores + rows * SPAN;
   for (int s = 0; s < n; s++) totals[s] = 0;
   for (int from = a.newest - a.queries + 1; from <= a.newest; from += each) {
     const int count = least(each, a.newest + 1 - from);
-    cut.rows = count * group;
-    for (int r = 0; r < cut.rows; r++) {
+    span.rows = count * group;
+    for (int r = 0; r < span.rows; r++) {
       const size_t slot = ((size_t)v.set * st.layers + v.layer) * inRing + (size_t)((from + r / group) % inRing);
       const size_t head = slot * st.queryHeads + v.head * group + r % group;
       scaleQuery(q + (size_t)r * st.width, ring + head * D, D, st.width);
     }
-    scorePages<BF>(cut, v.pages(), scores, S, [&](int page) { return pageOf(v.slots, page); });
+    scorePages<BF>(span, v.pages(), scores, S, [&](int page) { return pageOf(v.slots, page); });
     for (int i = 0; i < count; i++) {
       float* row = scores + (size_t)i * group * S;
       if (a.most)
@@ -71,14 +71,8 @@ void scoreAttention(const View& v, const float* ring, int queries) {
   const Asked a = asked(v);
   const int group = st.queryHeads / st.kvHeads;
   const size_t rows = groupRows(st), S = laneSlots(st);
-  float* scores = (float*)v.own + rows * ((size_t)st.width + CUT);
+  float* scores = (float*)v.own + rows * ((size_t)st.width + SPAN);
   float* totals = a.layer ? layerTotals(v, v.head) : scores + rows * S;
-  if (a.layer) {
-    const int first = v.lane() - v.head;
-    if (st.archive[v.lane()] != st.archive[first])
-      return fail(v.c->fault, "lane %d: expected the %d archive slots of its layer, got %d; cut all lanes of a layer alike",
-                  v.lane(), st.archive[first], st.archive[v.lane()]);
-  }
   if (st.bf16) {
     attendAll<true>(v, a, ring, queries, totals);
   } else {

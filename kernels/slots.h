@@ -1,7 +1,7 @@
 // A lane's keys as those who rank them see it: one row of slots in pages of 16, and softmax over some of them. Keys that lie in
 // no page yet (the pending one, a chunk's) follow in copies of the last page and pages behind it, so no loop knows of them.
 #pragma once
-#include "cut.h"
+#include "span.h"
 #include "lane.h"
 #include "scratch.h"
 
@@ -57,21 +57,21 @@ HT_INLINE F16 channel(const char* page, int d) {
 }
 
 /**
- * scores[r][16 n + s]: query row r (of `cut`, scaled) by slot s of page `page(n)`, for n below `pages`. Rows of `scores` are
+ * scores[r][16 n + s]: query row r (of `span`, scaled) by slot s of page `page(n)`, for n below `pages`. Rows of `scores` are
  * `stride` apart.
  */
 template <bool BF, class PageAt>
-static void scorePages(Cut& cut, int pages, float* scores, size_t stride, const PageAt& page) {
-  memset(cut.after, 0, sizeof cut.after);
-  for (int base = 0; base < pages; base += CUT_PAGES) {
-    const int n = least(CUT_PAGES, pages - base);
-    for (int i = 0; i < n; i++) cut.pages[i] = page(base + i);
-    cut.begin = 0;
-    cut.end = n * PAGE;
-    closePages(cut, 0);
-    scoreAll<BF>(cut);
-    for (int r = 0; r < cut.rows; r++)
-      memcpy(scores + (size_t)r * stride + (size_t)base * PAGE, cut.scores + (size_t)r * CUT, (size_t)cut.end * 4);
+static void scorePages(Span& span, int pages, float* scores, size_t stride, const PageAt& page) {
+  memset(span.after, 0, sizeof span.after);
+  for (int base = 0; base < pages; base += SPAN_PAGES) {
+    const int n = least(SPAN_PAGES, pages - base);
+    for (int i = 0; i < n; i++) span.pages[i] = page(base + i);
+    span.begin = 0;
+    span.end = n * PAGE;
+    closePages(span, 0);
+    scoreAll<BF>(span);
+    for (int r = 0; r < span.rows; r++)
+      memcpy(scores + (size_t)r * stride + (size_t)base * PAGE, span.scores + (size_t)r * SPAN, (size_t)span.end * 4);
   }
 }
 

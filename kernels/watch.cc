@@ -1,6 +1,5 @@
 // What policies have a pass remember: queries, moments, gates, bounds of pages, the newest query's probabilities.
-#include "lane.h"
-#include "scratch.h"
+#include "slots.h"
 #include "table.h"
 
 namespace HT_NS {
@@ -140,40 +139,45 @@ void note(const Call& c, int) {
   }
 }
 
+/** Keys of bf16 are their own bounds: no rounding. */
 template <bool BF>
-static void boundPage(const Store& st, int page, int keys, float* low, float* high) {
+static void boundPage(const Store& st, int page, int keys, char* to) {
   const char* k = pageData(st, page);
-  for (int d = 0; d < st.headDim; d++) {
-    float x[16];
+  const auto put = [&](int n, float x) __attribute__((always_inline)) {
     if constexpr (BF) {
-      store(x, d % 2 ? loadHigh(k + (size_t)(d / 2) * 64) : loadLow(k + (size_t)(d / 2) * 64));
+      ((uint16_t*)to)[n] = toBf16(x);
     } else {
-      store(x, load((const float*)(k + (size_t)d * 64)));
+      ((float*)to)[n] = x;
     }
-    for (int s = keys; s < PAGE; s++) x[s] = x[0];  // not live
-    for (int n = 0; n < PAGE; n++) {
-      low[d] = n == 0 || x[n] < low[d] ? x[n] : low[d];
-      high[d] = n == 0 || x[n] > high[d] ? x[n] : high[d];
-    }
+  };
+  float slots[16];
+  for (int i = 0; i < PAGE; i++) slots[i] = (float)i;
+  const F16 slot = load(slots), end = splat((float)keys);
+  for (int d = 0; d < st.headDim; d++) {
+    F16 all = channel<BF>(k, d);
+    const V first = splatV(all.v[0][0]);  // instead of what is not live
+    HT_UNROLL for (int i = 0; i < NV; i++) all.v[i] = slot.v[i] < end.v[i] ? all.v[i] : first;
+    put(d, fewest(all));
+    put(st.headDim + d, most(all));
   }
 }
 
 void bound(const Call& c, int) {
   const Store& st = lanesOf(c, 1);
-  float* bounds = floats(c, 0);
-  const int layer = c.words[2], count = c.words[5], D = st.headDim;
+  char* bounds = (char*)floats(c, 0);
+  const int layer = c.words[2], count = c.words[5];
   HT_TASKS(c, t, count * st.kvHeads) {
     const Rows x = rowsOf(c, 3, t / st.kvHeads);
     const int lane = laneOf(st, x.set, layer, t % st.kvHeads), archive = st.archive[lane];
     if (!sound(c, st, lane)) continue;
     for (int p = (archive > x.rows ? archive - x.rows : 0) / PAGE; p * PAGE < archive; p++) {
       const int page = pageAt(c, st, lane, st.archiveTable[(size_t)lane * st.archivePages + p]);
-      float* low = bounds + (size_t)page * 2 * D;
+      char* to = bounds + boundsBytes(st) * (size_t)page;
       const int keys = least(PAGE, archive - p * PAGE);
       if (st.bf16) {
-        boundPage<true>(st, page, keys, low, low + D);
+        boundPage<true>(st, page, keys, to);
       } else {
-        boundPage<false>(st, page, keys, low, low + D);
+        boundPage<false>(st, page, keys, to);
       }
     }
   }
@@ -201,13 +205,10 @@ void weigh(const Call& c, int) {
   HT_TASKS(c, t, count * owners * most) {
     const int i = t / (owners * most), h = t / most % owners, from = t % most * BLOCK;
     const int lane = laneOf(st, items[3 * i], layer, h);
-    int slots = 0;
-    for (int o = 0; o < (add ? 1 : st.kvHeads); o++) {
-      if (!fits(lane + o)) slots = INT32_MIN;
-      slots = slots < 0 || st.archive[lane + o] < slots ? slots : st.archive[lane + o] + 1;
-    }
-    if (from >= slots) continue;
-    const int n = least(BLOCK, slots - from);
+    bool good = true;
+    for (int o = 0; o < (add ? 1 : st.kvHeads); o++) good = fits(lane + o) && asMany(c, st, lane, lane + o) && good;
+    if (!good || from > st.archive[lane]) continue;
+    const int n = least(BLOCK, st.archive[lane] + 1 - from);
     float total[BLOCK] = {};
     for (int j = h * group; j < (add ? (h + 1) * group : st.queryHeads); j++) {
       const size_t row = (size_t)i * st.queryHeads + j;
@@ -221,8 +222,7 @@ void weigh(const Call& c, int) {
       for (int s = 0; s < n; s++) ranks[s] = from + s < st.archive[lane] ? ranks[s] + total[s] : total[s];
     } else {
       for (int o = 0; o < st.kvHeads; o++)
-        for (int s = 0; s < n && from + s <= st.archive[lane + o]; s++)
-          board[(size_t)(lane + o) * stride + from + s] = total[s] / (float)st.queryHeads;
+        for (int s = 0; s < n; s++) board[(size_t)(lane + o) * stride + from + s] = total[s] / (float)st.queryHeads;
     }
   }
 }

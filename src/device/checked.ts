@@ -176,7 +176,10 @@ function checkedPass(pass: Pass, uses: Use[]): Pass {
       if (scores) scoreSizes("attend", lanes, steps, scores);
       const second = reading?.archiveQuery ?? null;
       if (second) apart("attend", "out", out, "archiveQuery", second);
-      if (reading?.select) boundsSize("attend", lanes, reading.select);
+      if (reading?.select) {
+        boundsSize("attend", lanes, reading.select);
+        if (scores) fail("attend", "scores of every key or a choice of pages", "both");
+      }
       const rows = rowsOf(lanes, second ? { out, q, second } : { out, q }, {}, null);
       uses.push({ op: "attend", kind: "step", lanes, work: steps, rows, stride: scores?.stride });
       pass.attend(out, q, lanes, layer, steps, scores, reading);

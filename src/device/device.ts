@@ -11,8 +11,8 @@ export { REPLAY } from "./keeping.ts";
 
 /** Slots (keys) a page. */
 export const PAGE_SLOTS = 16;
-/** Logical slots a cut: attention runs cut by cut and merges in order, so results do not depend on who shares what. */
-export const CUT_SLOTS = 256;
+/** Logical slots a span: attention runs span by span and merges in order, so results do not depend on who shares what. */
+export const SPAN_SLOTS = 256;
 /** Most log-probabilities that `sample` reports for one token. */
 export const MAX_TOP = 20;
 
@@ -20,6 +20,9 @@ export type Dtype = "f32" | "bf16";
 export const DTYPE_BYTES = { f32: 4, bf16: 2 } as const;
 /** Bytes of a page: keys, values and a position a slot. */
 export const pageBytes = (headDim: number, dtype: Dtype): number => PAGE_SLOTS * (2 * headDim * DTYPE_BYTES[dtype] + 4);
+/** Numbers of a buffer of `Bounds`. */
+export const boundsLength = ({ pages, headDim, dtype }: LaneShape): number =>
+  (pages * 2 * headDim * DTYPE_BYTES[dtype]) / 4;
 export type Numbers = Float32Array | Int32Array | Uint32Array;
 
 /** Device memory of `length` numbers. `host` is a view that the host may read and write between passes. */
@@ -76,7 +79,7 @@ export interface Lanes {
   readonly used: I32; // [lanes] spares taken; a taken entry turns to -1, or to the page that a copy-on-write let go
   readonly holders: I32; // [pages] reference counts; a page with more than one holder is never written
   readonly reads: I32; // [lanes] keys attended, summed over the queries of this pass (the host zeroes it)
-  readonly physical: I32; // [layers * Hkv] keys read by this pass's decode attention, shared whole cuts once
+  readonly physical: I32; // [layers * Hkv] keys read by this pass's decode attention, shared whole spans once
 }
 
 /** Labels that a gate gives to keys: key i is evicted iff z[i + shift] > threshold; it serves queries up to i + window. */
@@ -119,7 +122,7 @@ export interface Sampled {
   topLogprobs: F32; // [items, MAX_TOP]
 }
 
-/** Raw attention scores of steps, for policies that watch weights. */
+/** Raw attention scores of steps, for policies that watch weights; not where `Reading.select` leaves out keys. */
 export interface Scores {
   raw: Hidden; // [steps, Hq, stride]: scaled q.k of archive slots 0 .. archive - 1, then of the pending key
   lse: Hidden; // [steps, Hq] log-sum-exp over the live keys
@@ -176,7 +179,7 @@ export interface Pass extends Keeping {
    * left in the archive's table is used again before a spare is.
    */
   admit(k: Hidden, v: Hidden, lanes: Lanes, layer: number, steps: Work, labels: Labels | null): void;
-  /** Decode attention: each step's row over archive, doomed, pending; partials a cut, merged in that order. Adds to `reads`. */
+  /** Decode attention: each step's row over archive, doomed, pending; partials a span, merged in that order. Adds to `reads`. */
   attend(
     out: Hidden,
     q: Hidden,

@@ -2,7 +2,7 @@
 // device.ts, with its letters; a work list holds STEP items unless it says CHUNK. No operation holds a T x T matrix.
 import type { Buffer, F32, Hidden, I32, Lanes, Scores, Work } from "./device.ts";
 
-/** Ranks of keys, higher = keep: [lanes, stride] by archive slot; the pending key's stands at index `archive`. */
+/** Ranks of keys, higher = keep, NaN below all: [lanes, stride] by archive slot; the pending key's stands at index `archive`. */
 export interface Board {
   scores: Hidden | Buffer<Float32Array>;
   stride: number;
@@ -21,7 +21,7 @@ export interface Moments {
   skip: number;
 }
 
-/** Channel-wise least and greatest key of each page: [pages, 2, D]. */
+/** Channel-wise least and greatest key of each page: [pages, 2, D] in the lanes' dtype, so exact (bf16: two to a number). */
 export type Bounds = Hidden;
 
 /** How decode attention differs from reading every key with one query. */
@@ -31,7 +31,8 @@ export interface Reading {
   /**
    * Reads only some pages (Quest, arXiv 2406.10774): where more than `budget[lane]` keys live, the last page (that of the
    * pending key) and the best max(3, floor(budget / P)) - 1 others by the sum over the group of sum_d max(q_d least_d,
-   * q_d greatest_d), of equals the older page. Counts P reads a chosen page (the last: its keys) and 2 for each page's bounds.
+   * q_d greatest_d), of equals the older page. Not together with `Scores`, which hold every key's. Counts P reads a chosen page
+   * (the last: its keys) and 2 for each page's bounds.
    */
   select: Bounds | null;
 }
@@ -61,8 +62,6 @@ export type Scorer =
   | { kind: "difference" }
   /** A uniform number, a function of (seed, layer * Hkv + head, position). */
   | { kind: "random"; seed: number }
-  /** The position: oldest first. */
-  | { kind: "age" }
   /** Divides what stands on the board by G times the queries that saw the key, t + 1 - position (observed attention). */
   | { kind: "mean" }
   /**
@@ -70,7 +69,8 @@ export type Scorer =
    * over: `all`: softmax over the live keys that each query may see; `others`: over keys at positions <= t - queries.
    * group: `mean` of probabilities or `max` of scores (before softmax) over the query heads of the KV head; `layer`: mean over all
    * query heads of the layer. pool: mean or max over `kernel` (odd) neighbours in slot order among positions <= t - queries,
-   * the mean with zeros beyond the ends; kernel 1: none. The last `queries` keys rank 0; with group `layer` (over all, kernel 1) they rank like the others.
+   * the mean with zeros beyond the ends; kernel 1: none. The last `queries` keys rank 0; with group `layer` (over all, kernel 1)
+   * they rank like the others, and a slot is one key's in all lanes of the layer: refused where these hold unlike numbers of keys.
    */
   | {
       kind: "attention";
@@ -110,8 +110,8 @@ export interface Keeping {
   /** Stores the rows' queries in the ring: of a CHUNK list, the last ones of each chunk; else of steps. q [rows, Hq, D]. */
   remember(ring: Ring, q: Hidden, lanes: Lanes, layer: number, work: Work, chunk: boolean): void;
   /**
-   * Before `admitChunk`, where nothing was dropped (slot = position): adds each chunk query's attention probabilities, summed
-   * over the group, to the board; new keys start at 0. CHUNK list; k [rows, Hkv, D].
+   * Before `admitChunk`: adds each chunk query's attention probabilities, summed over the group, to the board; new keys start
+   * at 0. Refused where a key was dropped: slot = position must hold. CHUNK list; k [rows, Hkv, D].
    */
   sum(board: Board, q: Hidden, k: Hidden, lanes: Lanes, layer: number, chunks: Work): void;
   /** Zeroes the board of all lanes of the steps' sets (up to the pending key). */
@@ -123,7 +123,8 @@ export interface Keeping {
   /** After admit(Chunk): bounds of the pages that were written, and of the last one. */
   bound(bounds: Bounds, lanes: Lanes, layer: number, work: Work, chunk: boolean): void;
   /**
-   * After `attend`: the newest query's probabilities. `add` false: board = mean over all query heads of the layer (TOVA).
+   * After `attend`: the newest query's probabilities. `add` false: board = mean over all query heads of the layer (TOVA),
+   * refused where its lanes hold unlike numbers of keys.
    * True: the board of the archive += the sum over the group, of the pending key = it (H2O).
    */
   weigh(board: Board, scores: Scores, lanes: Lanes, layer: number, steps: Work, add: boolean): void;
@@ -138,7 +139,7 @@ export interface Keeping {
   /**
    * KVzip: queries of a chunk that replays a prompt over a fork of its lanes (before `admitChunk`). Probabilities by softmax over
    * slots below `sinks`, the item's slots, and replayed keys (slots >= its tokens, then the chunk's, causal); the board of the
-   * item's set takes the greatest over group and queries.
+   * item's set takes the greatest over group and queries. Refused where the fork has dropped a key, as `sum` is.
    */
   replay(board: Board, q: Hidden, k: Hidden, lanes: Lanes, layer: number, items: Work, sinks: number): void;
 }

@@ -48,11 +48,10 @@ export const KINDS = {
   norm: 0,
   difference: 1,
   random: 2, // seed
-  age: 3,
-  mean: 4,
-  attention: 5, // queries, over, group, pool, kernel
-  redundancy: 6, // weight, similar
-  expected: 7, // future, covariance, values, epsilon, skip; sums, frequencies
+  mean: 3,
+  attention: 4, // queries, over, group, pool, kernel
+  redundancy: 5, // weight, similar
+  expected: 6, // future, covariance, values, epsilon, skip; sums, frequencies
 } as const;
 export const OVERS = { all: 0, others: 1 } as const;
 export const GROUPS = { mean: 0, max: 1, layer: 2 } as const;

@@ -121,11 +121,7 @@ export class Runner {
     };
     this.#tables = new BatchTables(device, { rows, sets: options.sets, logitRows, draws });
     this.#cutTables = new BatchTables(device, { rows, sets: options.sets, logitRows: 1, draws: 1 });
-    this.sides = new Sides(device, c, {
-      sets: options.sets + 1,
-      stride: options.contextLength + 2,
-      pages: lanes.shape.pages,
-    });
+    this.sides = new Sides(device, lanes.shape, options.contextLength + 2);
     this.#policy = policy;
     this.#side = this.sides.of(policy);
     const runner = this;

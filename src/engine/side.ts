@@ -1,25 +1,18 @@
-import type { Device, F32, Hidden } from "../device/device.ts";
+import { boundsLength, type Device, type F32, type Hidden, type LaneShape } from "../device/device.ts";
 import type { Side } from "../model/attention.ts";
-import type { ModelConfig } from "../model/config.ts";
 import type { Policy } from "../policy/policy.ts";
 
 /** Queries that rings have room for at least, more than any policy looks at by default; what is not used is not touched. */
 const LEAST_RING = 64;
 
-export interface SideShape {
-  sets: number;
-  stride: number; // slots a lane, the pending key's included
-  pages: number;
-}
-
 /**
  * The memory that policies have beside keys and values, made when a policy first wants it. Buffers are sized for all sets and the
- * whole context but touched only where used: 4 bytes a key for a board, Hq * D * 4 a query of a ring, 2 D * 4 a page of bounds.
+ * whole context but touched only where used: 4 bytes a key for a board, Hq * D * 4 a query of a ring, two keys a page of bounds.
  */
 export class Sides {
   readonly #device: Device;
-  readonly #config: ModelConfig;
-  readonly #shape: SideShape;
+  readonly #lanes: LaneShape;
+  readonly #stride: number;
   #board: Hidden | null = null;
   #hostBoard: F32 | null = null;
   #ring: { q: Hidden; room: number } | null = null;
@@ -31,14 +24,15 @@ export class Sides {
   /** Boards lie where the host may change them, whoever's: so that what one prompt left serves policies of one's own too. */
   hosted = false;
 
-  constructor(device: Device, config: ModelConfig, shape: SideShape) {
+  /** `stride`: slots a lane, the pending key's included. */
+  constructor(device: Device, lanes: LaneShape, stride: number) {
     this.#device = device;
-    this.#config = config;
-    this.#shape = shape;
+    this.#lanes = lanes;
+    this.#stride = stride;
   }
 
   of(policy: Policy): Side {
-    const { stride } = this.#shape;
+    const stride = this.#stride;
     const { cut, reads } = policy;
     const watch = cut?.watch;
     const queries = cut && watch && watch.queries > 0 ? Math.max(watch.queries, this.queries) : 0;
@@ -51,43 +45,44 @@ export class Sides {
     };
   }
 
-  #lanes(): number {
-    return this.#shape.sets * this.#config.layers * this.#config.kvHeads;
+  #slots(): number {
+    const { sets, layers, kvHeads } = this.#lanes;
+    return sets * layers * kvHeads * this.#stride;
   }
 
   #scores(): Hidden {
-    this.#board ??= this.#device.hidden(this.#lanes() * this.#shape.stride);
+    this.#board ??= this.#device.hidden(this.#slots());
     return this.#board;
   }
 
   #shared(): F32 {
-    this.#hostBoard ??= this.#device.f32(this.#lanes() * this.#shape.stride);
+    this.#hostBoard ??= this.#device.f32(this.#slots());
     return this.#hostBoard;
   }
 
   #queries(queries: number): { q: Hidden; queries: number } {
     if (!this.#ring || this.#ring.room < queries) {
-      const { layers, queryHeads, headDim } = this.#config;
+      const { layers, queryHeads, headDim } = this.#lanes;
       const room = 2 ** Math.ceil(Math.log2(Math.max(LEAST_RING, queries))); // a smaller one stays until the device closes
-      this.#ring = { q: this.#device.hidden(this.#shape.sets * layers * room * queryHeads * headDim), room };
+      this.#ring = { q: this.#device.hidden(this.#lanes.sets * layers * room * queryHeads * headDim), room };
     }
     return { q: this.#ring.q, queries };
   }
 
   #sums(): Hidden {
-    const { layers, queryHeads, headDim: D } = this.#config;
-    this.#moments ??= this.#device.hidden(this.#shape.sets * layers * queryHeads * (D + D * D) * 2);
+    const { layers, queryHeads, headDim: D } = this.#lanes;
+    this.#moments ??= this.#device.hidden(this.#lanes.sets * layers * queryHeads * (D + D * D) * 2);
     return this.#moments;
   }
 
   #pages(): Hidden {
-    this.#bounds ??= this.#device.hidden(this.#shape.pages * 2 * this.#config.headDim);
+    this.#bounds ??= this.#device.hidden(boundsLength(this.#lanes));
     return this.#bounds;
   }
 
   #weights(): { raw: Hidden; lse: Hidden } {
-    const heads = this.#shape.sets * this.#config.queryHeads;
-    this.#raw ??= { raw: this.#device.hidden(heads * this.#shape.stride), lse: this.#device.hidden(heads) };
+    const heads = this.#lanes.sets * this.#lanes.queryHeads;
+    this.#raw ??= { raw: this.#device.hidden(heads * this.#stride), lse: this.#device.hidden(heads) };
     return this.#raw;
   }
 }

@@ -59,7 +59,7 @@ for (const candidate of devices)
     } as const;
     const five = [1, 2, 3, 4, 5].map((x) => [x, 0]);
 
-    test("norm, difference, age and mean", async () => {
+    test("norm, difference and mean", async () => {
       near(
         await ranks(
           [
@@ -84,7 +84,6 @@ for (const candidate of devices)
         [2, 1, 2].map((x) => -x / Math.sqrt(5)), // the mean is (2/3, 1/3)
         "difference",
       );
-      near(await ranks(five, { kind: "age" }), [0, 1, 2, 3, 4], "age");
       near(await ranks(five, { kind: "mean" }, [10, 8, 6, 4, 2]), [2, 2, 2, 2, 2], "mean");
     });
 
@@ -236,6 +235,32 @@ for (const candidate of devices)
           ],
         ],
         [
+          "NaN ranks below all",
+          {},
+          [3, 3],
+          [
+            [Number.NaN, 1, Number.NEGATIVE_INFINITY, 0, Number.NaN],
+            [Number.NaN, Number.NaN, Number.NaN, Number.NaN, 0],
+          ],
+          [
+            [1, 2, 3],
+            [0, 1, 4],
+          ],
+        ],
+        [
+          "NaN in a pool",
+          { pool: "layer" },
+          [2, 2],
+          [
+            [Number.NaN, 1, Number.NaN, 0, Number.NaN],
+            [Number.NEGATIVE_INFINITY, 2, Number.NaN, Number.NaN, Number.NaN],
+          ],
+          [
+            [1, 3],
+            [0, 1],
+          ],
+        ],
+        [
           "ties of a pool",
           { pool: "set" },
           [3, 3],
@@ -255,6 +280,43 @@ for (const candidate of devices)
         for (const lane of [0, 1]) assert.deepEqual([...device.live(lanes, lane)], live[lane], `${name}, lane ${lane}`);
         store.settle();
       }
+    });
+
+    test("what needs every key, or as many in each lane of a layer, is refused without them", async () => {
+      const { store, lanes, newest } = await holding([five, five]);
+      lanes.budget.host.set([3, 4]);
+      const steps = { list: i32([0, 0, newest]), first: 0, count: 1 };
+      const board = boardOf(lanes, []);
+      await run((pass) => pass.keep(board, lanes, 0, 1, steps, rule({ recent: 1 })));
+      store.settle();
+      lanes.budget.host.fill(1);
+      const x = f32(new Array(8).fill(1));
+      const chunks = { list: i32([0, 0, 2, 5]), first: 0, count: 1 };
+      const items = { list: i32([0, 0, 2, 5, 1, 2, 4, 5]), first: 0, count: 1 };
+      const missing =
+        /lane \d: expected every key up to position 4 in its own slot, got [34] keys; nothing may leave before/;
+      await assert.rejects(
+        run((pass) => pass.sum(board, x, x, lanes, 0, chunks)),
+        missing,
+      );
+      await assert.rejects(
+        run((pass) => pass.replay(board, x, x, lanes, 0, items, 1)),
+        missing,
+      );
+      const unlike =
+        /lane 1: expected as many keys as in lane 0 where a layer's heads are ranked together, got 4 and 3; cut all/;
+      const ring = { q: f32(new Array(2 * 4 * 4).fill(0)), queries: 4 };
+      const layer = { ...attention, over: "all", group: "layer", kernel: 1 } as const;
+      await assert.rejects(
+        run((pass) => pass.score(board, ring, lanes, 0, steps, rule({}), layer)),
+        unlike,
+      );
+      const scores = { raw: f32(new Array(2 * STRIDE).fill(0)), lse: f32([0, 0]), stride: STRIDE };
+      await assert.rejects(
+        run((pass) => pass.weigh(board, scores, lanes, 0, steps, false)),
+        unlike,
+      );
+      await run((pass) => pass.weigh(board, scores, lanes, 0, steps, true));
     });
 
     test("the first positions of a set stay, and one key too many leaves its slot", async () => {

@@ -107,6 +107,10 @@ test("wrong ranks, rings, rules and scorers are refused as they are recorded", (
       () => pass.attend(device.f32(32), x, lanes, 0, steps, null, { archiveQuery: null, select: x }),
       /attend: expected bounds of at least 128 numbers, got 32/,
     ],
+    [
+      () => pass.attend(device.f32(32), x, lanes, 0, steps, scores, { archiveQuery: null, select: device.f32(128) }),
+      /attend: expected scores of every key or a choice of pages, got both/,
+    ],
     [() => pass.fork(lanes, list(device, [0, 1], 2), short, null, null), /fork: expected board of at least 600/],
   ];
   for (const [call, message] of cases) assert.throws(call, { name: "HyperthinkError", code: "bad-argument", message });

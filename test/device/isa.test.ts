@@ -7,7 +7,7 @@ import { cpu, cpuAvailable } from "../../src/device/cpu.ts";
 const root = new URL("../../", import.meta.url).pathname;
 const suites = [
   "test/device/ops.test.ts",
-  "test/device/cuts.test.ts",
+  "test/device/spans.test.ts",
   "test/device/lanes.test.ts",
   "test/device/byhand.test.ts",
   "test/device/keeping.test.ts",

@@ -13,7 +13,19 @@ const LENGTHS = [15, 16, 17, 255, 256, 257, 300];
 const [oracle, ...others] = devices;
 const bits = (x: ArrayLike<number>) => new Uint32Array(Float32Array.from(x).buffer);
 
+/** Lanes of up to 2,560 keys. */
+const LONG = { archivePages: 160, sparePages: 164, pages: 1400 };
+
 const known = new Map<string, Told>();
+const native = new Map<string, Uint32Array>();
+
+/** What does not depend on threads has equal bits on all native devices. */
+function sameOnAllThreads(on: Candidate, what: string, values: ArrayLike<number>): void {
+  if (on === oracle) return;
+  const first = native.get(what);
+  if (first) assert.deepEqual(bits(values), first, `${what}: bits on other threads`);
+  else native.set(what, bits(values));
+}
 
 /** Runs one script on a device and on the reference (once), and compares what it tells; `what` names the script. */
 async function agree(candidate: Candidate, script: (on: Candidate) => Promise<Told>, what: string): Promise<void> {
@@ -38,7 +50,6 @@ const SCORERS: Record<string, Exclude<Scorer, { kind: "expected" }>> = {
   norm: { kind: "norm" },
   difference: { kind: "difference" },
   random: { kind: "random", seed: 77 },
-  age: { kind: "age" },
   mean: { kind: "mean" },
   "attention, snapkv": { kind: "attention", queries: 9, over: "all", group: "mean", pool: "max", kernel: 5 },
   "attention, mean of neighbours": {
@@ -53,6 +64,7 @@ const SCORERS: Record<string, Exclude<Scorer, { kind: "expected" }>> = {
   "attention, most": { kind: "attention", queries: 8, over: "others", group: "max", pool: "max", kernel: 7 },
   "attention of one": { kind: "attention", queries: 1, over: "all", group: "max", pool: "mean", kernel: 1 },
   redundancy: { kind: "redundancy", weight: 0.3, similar: 0.35 },
+  "redundancy, all but opposites similar": { kind: "redundancy", weight: 0.5, similar: -0.4 },
   "redundancy, nothing similar": { kind: "redundancy", weight: 0.9, similar: 2 },
 };
 
@@ -100,7 +112,7 @@ for (const candidate of others)
               exact: {
                 ...w.state(),
                 ring: w.ring.q.host,
-                bounds: w.bounds.host,
+                bounds: new Uint32Array(w.bounds.host.buffer),
                 cleared: w.board.scores.host.map((x) => +(x === 0)),
               },
               near: { board: before, moments: new Float64Array(w.moments.sums.host.buffer) },
@@ -139,6 +151,26 @@ for (const candidate of others)
             `${t.name}: ${what}`,
           );
       });
+
+    test("ranks by redundancy of lanes in several parts", async () => {
+      for (const [length, similar] of [
+        [1100, 0.6],
+        [1700, -0.2],
+      ])
+        await agree(
+          candidate,
+          async (on) => {
+            const w = new Watched(on, "bf16", 12, length, LONG);
+            await w.prompt([0, 1], length);
+            const steps = w.newest([1, 0]);
+            const scorer = { kind: "redundancy", weight: 0.2, similar } as const;
+            await w.rig.run((pass) => pass.score(w.board, null, w.lanes, 0, steps, rule({}), scorer));
+            sameOnAllThreads(on, `redundancy, ${length}`, w.board.scores.host);
+            return { exact: {}, near: { board: w.board.scores.host } };
+          },
+          `redundancy of ${length} keys`,
+        );
+    });
 
     test("ranks by the attention of a whole layer", async (t) => {
       const scorer: Scorer = { kind: "attention", queries: 7, over: "all", group: "layer", pool: "mean", kernel: 1 };
@@ -284,6 +316,22 @@ for (const candidate of others)
             );
     });
 
+    test("attention over chosen pages of long lanes", async () => {
+      for (const [length, budget] of [
+        [2100, 700],
+        [2400, 300],
+      ])
+        await agree(
+          candidate,
+          async (on) => {
+            const told = await read(on, length, "bf16", 20, length, true, budget);
+            sameOnAllThreads(on, `choice, ${length}`, told.near.out);
+            return told;
+          },
+          `chosen pages of ${length} keys`,
+        );
+    });
+
     test("where all pages are read, a choice changes no bit", async () => {
       for (const { length, dtype, dim, seed, what } of shapes()) {
         const [plain, chosen] = [
@@ -375,7 +423,7 @@ async function read(
   second: boolean,
   budget: number | null,
 ): Promise<Told> {
-  const w = new Watched(on, dtype, dim, seed);
+  const w = new Watched(on, dtype, dim, seed, length > 330 ? LONG : {});
   await w.feed([0], length, "chunk", (pass, { k, v, layer, work }) => {
     pass.admitChunk(k, v, w.lanes, layer, work, null);
     pass.bound(w.bounds, w.lanes, layer, work, true);

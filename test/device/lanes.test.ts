@@ -144,7 +144,7 @@ class World {
         at += rows;
       }
       if (kind === "step") {
-        // Fewer than CUT_SLOTS keys a lane: nothing is shared whole, and each step's keys count.
+        // Fewer than SPAN_SLOTS keys a lane: nothing is shared whole, and each step's keys count.
         for (let h = 0; h < kvHeads; h++) {
           const reads = turns.reduce(
             (n, { set }) => n + lanes.reads.host[this.host.lanesOf(set)[layer * kvHeads + h]],

@@ -155,7 +155,7 @@ async function attention(device: Device, dtype: Dtype, sets: number[]): Promise<
   pass.pick(picked, q, rowsOf, sets.length, queryHeads * headDim);
   pass.attend(out, picked, lanes, 0, { list: steps, first: 0, count: sets.length }, null, null);
   await device.run(pass);
-  // Two whole cuts: sets 0, 1 and 2 read them together, set 3 apart.
+  // Two whole spans: sets 0, 1 and 2 read them together, set 3 apart.
   const owners = new Set(sets.map((set) => (set === 3 ? 3 : 0))).size;
   const tails = sets.length * (rows - 512);
   assert.deepEqual([...lanes.physical.host], [512 * owners + tails, 512 * owners + tails], "keys read");
@@ -255,7 +255,7 @@ describe("refusals", { skip }, () => {
       await assert.rejects(replay([0, 0, 2, 0, 5, 0, 0, 0]), /replay: item 0: expected a set below 2, got 5/);
       await assert.rejects(replay([0, 0, 2, 0, 1, 0, 9, 0]), /replay: item 0: expected a slot below 3, got 9/);
       await assert.rejects(
-        attempt([0, 0, -1], (p, w) => p.score(board, null, lanes, 0, w, rule, { kind: "age" })),
+        attempt([0, 0, -1], (p, w) => p.score(board, null, lanes, 0, w, rule, { kind: "norm" })),
         /score: item 0: expected a position below \d+, got -1/,
       );
       lanes.archive.host.fill(30);

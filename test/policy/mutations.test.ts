@@ -119,8 +119,8 @@ const MUTATIONS: Mutation[] = [
   {
     what: "Quest bounds by the least alone",
     file: "src/device/reference/select.ts",
-    from: "Math.max(q[i] * bounds[at], q[i] * bounds[at + D])",
-    to: "q[i] * bounds[at]",
+    from: "Math.max(q[i] * both[i % D], q[i] * both[(i % D) + D])",
+    to: "q[i] * both[i % D]",
     seen: "quest",
   },
   {

@@ -1,6 +1,19 @@
 // What can be checked as an operation is recorded: sizes and ranges.
 import { HyperthinkError } from "../../base/errors.ts";
-import type { Board, Bounds, Buffer, Hidden, Labels, Lanes, Matrix, Moments, Ring, Scores, Work } from "../device.ts";
+import {
+  type Board,
+  type Bounds,
+  type Buffer,
+  boundsLength,
+  type Hidden,
+  type Labels,
+  type Lanes,
+  type Matrix,
+  type Moments,
+  type Ring,
+  type Scores,
+  type Work,
+} from "../device.ts";
 
 export interface Sized {
   readonly length: number;
@@ -69,7 +82,7 @@ export function ringSize(op: string, lanes: Lanes, ring: Ring): void {
 }
 
 export function boundsSize(op: string, lanes: Lanes, bounds: Bounds): void {
-  atLeast(op, "bounds", bounds, lanes.shape.pages * 2 * lanes.shape.headDim);
+  atLeast(op, "bounds", bounds, boundsLength(lanes.shape));
 }
 
 export function momentsSize(op: string, { shape }: Lanes, { sums, skip }: Moments): void {

@@ -1,6 +1,16 @@
 // Turns the calls of `Keeping` into words.
 import { HyperthinkError } from "../../base/errors.ts";
-import { type Board, type Buffer, CHUNK, type Hidden, type Lanes, type Ring, STEP, type Work } from "../device.ts";
+import {
+  type Board,
+  type Buffer,
+  boundsLength,
+  CHUNK,
+  type Hidden,
+  type Lanes,
+  type Ring,
+  STEP,
+  type Work,
+} from "../device.ts";
 import { type Keeping, REPLAY, type Scorer } from "../keeping.ts";
 import { GROUPS, KINDS, type OpName, OVERS, POOLS, SMOOTHINGS } from "../native.ts";
 import { bits, wide } from "./words.ts";
@@ -90,7 +100,7 @@ export function keeping({ start, push, at, own, layerOf, work }: Pen): Keeping {
     },
     bound(bounds, lanes, layer, list, chunk) {
       start("bound");
-      const all = at(bounds, lanes.shape.pages * 2 * lanes.shape.headDim);
+      const all = at(bounds, boundsLength(lanes.shape));
       push(all, ...place(lanes, layer), ...work(list, chunk ? CHUNK : STEP), chunk ? 1 : 0);
     },
     weigh(board, scores, lanes, layer, steps, add) {

@@ -2,6 +2,7 @@
 import { HyperthinkError } from "../../base/errors.ts";
 import {
   type Buffer,
+  boundsLength,
   CHUNK,
   FORK,
   type Hidden,
@@ -115,7 +116,7 @@ export function record(recording: Recording, objects: unknown[]): Pass {
         ? [at(scores.raw, heads * scores.stride), at(scores.lse, heads), scores.stride]
         : [-1, -1, 0];
       const { archiveQuery = null, select = null } = reading ?? {};
-      const bounds = select ? at(select, lanes.shape.pages * 2 * lanes.shape.headDim) : -1;
+      const bounds = select ? at(select, boundsLength(lanes.shape)) : -1;
       const second = archiveQuery ? at(archiveQuery, 0) : -1;
       push(at(out, 0), at(q, 0), own(lanes), layerOf(lanes, layer), ...work(steps, STEP), ...weights, second, bounds);
     },

@@ -1,5 +1,5 @@
 // Dense softmax over whatever a query row sees.
-import { CUT_SLOTS, PAGE_SLOTS } from "../device.ts";
+import { PAGE_SLOTS, SPAN_SLOTS } from "../device.ts";
 import {
   archiveKeys,
   chunkKeys,
@@ -103,21 +103,21 @@ export function attend(
   }
 }
 
-/** Keys that these steps read of one KV head, whole archive cuts of the same pages once. */
+/** Keys that these steps read of one KV head, whole archive spans of the same pages once. */
 function physical(store: LaneStore, layer: number, h: number, steps: Int32Array[]): number {
-  const cutPages = CUT_SLOTS / PAGE_SLOTS;
-  const cuts = new Set<string>();
+  const spanPages = SPAN_SLOTS / PAGE_SLOTS;
+  const spans = new Set<string>();
   let keys = 0;
   for (const [set] of steps) {
     const lane = laneOf(store, set, layer, h);
-    const whole = Math.floor(store.archive.host[lane] / CUT_SLOTS);
-    for (let cut = 0; cut < whole; cut++) {
-      const entry = lane * store.shape.archivePages + cut * cutPages;
-      cuts.add(store.archiveTable.host.subarray(entry, entry + cutPages).join());
+    const whole = Math.floor(store.archive.host[lane] / SPAN_SLOTS);
+    for (let span = 0; span < whole; span++) {
+      const entry = lane * store.shape.archivePages + span * spanPages;
+      spans.add(store.archiveTable.host.subarray(entry, entry + spanPages).join());
     }
-    keys += store.archive.host[lane] - whole * CUT_SLOTS + store.tail.host[lane] - store.head.host[lane] + 1;
+    keys += store.archive.host[lane] - whole * SPAN_SLOTS + store.tail.host[lane] - store.head.host[lane] + 1;
   }
-  return keys + cuts.size * CUT_SLOTS;
+  return keys + spans.size * SPAN_SLOTS;
 }
 
 export function scoresOf(q: Float32Array, keys: Key[]): Float64Array {

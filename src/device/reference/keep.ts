@@ -11,6 +11,12 @@ export interface Ranks {
 
 const DEAD_PENDING = -2;
 
+/** Sorts the best first, NaN behind -Infinity. */
+export function byRank(a: number, b: number): number {
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+  return a === b ? 0 : a > b ? -1 : 1; // equal infinities have no difference
+}
+
 /** A live key of the archive, or the pending one at slot `archive`. */
 export interface Ranked {
   lane: number;
@@ -67,7 +73,7 @@ function cutPool(ranks: Ranks, store: LaneStore, pool: number[], set: number, ne
   const rank = (key: Ranked) => ranks.scores[key.lane * ranks.stride + key.slot];
   const recent = (lane: number) => (rule.recent < 1 ? Math.floor(rule.recent * store.budget.host[lane]) : rule.recent);
   const safe = (key: Ranked) => key.position < store.protect.host[set] || key.position > newest - recent(key.lane);
-  const better = (a: Ranked, b: Ranked) => rank(b) - rank(a) || a.lane - b.lane || a.slot - b.slot;
+  const better = (a: Ranked, b: Ranked) => byRank(rank(a), rank(b)) || a.lane - b.lane || a.slot - b.slot;
   const kept = new Set<Ranked>();
   const rest: Ranked[] = [];
   let budget = 0;

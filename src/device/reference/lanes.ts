@@ -76,6 +76,16 @@ export function laneOf(store: LaneStore, set: number, layer: number, head: numbe
   return (set * store.shape.layers + layer) * store.shape.kvHeads + head;
 }
 
+/** A layer's lanes are ranked together: they must hold as many keys. */
+export function alike(store: LaneStore, set: number, layer: number): void {
+  const first = laneOf(store, set, layer, 0);
+  for (let lane = first + 1; lane < first + store.shape.kvHeads; lane++)
+    if (store.archive.host[lane] !== store.archive.host[first])
+      throw new Error(
+        `lane ${lane}: expected as many keys as in lane ${first} where a layer's heads are ranked together, got ${store.archive.host[lane] + 1} and ${store.archive.host[first] + 1}; cut all lanes of a layer alike`,
+      );
+}
+
 /** Where archive slot `s` lies: page * P + slot in the page. */
 export function archiveSlot(store: LaneStore, lane: number, s: number): number {
   const entry = lane * store.shape.archivePages + Math.floor(s / PAGE_SLOTS);

@@ -4,7 +4,7 @@ import type { Rule, Scorer } from "../keeping.ts";
 import { probabilities, scoresOf } from "./attention.ts";
 import type { Ranks } from "./keep.ts";
 import { dueLanes } from "./keep.ts";
-import { archiveKeys, type Key, type LaneStore, pendingKey } from "./lanes.ts";
+import { alike, archiveKeys, type Key, type LaneStore, pendingKey } from "./lanes.ts";
 import { momentsOf } from "./watch.ts";
 
 /** The ring with the numbers at hand. */
@@ -35,13 +35,16 @@ export function score(
   data: { sums: Float32Array; frequencies: Float32Array } | null,
 ): void {
   const { kvHeads } = store.shape;
-  for (const [set, , newest] of steps)
-    for (const lane of dueLanes(store, set, layer, rule)) {
+  for (const [set, , newest] of steps) {
+    const due = dueLanes(store, set, layer, rule);
+    if (due.length > 0 && scorer.kind === "attention" && scorer.group === "layer") alike(store, set, layer);
+    for (const lane of due) {
       const keys = [...archiveKeys(store, lane), pendingKey(store, lane)!];
       const board = ranks.scores.subarray(lane * ranks.stride, lane * ranks.stride + keys.length);
       const view: View = { store, set, layer, head: lane % kvHeads, newest, keys, board };
       board.set(ranksOf(view, ring, scorer, data));
     }
+  }
 }
 
 function ranksOf(view: View, ring: Queries | null, scorer: Scorer, data: Parameters<typeof score>[7]): number[] {
@@ -56,8 +59,6 @@ function ranksOf(view: View, ring: Queries | null, scorer: Scorer, data: Paramet
       const lane = view.layer * store.shape.kvHeads + view.head;
       return keys.map(({ position }) => uniform(scorer.seed, 0x6b76, lane, position));
     }
-    case "age":
-      return keys.map(({ position }) => position);
     case "mean":
       return keys.map(({ position }, s) => board[s] / (group * (newest + 1 - position)));
     case "attention":

@@ -1,9 +1,20 @@
 // What policies have a pass remember: queries, sums of probabilities, moments, gates, bounds of pages.
-import { PAGE_SLOTS } from "../device.ts";
+import { CHUNK, PAGE_SLOTS } from "../device.ts";
 import type { Weights } from "./attention.ts";
 import { probabilities, scoresOf } from "./attention.ts";
 import type { Ranks } from "./keep.ts";
-import { archiveKeys, archiveSlot, chunkKeys, keyAt, type LaneStore, laneOf, pendingKey } from "./lanes.ts";
+import {
+  alike,
+  archiveKeys,
+  archiveSlot,
+  chunkKeys,
+  type Key,
+  keyAt,
+  type LaneStore,
+  laneOf,
+  pendingKey,
+} from "./lanes.ts";
+import { writeBounds } from "./select.ts";
 
 export function mark(z: Float32Array, flags: Int32Array, rows: number, kvHeads: number, fill: boolean): void {
   for (let i = 0; i < rows * kvHeads; i++) z[i] = flags[Math.floor(i / kvHeads)] ? (fill ? 1 : z[i]) : -1e30;
@@ -52,6 +63,17 @@ export function remember(
   }
 }
 
+/** Keys of the archive, the pending one and a chunk's, each in the slot of its position. */
+function completeKeys(store: LaneStore, k: Float32Array, lane: number, h: number, chunk: Int32Array): Key[] {
+  const [, , rows, first] = chunk;
+  const keys = [...archiveKeys(store, lane), ...chunkKeys(store, k, k, lane, h, chunk, null)];
+  if (keys.length !== first + rows)
+    throw new Error(
+      `lane ${lane}: expected every key up to position ${first - 1} in its own slot, got ${keys.length - rows} keys; nothing may leave before`,
+    );
+  return keys;
+}
+
 export function sum(
   ranks: Ranks,
   q: Float32Array,
@@ -64,7 +86,7 @@ export function sum(
   const [set, firstRow, rows, first] = chunk;
   for (let h = 0; h < kvHeads; h++) {
     const lane = laneOf(store, set, layer, h);
-    const keys = [...archiveKeys(store, lane), ...chunkKeys(store, k, k, lane, h, chunk, null)];
+    const keys = completeKeys(store, k, lane, h, chunk);
     const board = ranks.scores.subarray(lane * ranks.stride, lane * ranks.stride + first + rows);
     board.fill(0, first);
     for (let i = 0; i < rows; i++)
@@ -136,8 +158,8 @@ export function bound(bounds: Float32Array, store: LaneStore, layer: number, ite
     const from = Math.floor(Math.max(0, archive - rows) / PAGE_SLOTS);
     for (let p = from; p * PAGE_SLOTS < archive; p++) {
       const page = store.archiveTable.host[lane * archivePages + p];
-      const least = bounds.subarray(page * 2 * D, (page * 2 + 1) * D).fill(Number.POSITIVE_INFINITY);
-      const most = bounds.subarray((page * 2 + 1) * D, (page * 2 + 2) * D).fill(Number.NEGATIVE_INFINITY);
+      const least = new Array<number>(D).fill(Number.POSITIVE_INFINITY);
+      const most = new Array<number>(D).fill(Number.NEGATIVE_INFINITY);
       for (let s = p * PAGE_SLOTS; s < Math.min(archive, (p + 1) * PAGE_SLOTS); s++) {
         const { k } = keyAt(store, archiveSlot(store, lane, s));
         for (let d = 0; d < D; d++) {
@@ -145,6 +167,7 @@ export function bound(bounds: Float32Array, store: LaneStore, layer: number, ite
           most[d] = Math.max(most[d], k[d]);
         }
       }
+      writeBounds(store, bounds, page, [...least, ...most]);
     }
   }
 }
@@ -159,7 +182,8 @@ export function weigh(
 ): void {
   const { kvHeads, queryHeads } = store.shape;
   const group = queryHeads / kvHeads;
-  for (const [i, [set]] of steps.entries())
+  for (const [i, [set]] of steps.entries()) {
+    if (!add) alike(store, set, layer);
     for (let h = 0; h < kvHeads; h++) {
       const lane = laneOf(store, set, layer, h);
       const archive = store.archive.host[lane];
@@ -176,6 +200,7 @@ export function weigh(
         ranks.scores[lane * ranks.stride + s] = before + total;
       }
     }
+  }
 }
 
 /** `item`: a chunk of a replay, then the set to write, its slots from and to, the tokens before the replay. */
@@ -193,7 +218,7 @@ export function replay(
   for (let h = 0; h < kvHeads; h++) {
     const lane = laneOf(store, set, layer, h);
     const board = ranks.scores.subarray(laneOf(store, target, layer, h) * ranks.stride);
-    const keys = [...archiveKeys(store, lane), ...chunkKeys(store, k, k, lane, h, item.subarray(0, 4), null)];
+    const keys = completeKeys(store, k, lane, h, item.subarray(0, CHUNK));
     const slots = [...keys.keys()].filter((s) => s < sinks || (s >= from && s < to) || s >= tokens);
     for (let i = 0; i < rows; i++)
       for (let j = (h * queryHeads) / kvHeads; j < ((h + 1) * queryHeads) / kvHeads; j++) {

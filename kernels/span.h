@@ -1,6 +1,6 @@
-// The inner loops of attention over one cut: up to 16 pages, R query rows. Scores are one accumulator a slot over channels
+// The inner loops of attention over one span: up to 16 pages, R query rows. Scores are one accumulator a slot over channels
 // ascending, outputs one accumulator a channel over slots ascending; the softmax sum goes by 16 slots, then a fixed tree.
-// So a row's bits depend on its own keys in the cut and on nothing else.
+// So a row's bits depend on its own keys in the span and on nothing else.
 #pragma once
 #include "isa.h"
 #include "pages.h"
@@ -30,25 +30,25 @@ constexpr int valueVectors(int rows) { return rows == 1 ? 2 : 1; }
 /** Pages between a line that is read and the one that is asked for: hardware prefetch stops at a page's end. */
 constexpr int AHEAD = 4;
 
-/** One cut and the query rows that read it. Arrays live in a thread's scratch. */
-struct Cut {
-  const char* pages[CUT_PAGES + AHEAD];  // the last AHEAD: values of the first pages, which follow the keys
-  const char* after[AHEAD];              // keys that are likely read next, or null
-  int begin, end;                    // live slots [begin, end) of the cut
-  int D, width;                      // channels; rounded up to 16
+/** One span and the query rows that read it. Arrays live in a thread's scratch. */
+struct Span {
+  const char* pages[SPAN_PAGES + AHEAD];  // the last AHEAD: values of the first pages, which follow the keys
+  const char* after[AHEAD];               // keys that are likely read next, or null
+  int begin, end;                         // live slots [begin, end) of the span
+  int D, width;                           // channels; rounded up to 16
   int rows;
   const float* q;  // [rows][width], scaled
-  float* scores;   // [rows][CUT]
+  float* scores;   // [rows][SPAN]
 };
 
 template <int R, int P, bool BF>
-HT_INLINE void scoreTile(const Cut& cut, int page, int row) {
+HT_INLINE void scoreTile(const Span& span, int page, int row) {
   F16 acc[P][R];
   HT_UNROLL for (int j = 0; j < P; j++)
     HT_UNROLL for (int r = 0; r < R; r++) acc[j][r] = splat(0);
-  const float* q = cut.q + (size_t)row * cut.width;
-  const size_t lines = (size_t)cut.D * (BF ? 32 : 64);
-  const char* const* k = cut.pages + page;
+  const float* q = span.q + (size_t)row * span.width;
+  const size_t lines = (size_t)span.D * (BF ? 32 : 64);
+  const char* const* k = span.pages + page;
   const char* next[P];
   HT_UNROLL for (int j = 0; j < P; j++) next[j] = k[j + AHEAD];
   int d = 0;
@@ -57,39 +57,39 @@ HT_INLINE void scoreTile(const Cut& cut, int page, int row) {
       if (row == 0) prefetch(next[j] + at);
       if constexpr (BF) {
         const F16 even = loadLow(k[j] + at);
-        HT_UNROLL for (int r = 0; r < R; r++) acc[j][r] = fma(splat(q[(size_t)r * cut.width + d]), even, acc[j][r]);
+        HT_UNROLL for (int r = 0; r < R; r++) acc[j][r] = fma(splat(q[(size_t)r * span.width + d]), even, acc[j][r]);
         const F16 odd = loadHigh(k[j] + at);
-        HT_UNROLL for (int r = 0; r < R; r++) acc[j][r] = fma(splat(q[(size_t)r * cut.width + d + 1]), odd, acc[j][r]);
+        HT_UNROLL for (int r = 0; r < R; r++) acc[j][r] = fma(splat(q[(size_t)r * span.width + d + 1]), odd, acc[j][r]);
       } else {
         const F16 y = load((const float*)(k[j] + at));
-        HT_UNROLL for (int r = 0; r < R; r++) acc[j][r] = fma(splat(q[(size_t)r * cut.width + d]), y, acc[j][r]);
+        HT_UNROLL for (int r = 0; r < R; r++) acc[j][r] = fma(splat(q[(size_t)r * span.width + d]), y, acc[j][r]);
       }
     }
     d += BF ? 2 : 1;
   }
   HT_UNROLL for (int j = 0; j < P; j++)
-    HT_UNROLL for (int r = 0; r < R; r++) store(cut.scores + (size_t)(row + r) * CUT + (page + j) * PAGE, acc[j][r]);
+    HT_UNROLL for (int r = 0; r < R; r++) store(span.scores + (size_t)(row + r) * SPAN + (page + j) * PAGE, acc[j][r]);
 }
 
 template <int R, bool BF>
-static void scoreRows(const Cut& cut, int row) {
+static void scoreRows(const Span& span, int row) {
   constexpr int P = scorePages(R);
-  const int end = (cut.end + PAGE - 1) / PAGE;
-  int page = cut.begin / PAGE;
-  for (; page + P <= end; page += P) scoreTile<R, P, BF>(cut, page, row);
-  for (; page < end; page++) scoreTile<R, 1, BF>(cut, page, row);
+  const int end = (span.end + PAGE - 1) / PAGE;
+  int page = span.begin / PAGE;
+  for (; page + P <= end; page += P) scoreTile<R, P, BF>(span, page, row);
+  for (; page < end; page++) scoreTile<R, 1, BF>(span, page, row);
 }
 
 /** Scores of all rows; what lies outside [begin, end) is garbage until `edges`. */
 template <bool BF>
-static void scoreAll(const Cut& cut) {
+static void scoreAll(const Span& span) {
   int row = 0;
   if constexpr (TILE_ROWS == 4) {
-    for (; row + 4 <= cut.rows; row += 4) scoreRows<4, BF>(cut, row);
-    if (row + 3 == cut.rows) return scoreRows<3, BF>(cut, row);
+    for (; row + 4 <= span.rows; row += 4) scoreRows<4, BF>(span, row);
+    if (row + 3 == span.rows) return scoreRows<3, BF>(span, row);
   }
-  for (; row + 2 <= cut.rows; row += 2) scoreRows<2, BF>(cut, row);
-  if (row < cut.rows) scoreRows<1, BF>(cut, row);
+  for (; row + 2 <= span.rows; row += 2) scoreRows<2, BF>(span, row);
+  if (row < span.rows) scoreRows<1, BF>(span, row);
 }
 
 /** Slots of the touched pages outside [begin, end) hold anything, NaN too: they weigh nothing. */
@@ -121,22 +121,22 @@ HT_INLINE float weigh(float* scores, int begin, int end, float top) {
 
 /** Slots [from, to) of 16 N channels. */
 template <int R, int N, bool BF>
-HT_INLINE void valueTile(const Cut& cut, int row, int channel, int from, int to, float* const* out) {
+HT_INLINE void valueTile(const Span& span, int row, int channel, int from, int to, float* const* out) {
   F16 acc[N][R];
   HT_UNROLL for (int n = 0; n < N; n++)
     HT_UNROLL for (int r = 0; r < R; r++) acc[n][r] = load(out[row + r] + channel + 16 * n);
-  const float* weights = cut.scores + (size_t)row * CUT;
-  const size_t line = (size_t)cut.D * 4, keys = (size_t)cut.D * PAGE * (BF ? 2 : 4) + (size_t)channel * 4;
-  const int pages = (cut.end + PAGE - 1) / PAGE;
+  const float* weights = span.scores + (size_t)row * SPAN;
+  const size_t line = (size_t)span.D * 4, keys = (size_t)span.D * PAGE * (BF ? 2 : 4) + (size_t)channel * 4;
+  const int pages = (span.end + PAGE - 1) / PAGE;
   const auto add = [&](int slot, int n, F16 y) __attribute__((always_inline)) {
-    HT_UNROLL for (int r = 0; r < R; r++) acc[n][r] = fma(splat(weights[(size_t)r * CUT + slot]), y, acc[n][r]);
+    HT_UNROLL for (int r = 0; r < R; r++) acc[n][r] = fma(splat(weights[(size_t)r * SPAN + slot]), y, acc[n][r]);
   };
   for (int s = from; s < to;) {
     const int page = s / PAGE, stop = least(to, (page + 1) * PAGE);
-    const char* v = cut.pages[page] + keys;
-    const char* next = page + AHEAD < pages ? cut.pages[page + AHEAD] + keys
-                       : page + AHEAD - pages < AHEAD && cut.after[page + AHEAD - pages]
-                           ? cut.after[page + AHEAD - pages] + (size_t)channel * 4
+    const char* v = span.pages[page] + keys;
+    const char* next = page + AHEAD < pages ? span.pages[page + AHEAD] + keys
+                       : page + AHEAD - pages < AHEAD && span.after[page + AHEAD - pages]
+                           ? span.after[page + AHEAD - pages] + (size_t)channel * 4
                            : v;
     const bool ask = row == 0;
     if constexpr (BF) {
@@ -173,34 +173,34 @@ HT_INLINE void valueTile(const Cut& cut, int row, int channel, int from, int to,
 }
 
 template <int R, bool BF>
-static void valueRows(const Cut& cut, int row, int from, int to, float* const* out) {
+static void valueRows(const Span& span, int row, int from, int to, float* const* out) {
   constexpr int N = valueVectors(R);
   int channel = 0;
-  for (; channel + 16 * N <= cut.width; channel += 16 * N) valueTile<R, N, BF>(cut, row, channel, from, to, out);
+  for (; channel + 16 * N <= span.width; channel += 16 * N) valueTile<R, N, BF>(span, row, channel, from, to, out);
   if constexpr (N > 4)
-    for (; channel + 64 <= cut.width; channel += 64) valueTile<R, 4, BF>(cut, row, channel, from, to, out);
-  for (; channel < cut.width; channel += 16) valueTile<R, 1, BF>(cut, row, channel, from, to, out);
+    for (; channel + 64 <= span.width; channel += 64) valueTile<R, 4, BF>(span, row, channel, from, to, out);
+  for (; channel < span.width; channel += 16) valueTile<R, 1, BF>(span, row, channel, from, to, out);
 }
 
 /** out[r] += sum of the slots' weights (in `scores`) times their values; out[r] has `width` floats. */
 template <bool BF>
-static void valueAll(const Cut& cut, float* const* out) {
+static void valueAll(const Span& span, float* const* out) {
   // Four pages at a time: their values stay in L1 while rows and channels pass over them.
   constexpr int SLOTS = 4 * PAGE;
-  for (int from = cut.begin; from < cut.end; from = (from / SLOTS + 1) * SLOTS) {
-    const int to = least(cut.end, (from / SLOTS + 1) * SLOTS);
+  for (int from = span.begin; from < span.end; from = (from / SLOTS + 1) * SLOTS) {
+    const int to = least(span.end, (from / SLOTS + 1) * SLOTS);
     int row = 0;
     if constexpr (TILE_ROWS == 4)
-      for (; row + 4 <= cut.rows; row += 4) valueRows<4, BF>(cut, row, from, to, out);
-    for (; row + 2 <= cut.rows; row += 2) valueRows<2, BF>(cut, row, from, to, out);
-    if (row < cut.rows) valueRows<1, BF>(cut, row, from, to, out);
+      for (; row + 4 <= span.rows; row += 4) valueRows<4, BF>(span, row, from, to, out);
+    for (; row + 2 <= span.rows; row += 2) valueRows<2, BF>(span, row, from, to, out);
+    if (row < span.rows) valueRows<1, BF>(span, row, from, to, out);
   }
 }
 
 /** Sets `pages` past the last: after the last keys, the first values are what comes next. */
-HT_INLINE void closePages(Cut& cut, size_t keyBytes) {
-  const int first = cut.begin / PAGE, end = (cut.end + PAGE - 1) / PAGE;
-  for (int j = 0; j < AHEAD; j++) cut.pages[end + j] = cut.pages[least(first + j, end - 1)] + keyBytes;
+HT_INLINE void closePages(Span& span, size_t keyBytes) {
+  const int first = span.begin / PAGE, end = (span.end + PAGE - 1) / PAGE;
+  for (int j = 0; j < AHEAD; j++) span.pages[end + j] = span.pages[least(first + j, end - 1)] + keyBytes;
 }
 
 /** q * 1 / sqrt(D), padded with zeros to `width`. */

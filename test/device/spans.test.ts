@@ -1,8 +1,8 @@
-// Archives longer than a cut: shared cuts count once, bits do not depend on company, and victims by hand.
+// Archives longer than a span: shared spans count once, bits do not depend on company, and victims by hand.
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { seeded } from "../../src/base/rng.ts";
-import { CUT_SLOTS, type LaneShape } from "../../src/device/device.ts";
+import { type LaneShape, SPAN_SLOTS } from "../../src/device/device.ts";
 import { devices, gaussians, rig } from "./devices.ts";
 import { type Host, host } from "./host.ts";
 
@@ -66,8 +66,8 @@ for (const candidate of devices) {
       return { out: await read(out), physical, reads };
     }
 
-    for (const length of [CUT_SLOTS + 1, 600]) {
-      test(`${length} keys: shared whole cuts count once, and bits do not depend on company or sharing`, async () => {
+    for (const length of [SPAN_SLOTS + 1, 600]) {
+      test(`${length} keys: shared whole spans count once, and bits do not depend on company or sharing`, async () => {
         const random = seeded(length);
         const [k, v] = [gaussians(random, length * KV), gaussians(random, length * KV)];
         const q = gaussians(random, length * Q);
@@ -86,7 +86,7 @@ for (const candidate of devices) {
         const sets = [2, 0, 3, 1];
         const { out, physical, reads } = await step(store, sets, length, same(token), same(newK), same(newV));
         for (const set of [1, 2, 3]) assert.deepEqual(out.slice(set * Q, (set + 1) * Q), out.slice(0, Q), `set ${set}`);
-        const whole = Math.floor(length / CUT_SLOTS) * CUT_SLOTS;
+        const whole = Math.floor(length / SPAN_SLOTS) * SPAN_SLOTS;
         assert.deepEqual(reads, new Array(8).fill(length + 1));
         assert.deepEqual(
           physical,
