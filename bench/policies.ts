@@ -70,7 +70,7 @@ const full = makePolicy("full", config);
 const runner = new Runner(device, { config, weights }, full, {
   kv: "bf16",
   // Two prompts, and what W chains of a policy and of its rival hold of their own; address space until it is used.
-  kvBytes: laneBytes * (2.5 * longest + most * (0.6 * longest + 2048)),
+  kvBytes: laneBytes * (2.2 * longest + most * (0.33 * longest + 1024)),
   chains: most,
   sets: 4 * most + 4,
   contextLength: longest + 256,
@@ -163,13 +163,15 @@ async function measure(spec: string, first: Batch, whole: number, context: numbe
   const mine = await forks(policy, first.sets[0], first.at, width);
   while (mine.times.length < 2) await step(mine);
   const read = Math.round(reads(mine));
-  // Rivals: the full cache over as many keys, its chains forked from one prompt, and each with keys of its own.
+  // Rivals: the full cache over as many keys, its chains forked from one prompt, and each with keys of its own, where the policy's chains no longer share.
   const prompt = await root(full, read);
   const shared = await forks(full, prompt, read, width);
   const own = [prompt];
-  while (width > 1 && own.length < width) own.push(await root(full, read));
-  const distinct: Batch | null =
-    width > 1 ? { policy: full, sets: own, prompt: read, at: read, times: [], physical: 0 } : null;
+  const strange = mine.physical > 1.05 * shared.physical;
+  while (strange && own.length < width) own.push(await root(full, read));
+  const distinct: Batch | null = strange
+    ? { policy: full, sets: own, prompt: read, at: read, times: [], physical: 0 }
+    : null;
   const entire = await forks(full, whole, context, width);
   const rivals = [shared, ...(distinct ? [distinct] : []), entire];
   for (let i = 0; i < WARM; i++) for (const batch of [mine, ...rivals]) await step(batch);

@@ -37,24 +37,39 @@ export async function ranking(runner: Runner, sets: readonly number[], position:
           pass.score(side.board, side.ring, lanes, layer, items, { ...cut!.rule, slack: 1 }, scorer);
     return pass;
   };
+  const choose = () => {
+    const pass = device.begin();
+    for (let layer = 0; layer < config.layers; layer++)
+      if (side.board) pass.keep(side.board, lanes, layer, 1, items, cut!.rule);
+    return pass;
+  };
   const time = async (record: typeof watch) => {
     const times: number[] = [];
     for (let i = 0; i < 5; i++) {
+      const dead = lanes.dead.host.slice();
+      lanes.dead.host.fill(-1);
       const pass = record();
       const started = performance.now();
       await device.run(pass);
       times.push((performance.now() - started) / 1000);
+      lanes.dead.host.set(dead);
     }
     return median(times);
   };
   const each = await time(watch);
-  if (!cut?.decode || cut.decode.score.length === 0) return each;
-  // Lanes stand at their budget: one key less makes a cut due.
+  if (!cut?.decode) return each;
   const budget = lanes.budget.host.slice();
-  for (const set of sets)
-    for (let lane = set * runner.table.width; lane < (set + 1) * runner.table.width; lane++)
-      lanes.budget.host[lane] = Math.max(1, runner.table.live(lane) - 1);
-  const whole = await time(score);
+  // One key less than a lane holds makes a cut due.
+  const tighten = (keys: (lane: number) => number) => {
+    for (const set of sets)
+      for (let lane = set * runner.table.width; lane < (set + 1) * runner.table.width; lane++)
+        lanes.budget.host[lane] = Math.max(1, keys(lane) - 1);
+  };
+  tighten((lane) => runner.table.live(lane));
+  const whole = cut.decode.score.length ? await time(score) : 0;
+  // Choosing one victim a token can be undone, and falls into every step; cuts that close gaps fall into none that is timed.
+  tighten((lane) => lanes.archive.host[lane] + 1);
+  const victims = cut.rule.replace && cut.decode.every === 1 ? await time(choose) : 0;
   lanes.budget.host.set(budget);
-  return each + whole / Math.max(cut.decode.every, cut.rule.slack);
+  return each + (whole + victims) / Math.max(cut.decode.every, cut.rule.slack);
 }

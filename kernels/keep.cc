@@ -33,6 +33,10 @@ HT_INLINE int positionOf(const Cutting& k, int lane, int slot) {
   return st.positions[(size_t)page * PAGE + slot % PAGE];
 }
 
+static double recentOf(const Cutting& k, int lane) {
+  return k.recent < 1 ? ::floor(k.recent * k.st->budget[lane]) : k.recent;
+}
+
 static bool cuttable(const Cutting& k, int lane) {
   const Store& st = *k.st;
   if (!sound(*k.c, st, lane)) return false;
@@ -46,6 +50,50 @@ static bool cuttable(const Cutting& k, int lane) {
   return false;
 }
 
+/** Pages between the positions that are read and those that are asked for. */
+constexpr int POSITIONS_AHEAD = 8;
+
+/**
+ * Slot of the key that leaves where one leaves: of the lowest rank among those that may, of equals the last; -1: none may. What
+ * `best` would find in six passes, in one of vectors: methods that cut every token pay it every token.
+ */
+static int victim(const Cutting& k, int lane, int set, int newest, double recent) {
+  const Store& st = *k.st;
+  const int archive = st.archive[lane], first = st.protect[set];
+  const int64_t last = (int64_t)newest - (int64_t)::ceil(recent);  // positions from `first` to `last` may leave
+  const bool any = first <= 0 && last >= newest;
+  const float* ranks = k.board + (size_t)lane * k.stride;
+  const int32_t* table = st.archiveTable + (size_t)lane * st.archivePages;
+  uint32_t low[PAGE];
+  int32_t at[PAGE];
+  for (int i = 0; i < PAGE; i++) {
+    low[i] = UINT32_MAX;  // above every rank
+    at[i] = -1;
+  }
+  const auto visit = [&](int slot, int i, int position) __attribute__((always_inline)) {
+    const bool may = any || (position >= first && position <= last);
+    const uint32_t rank = may ? ordered(ranks[slot]) : UINT32_MAX;
+    const bool lower = may && rank <= low[i];
+    low[i] = lower ? rank : low[i];
+    at[i] = lower ? slot : at[i];
+  };
+  for (int p = 0; p * PAGE < archive; p++) {
+    const int32_t* positions = st.positions + (size_t)pageAt(*k.c, st, lane, table[p]) * PAGE;
+    if (!any) prefetch(st.positions + (size_t)table[least(p + POSITIONS_AHEAD, (archive - 1) / PAGE)] * PAGE);
+    const int slots = least(PAGE, archive - p * PAGE);
+    if (slots == PAGE) {
+      for (int i = 0; i < PAGE; i++) visit(p * PAGE + i, i, any ? 0 : positions[i]);
+    } else {
+      for (int i = 0; i < slots; i++) visit(p * PAGE + i, i, any ? 0 : positions[i]);
+    }
+  }
+  visit(archive, archive % PAGE, st.pendingPosition[lane]);
+  int out = -1;
+  for (int i = 0; i < PAGE; i++)
+    if (at[i] >= 0 && (out < 0 || low[i] < low[out % PAGE] || (low[i] == low[out % PAGE] && at[i] > out))) out = at[i];
+  return out;
+}
+
 /** Marks what stays in lanes [from, from + count) of an item, which share their budgets. */
 static void decide(const Cutting& k, int item, int set, int newest, int base, int from, int count) {
   const Store& st = *k.st;
@@ -57,11 +105,21 @@ static void decide(const Cutting& k, int item, int set, int newest, int base, in
   if (over < k.slack) return;
   for (int i = from; i < from + count; i++)
     if (!cuttable(k, base + i)) return;
+  if (count == 1 && over == 1) {
+    const int lane = base + from;
+    const int gone = victim(k, lane, set, newest, recentOf(k, lane));
+    if (gone < 0) return;
+    uint8_t* marks = k.marksOf(item, from);
+    k.acts[(size_t)item * k.each + from] = 1;
+    memset(marks, 1, (size_t)st.archive[lane] + 1);
+    marks[gone] = 0;
+    return;
+  }
   for (int i = from; i < from + count; i++) {
     const int lane = base + i, keys = st.archive[lane] + 1;
     uint8_t* marks = k.marksOf(item, i);
     const float* ranks = k.board + (size_t)lane * k.stride;
-    const double recent = k.recent < 1 ? ::floor(k.recent * st.budget[lane]) : k.recent;
+    const double recent = recentOf(k, lane);
     int64_t own = 0;
     for (int s = 0; s < keys; s++) {
       const int position = positionOf(k, lane, s);
