@@ -3,13 +3,21 @@ import { STEP } from "../src/device/device.ts";
 import type { Runner } from "../src/engine/runner.ts";
 import { median } from "./median.ts";
 
-/** Seconds a step that the runner's policy takes to watch, rank and cut these sets. A cut every n steps counts an n-th. */
-export async function ranking(runner: Runner, sets: readonly number[], position: number): Promise<number> {
+/** Seconds that a policy's own work takes. */
+export interface Work {
+  /** Of every step: watching, and choosing where one key leaves a token. */
+  each: number;
+  /** Of a step in which a batch of keys is ranked, over the steps between two of them. */
+  amortised: number;
+}
+
+/** What the runner's policy takes to watch, rank and choose over these sets. */
+export async function ranking(runner: Runner, sets: readonly number[], position: number): Promise<Work> {
   const { device, policy, workspace: w } = runner;
   const { config, weights } = runner.model;
   const side = runner.sides.of(policy);
   const { cut } = policy;
-  if (!cut?.decode && !side.bounds && !policy.labels) return 0;
+  if (!cut?.decode && !side.bounds && !policy.labels) return { each: 0, amortised: 0 };
   const items = { list: device.i32(sets.length * STEP), first: 0, count: sets.length };
   sets.forEach((set, i) => {
     items.list.host.set([set, i, position], i * STEP);
@@ -17,11 +25,14 @@ export async function ranking(runner: Runner, sets: readonly number[], position:
   const lanes = runner.table.device;
   const watch = () => {
     const pass = device.begin();
-    for (const [layer, { alpha }] of weights.layers.entries()) {
-      if (policy.labels?.source === "dms" && alpha) {
+    for (const [layer, { alpha, probe }] of weights.layers.entries()) {
+      if (policy.labels?.source === "probe" && probe)
+        pass.matmul(w.z[layer], w.normed, probe.out, sets.length, null, false);
+      if ((policy.labels?.source === "dms" || cut?.watch.gates) && alpha) {
         pass.norm(w.normed, w.x, alpha.norm, sets.length, config.hidden, config.normEps);
         pass.matmul(w.z[layer], w.normed, alpha.proj, sets.length, null, false);
       }
+      if (side.board && cut?.watch.gates) pass.note(side.board, w.z[layer], 0, lanes, layer, items, false);
       if (side.ring) pass.remember(side.ring, w.q, lanes, layer, items, false);
       if (side.bounds) pass.bound(side.bounds, lanes, layer, items, false);
       if (side.scores && side.board)
@@ -57,7 +68,7 @@ export async function ranking(runner: Runner, sets: readonly number[], position:
     return median(times);
   };
   const each = await time(watch);
-  if (!cut?.decode) return each;
+  if (!cut?.decode) return { each, amortised: 0 };
   const budget = lanes.budget.host.slice();
   // One key less than a lane holds makes a cut due.
   const tighten = (keys: (lane: number) => number) => {
@@ -71,5 +82,5 @@ export async function ranking(runner: Runner, sets: readonly number[], position:
   tighten((lane) => lanes.archive.host[lane] + 1);
   const victims = cut.rule.replace && cut.decode.every === 1 ? await time(choose) : 0;
   lanes.budget.host.set(budget);
-  return each + (whole + victims) / Math.max(cut.decode.every, cut.rule.slack);
+  return { each: each + victims, amortised: whole / Math.max(cut.decode.every, cut.rule.slack) };
 }

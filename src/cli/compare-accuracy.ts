@@ -41,7 +41,7 @@ export async function accuracyRows(
       problems: problems.length,
       avgAt1: accuracy(runs, 1).interval,
       majAtK: accuracy(runs, width).interval,
-      cr: sum(runs, (r) => r.fullReads) / sum(runs, (r) => r.reads.reduce((a, b) => a + b, 0)),
+      cr: sum(runs, (r) => r.fullReads) / sum(runs, (r) => r.reads.reduce((a, b) => a + b, 0)) || 1, // chains of one token read nothing
       reads: meanReads(runs),
       tokens: sum(runs, (r) => r.tokens.reduce((a, b) => a + b, 0)) / (runs.length * width),
     });

@@ -74,19 +74,30 @@ function ratios(text: string): number[] {
   return list;
 }
 
-async function run(specs: string[], flags: CompareFlags): Promise<void> {
+/** Flags that only one of the two kinds of comparison has a use for. */
+const ONLY = {
+  text: ["texts", "replayTexts", "prefix", "scored", "plot", "resume"],
+  problems: ["width", "maxTokens", "seed"],
+};
+const flagOf = (name: string): string => `--${name.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)}`;
+
+async function run(specs: string[], flags: CompareFlags, command: Command): Promise<void> {
   if ((flags.text === undefined) === (flags.problems === undefined))
     throw new HyperthinkError("bad-argument", "expected --text FILE or --problems beads|FILE, one of them");
-  const least = { texts: 1, prefix: 1, scored: 2, width: 1, maxTokens: 1 } as const;
+  const least = { texts: 1, prefix: 1, scored: 2, width: 1, maxTokens: 1, replayTexts: 1 } as const;
   for (const [name, n] of Object.entries(least))
     if (flags[name as keyof typeof least] < n)
       throw new HyperthinkError(
         "bad-argument",
-        `--${name === "maxTokens" ? "max-tokens" : name}: expected at least ${n}, got ${flags[name as keyof typeof least]}`,
+        `${flagOf(name)}: expected at least ${n}, got ${flags[name as keyof typeof least]}`,
       );
-  if (flags.problems !== undefined && (flags.plot ?? flags.resume) !== undefined)
-    throw new HyperthinkError("bad-argument", "--plot and --resume belong to --text: expected neither with --problems");
+  const [used, other] = flags.text === undefined ? (["problems", "text"] as const) : (["text", "problems"] as const);
+  const stray = ONLY[other].find((name) => command.getOptionValueSource(name) === "cli");
+  if (stray)
+    throw new HyperthinkError("bad-argument", `${flagOf(stray)} belongs to --${other}: expected it not with --${used}`);
   const signal = interruptible();
+  if (flags.plot && specs.length > 0 && specs.every((spec) => parseSpec(spec).name === "full"))
+    throw new HyperthinkError("bad-argument", "--plot: expected a policy besides full, whose divergence is nothing");
   if (flags.plot) await writable(flags.plot);
   if (flags.resume) await writable(flags.resume);
   await using session = await open({ ...loadOptions(flags, flags.text ? "beads" : "beads-dms-full-4x"), signal });
@@ -142,6 +153,7 @@ function makeCandidates(
         const policy = session.policy(spec, { cr, tokens });
         const label = byRatio ? `${spec}${spec.includes(":") ? "," : ":"}cr=${cr}` : spec;
         const replays = policy.cut?.watch.replay ? { texts: replayTexts } : {};
+        if (candidates.some((other) => other.label === label)) continue;
         candidates.push({
           label,
           policy,
@@ -174,7 +186,7 @@ async function onText(
     prefix,
     scored,
     texts,
-    policies: candidates.map(({ label, policy }) => [label, policy.key]),
+    policies: candidates.map(({ label, policy, texts }) => [label, policy.key, texts]),
   });
   const runs = resume ? await readRuns(resume, settings) : [];
   const started = performance.now();

@@ -39,8 +39,10 @@ export class Cuts {
   async atPrompt({ set, ids, prompt }: Pick<Segment, "set" | "ids" | "prompt">, newest: number): Promise<void> {
     const { cut } = this.#host.policy;
     if (!cut?.atPrompt) return;
-    if (cut.watch.replay) await this.#replay(set, ids, prompt);
+    const replayed = cut.watch.replay ? await this.#replay(set, ids, prompt) : 0;
     await this.cut({ set, prompt }, newest, cut, cut.atPrompt);
+    const before = this.#host.beforeCut.get(set);
+    if (before) before.pages += replayed;
   }
 
   /** The ranks that the policy gives a prompt's keys, by lane and slot, without cutting. */
@@ -137,8 +139,9 @@ export class Cuts {
     }
   }
 
-  /** KVzip: has the model repeat the prompt over a fork of its lanes, chunk by chunk, while the set's board collects the attention. */
-  async #replay(set: number, ids: Segment["ids"], prompt: number): Promise<void> {
+  /** KVzip: has the model repeat the prompt over a fork of its lanes, chunk by chunk, while the set's board collects the attention. Returns the most pages it took. */
+  async #replay(set: number, ids: Segment["ids"], prompt: number): Promise<number> {
+    let pages = 0;
     const replay = this.#host.policy.cut!.watch.replay!;
     const { table } = this.#host;
     const tokens = Array.from({ length: prompt }, (_, i) => ids[i]);
@@ -170,12 +173,14 @@ export class Cuts {
             );
           table.reserve(fork, count, "chunk");
           await this.#host.feed(segment);
+          pages = Math.max(pages, table.privatePages(fork));
         }
       } finally {
         table.close(fork);
         this.#spareSet = table.open(); // the same: sets are handed out last in, first out
       }
     }
+    return pages;
   }
 
   /** Zeroes a set's board. */

@@ -1,6 +1,7 @@
 import { HyperthinkError } from "../base/errors.ts";
 import type { Gauge } from "../cache/meter.ts";
 import type { ChatMessage } from "../model/chat.ts";
+import { checkRoom } from "../policy/check.ts";
 import { recipeOf } from "../policy/index.ts";
 import type { Policy, PolicyOptions } from "../policy/policy.ts";
 import { protect } from "../policy/protect.ts";
@@ -65,7 +66,20 @@ export function encodePrompt(
 }
 
 /** The policy of a prompt and its most new tokens. */
-export function policyOf(session: Session, prompt: Prompt, options: GenerateOptions, tokens: number): Policy {
+export function policyOf(
+  session: Session,
+  prompt: Prompt,
+  options: GenerateOptions,
+  promptTokens: number,
+  tokens: number,
+): Policy {
+  const { layers, kvHeads } = session.config;
+  const policy = chosen(session, prompt, options, tokens);
+  checkRoom(policy, { layers, kvHeads, prompt: promptTokens, tokens });
+  return policy;
+}
+
+function chosen(session: Session, prompt: Prompt, options: GenerateOptions, tokens: number): Policy {
   const { window, cr, budget, threshold } = options;
   const wanted =
     options.protect ?? (typeof options.policy === "string" ? parseSpec(options.policy).options.protect : undefined);
@@ -77,6 +91,12 @@ export function policyOf(session: Session, prompt: Prompt, options: GenerateOpti
       ? systemTokens(session, prompt, options.template)
       : (wanted ?? (byDefault ? prefixTokens(session, prompt, options.template) : undefined));
   if (typeof options.policy === "object") {
+    for (const [name, value] of Object.entries({ window, cr, budget, threshold }))
+      if (value !== undefined)
+        throw new HyperthinkError(
+          "bad-argument",
+          `${name}=${value} beside a policy object: expected its settings in the object, or a policy's name`,
+        );
     const own = session.adopt(options.policy);
     return kept === undefined ? own : protect(own, kept);
   }
@@ -141,37 +161,40 @@ export class Generation implements AsyncIterable<Piece> {
     const maxTokens = tokenLimit(session, ids.length, options.maxTokens);
     const text = new ChainText(session.tokenizer, options.stop ?? []);
     const stopIds = new Set(options.stopIds ?? session.config.eosIds);
-    return session.with(policyOf(session, prompt, options, ids.length + maxTokens), async (engine, gauge) => {
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      const spec: ChainSpec = {
-        sampling: samplingOf(options, greedy),
-        maxTokens,
-        stopIds,
-        index: 0,
-        onToken: (token) => {
-          this.#pieces.push({ text: stopIds.has(token.id) ? "" : text.push(token.id), token });
-          return text.stopped;
-        },
-        onFinish: settle(resolve, reject),
-      };
-      throwIfAborted(options.signal);
-      const group = engine.submit(ids, [spec]);
-      const [chain] = group.chains;
-      const abort = () => engine.abort(chain);
-      options.signal?.addEventListener("abort", abort);
-      try {
-        await promise;
-      } finally {
-        options.signal?.removeEventListener("abort", abort);
-      }
-      const last = text.end();
-      if (last) this.#pieces.push({ text: last, token: null });
-      return {
-        ...receipt(chain, text.text),
-        prompt: { text: promptText, tokens: ids.length },
-        bill: { ...bill(group.meter, ids.length, [chain]), ...poolBill(session, gauge) },
-      };
-    });
+    return session.with(
+      policyOf(session, prompt, options, ids.length, ids.length + maxTokens),
+      async (engine, gauge) => {
+        const { promise, resolve, reject } = Promise.withResolvers<void>();
+        const spec: ChainSpec = {
+          sampling: samplingOf(options, greedy),
+          maxTokens,
+          stopIds,
+          index: 0,
+          onToken: (token) => {
+            this.#pieces.push({ text: stopIds.has(token.id) ? "" : text.push(token.id), token });
+            return text.stopped;
+          },
+          onFinish: settle(resolve, reject),
+        };
+        throwIfAborted(options.signal);
+        const group = engine.submit(ids, [spec]);
+        const [chain] = group.chains;
+        const abort = () => engine.abort(chain);
+        options.signal?.addEventListener("abort", abort);
+        try {
+          await promise;
+        } finally {
+          options.signal?.removeEventListener("abort", abort);
+        }
+        const last = text.end();
+        if (last) this.#pieces.push({ text: last, token: null });
+        return {
+          ...receipt(chain, text.text),
+          prompt: { text: promptText, tokens: ids.length },
+          bill: { ...bill(group.meter, ids.length, [chain]), ...poolBill(session, gauge) },
+        };
+      },
+    );
   }
 }
 

@@ -169,7 +169,13 @@ export class Runner {
   /** An empty set for a chain of `prompt` tokens and at most `tokens` in all, or -1 when all are in use. */
   open(prompt: number, tokens: number): number {
     const set = this.table.open();
-    if (set >= 0) this.allot(set, prompt, tokens);
+    if (set < 0) return set;
+    try {
+      this.allot(set, prompt, tokens);
+    } catch (error) {
+      this.table.close(set); // a budget of the caller's own may be none
+      throw error;
+    }
     return set;
   }
 

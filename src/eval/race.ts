@@ -95,7 +95,9 @@ export function accuracy(runs: readonly ProblemRun[], width: number): { perProbl
   const all = width === answers[0].keys.length;
   const interval = all
     ? wilson(Math.round(score.mean * runs.length), runs.length)
-    : pairedDifference(new Array(runs.length).fill(0), score.perProblem);
+    : runs.length > 1
+      ? pairedDifference(new Array(runs.length).fill(0), score.perProblem)
+      : { mean: score.mean, low: 0, high: 1 }; // one problem has no spread
   const clipped = { ...interval, low: Math.max(0, interval.low), high: Math.min(1, interval.high) };
   return { perProblem: score.perProblem, interval: clipped };
 }

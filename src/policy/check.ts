@@ -1,5 +1,5 @@
 import { HyperthinkError } from "../base/errors.ts";
-import type { Policy, Trained } from "./policy.ts";
+import type { LaneInfo, Policy, Trained } from "./policy.ts";
 
 const identities = new WeakMap<Policy, string>();
 let made = 0;
@@ -20,6 +20,7 @@ export function adoptPolicy(policy: Policy, model: Trained): Policy {
     throw wrong("a model with a probe (--probe DIR), for labels of source probe");
   if (labels && !(Number.isInteger(labels.window) && labels.window >= 0))
     throw wrong("labels with a whole window >= 0");
+  if (labels && Number.isNaN(labels.threshold)) throw wrong("a number as the labels' threshold");
   if (cut) {
     const { rule, watch, decode, atPrompt } = cut;
     if (!(Number.isInteger(rule.slack) && rule.slack >= 1)) throw wrong("a rule with a whole slack >= 1");
@@ -27,6 +28,10 @@ export function adoptPolicy(policy: Policy, model: Trained): Policy {
       throw wrong("a rule with recent >= 0 and floor from 0 to 1");
     if (decode && !(Number.isInteger(decode.every) && decode.every >= 1))
       throw wrong("decode.every to be a whole number >= 1");
+    if (decode?.score.some(({ kind }) => kind === "expected"))
+      throw wrong("expected attention at the prompt's end only: moments are of the prompt's queries");
+    if (decode && rule.pool === "set" && !cut.rescore)
+      throw wrong("decode to be null with budgets shared over all layers: cuts while decoding run layer by layer");
     if (watch.gates && !model.dms) throw wrong("a model with DMS gates, to watch gates");
     for (const scorer of [...(atPrompt ?? []), ...(decode?.score ?? [])]) {
       if (scorer.kind === "attention" && !(scorer.queries >= 1 && scorer.queries <= watch.queries))
@@ -43,4 +48,18 @@ export function adoptPolicy(policy: Policy, model: Trained): Policy {
     identities.set(policy, identity);
   }
   return { ...policy, key: identity };
+}
+
+/** Throws `bad-argument` where protected keys alone fill a lane's budget, so that a chain would forget what it says at once. */
+export function checkRoom({ name, cut }: Policy, lane: Omit<LaneInfo, "layer" | "head">): void {
+  if (!cut?.decode) return;
+  for (let layer = 0; layer < lane.layers; layer++) {
+    const budget = Math.floor(cut.budget({ ...lane, layer, head: 0 }) + 1e-9);
+    const kept = cut.protect === "prompt" ? lane.prompt : Math.min(cut.protect, lane.prompt);
+    if (kept > 0 && kept >= budget && budget < lane.tokens)
+      throw new HyperthinkError(
+        "bad-argument",
+        `policy ${name} keeps ${kept} keys in any case and has a budget of ${budget}: nothing would be left for what a chain says; raise the budget or protect fewer`,
+      );
+  }
 }

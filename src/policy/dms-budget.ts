@@ -13,7 +13,11 @@ export const dmsBudget: Recipe = {
   watches: "the model's gate",
   acts: "when a lane is full",
   budgets: ["budget", "cr"],
-  settings: { window: "the checkpoint's", buffer: "half of the budget, at least 16", protect: "none" },
+  settings: {
+    window: "the checkpoint's",
+    buffer: "half of a budget in keys, at least 16; with a cr 16",
+    protect: "none",
+  },
   note:
     "A cut leaves `budget` keys: the newest window + 1 and the best others by gate. A lane never holds more than budget + buffer keys " +
     "while decoding, or budget + buffer + one chunk in the prompt. In the prompt it cuts where chunks end, so what stays depends on --chunk.",
@@ -24,7 +28,7 @@ export const dmsBudget: Recipe = {
     if (options.budget !== undefined && options.budget < window + 2)
       throw refuse("dms-budget", `a budget of at least window + 2 = ${window + 2} keys`, options.budget);
     const buffer = options.buffer === undefined ? undefined : whole("dms-budget", options, "buffer", 1, 1);
-    const slack = buffer ?? Math.max(16, Math.floor((options.budget ?? 32) / 2));
+    const slack = buffer ?? Math.max(16, Math.floor((options.budget ?? 0) / 2));
     return {
       ...KEEP_ALL,
       name: "dms-budget",

@@ -23,6 +23,7 @@ export const dms: Recipe = {
   acts: "every token, one window later",
   budgets: ["threshold"],
   settings: {
+    cr: "what the checkpoint was trained for; 1 turns the gates off",
     threshold: "0; higher evicts less",
     window: "the checkpoint's; 0 evicts at once",
     prefill: "sparse",

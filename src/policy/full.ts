@@ -9,7 +9,7 @@ export const full: Recipe = {
   watches: "nothing",
   acts: "never",
   budgets: [],
-  settings: {},
+  settings: { cr: "1: what it keeps anyway" },
   make(_model, options) {
     if (options.cr !== undefined && options.cr !== 1)
       throw refuse("full", "--cr 1 or none (it keeps everything)", options.cr);

@@ -20,9 +20,6 @@ import { makeSnapkv, snapkv } from "./snapkv.ts";
 import { streaming } from "./streaming.ts";
 import { tova } from "./tova.ts";
 
-/** Settings that hold for a policy of any kind. */
-const COMMON: readonly (keyof PolicyOptions)[] = ["cr", "tokens"];
-
 /** SnapKV under a wrapper, under the name of the wrapper's paper. */
 const wrapped = (name: string, summary: string, paper: string, fixed: PolicyOptions): Recipe => ({
   ...snapkv,
@@ -83,7 +80,7 @@ export function makePolicy(name: string | undefined, model: Trained, options: Po
   const { cr } = options;
   if (cr !== undefined && !(cr >= 1 && Number.isFinite(cr)))
     throw new HyperthinkError("bad-argument", `--cr must be a number >= 1 (8 means 8x smaller), got ${cr}`);
-  const taken = [...COMMON, ...recipe.budgets, ...Object.keys(recipe.settings)];
+  const taken = ["tokens", ...recipe.budgets, ...Object.keys(recipe.settings)];
   const stray = Object.entries(options).find(([key, value]) => value !== undefined && !taken.includes(key));
   if (stray)
     throw new HyperthinkError(

@@ -20,7 +20,10 @@ export const kvzip: Recipe = {
   watches: "a replay of the prompt",
   acts: "at the prompt's end only: no rule while decoding",
   budgets: ["budget", "cr"],
-  settings: { sinks: "4", protect: "a chat's text before its question, as the authors do; else none" },
+  settings: {
+    sinks: "4",
+    protect: "of a chat, the template's and the system text before its question, as the authors do; else none",
+  },
   note: "The replay reads the prompt once more, and needs memory for its keys while it scores.",
   keepsPrefix: true,
   make(model, options) {

@@ -92,7 +92,7 @@ export interface Reads {
 }
 
 /**
- * A way to choose what the cache keeps: a frozen value that all chains share (state lives with the lanes). It declares what it
+ * A way to choose what the cache keeps: a value that all chains share and none changes (state lives with the lanes). It declares what it
  * watches and when it acts; shared code reads the declaration and never asks which policy it holds.
  */
 export interface Policy {
@@ -116,21 +116,21 @@ export interface PolicyOptions {
   tokens?: number;
   /** Gates: evict above this decision logit (dms), keep from this score on (kvzap). */
   threshold?: number;
-  /** Queries after its own that a doomed key still serves; or last queries that score (snapkv, r-kv). */
+  /** Queries after its own that a doomed key still serves; or last queries that score (snapkv, rkv). */
   window?: number;
   /** First positions that stay. */
   sinks?: number;
   /** Newest keys that stay. */
   recent?: number;
-  /** Width of pooling along tokens (snapkv, r-kv); odd. */
+  /** Width of pooling along tokens (snapkv, rkv); odd. */
   kernel?: number;
   /** Also cut after every so many decoded tokens. */
   every?: number;
-  /** Keys that a lane may hold above its budget before it is cut (r-kv, dms-budget). */
+  /** Keys that a lane may hold above its budget before it is cut (rkv, dms-budget). */
   buffer?: number;
-  /** Weight of importance against redundancy (r-kv). */
+  /** Weight of importance against redundancy (rkv). */
   lambda?: number;
-  /** Later positions that queries are expected at (expected-attention). */
+  /** Later positions that queries are expected at (expected). */
   future?: number;
   epsilon?: number;
   seed?: number;
@@ -141,7 +141,7 @@ export interface PolicyOptions {
   protect?: number | "prompt" | "system";
   /** AdaKV: a layer's heads share its budget; the share of its own that a head keeps in any case. */
   ada?: number;
-  /** PyramidKV: budgets fall with depth, the last layer's to about 1 / beta of the mean. */
+  /** PyramidKV: budgets fall with depth, the last layer's to about 1 / beta of the mean, or more where the prompt bounds the first's. */
   pyramid?: number;
 }
 

@@ -1,5 +1,5 @@
 import { ONCE_SETTINGS, once } from "./once.ts";
-import { whole } from "./options.ts";
+import { refuse, whole } from "./options.ts";
 import type { Recipe } from "./policy.ts";
 
 /**
@@ -17,6 +17,8 @@ export const random: Recipe = {
   make(_model, options) {
     const sinks = whole("random", options, "sinks", 4);
     const recent = whole("random", options, "recent", 8);
+    if (options.budget !== undefined && options.budget < sinks + recent)
+      throw refuse("random", `a budget of at least sinks + recent = ${sinks + recent} keys`, options.budget);
     const seed = whole("random", options, "seed", 0);
     return once("random", options, [{ kind: "random", seed }], { recent, sinks, settings: { sinks, recent, seed } });
   },

@@ -38,20 +38,20 @@ export function parseSpec(text: string): Spec {
   const name = (at < 0 ? text : text.slice(0, at)).trim();
   const options: Record<string, string | number> = {};
   for (const part of at < 0 ? [] : text.slice(at + 1).split(",")) {
-    const [key, value] = part.split("=").map((word) => word.trim());
-    const words = WORDS[key as keyof PolicyOptions];
+    const [key, value, more] = part.split("=").map((word) => word.trim());
+    const words = Object.hasOwn(WORDS, key) ? WORDS[key as keyof PolicyOptions] : undefined;
     const numeric = NUMBERS.includes(key as keyof PolicyOptions);
     if (key && value && !(words || numeric))
       throw new HyperthinkError(
         "bad-argument",
         `policy "${text}": no policy has a setting "${key}": expected one of ${[...new Set([...NUMBERS, ...Object.keys(WORDS)])].join(", ")}`,
       );
-    if (!value || !(words || numeric))
+    if (!value || more !== undefined || !(words || numeric))
       throw new HyperthinkError(
         "bad-argument",
         `policy "${text}": expected name:setting=value,... with settings such as cr=4 or window=32, got "${part}"`,
       );
-    if (key in options)
+    if (Object.hasOwn(options, key))
       throw new HyperthinkError("bad-argument", `policy "${text}": expected ${key} once, got it twice`);
     if (words?.includes(value)) options[key] = value;
     else if (numeric && /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(value)) options[key] = Number(value);

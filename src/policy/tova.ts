@@ -1,4 +1,4 @@
-import { budgetOf, KEEP_ALL, keyOf, sizeKey, WATCH_NOTHING, whole } from "./options.ts";
+import { budgetOf, KEEP_ALL, keyOf, refuse, sizeKey, WATCH_NOTHING, whole } from "./options.ts";
 import type { Recipe } from "./policy.ts";
 
 /**
@@ -15,6 +15,8 @@ export const tova: Recipe = {
   settings: { recent: "0", protect: "none" },
   make(_model, options) {
     const recent = whole("tova", options, "recent", 0);
+    if (options.budget !== undefined && options.budget < recent)
+      throw refuse("tova", `a budget of at least recent = ${recent} keys`, options.budget);
     return {
       ...KEEP_ALL,
       name: "tova",

@@ -81,7 +81,7 @@ export class Scaling implements AsyncIterable<ScaleEvent> {
     // Some templates (QwQ's among them) close the thinking at once unless they are told not to; others ignore the variable.
     const { text, ids } = encodePrompt(session, prompt, { enable_thinking: true, ...options.template });
     const maxTokens = tokenLimit(session, ids.length, options.maxTokens);
-    const policy = policyOf(session, prompt, options, ids.length + maxTokens);
+    const policy = policyOf(session, prompt, options, ids.length, ids.length + maxTokens);
     return session.with(policy, async (engine, gauge) => {
       throwIfAborted(options.signal);
       const run = new Run(session, engine, this.#events, { ...options, width, maxTokens, promptText: text ?? "" });

@@ -21,7 +21,7 @@ describe("protected prefixes", () => {
   after(() => session.close());
 
   const protectedBy = (prompt: Prompt, options: GenerateOptions) => {
-    const { cut } = policyOf(session, prompt, options, 100);
+    const { cut } = policyOf(session, prompt, options, 60, 100);
     return cut!.protect;
   };
   const question = { role: "user", content: "move 3 from A to B." };

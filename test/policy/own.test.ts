@@ -36,6 +36,55 @@ describe("a policy of one's own", () => {
     assert.ok(mine.kl.mean > 0 && mine.cr > 1.2);
   });
 
+  test("comparisons at a time give what each gives alone", async () => {
+    const ids = session.tokenizer.encode(question.repeat(4), { special: false });
+    const of = (spec: string) =>
+      new Comparison(
+        session,
+        [
+          { label: "full", policy: session.policy("full"), cr: null },
+          { label: spec, policy: session.policy(spec), cr: null },
+        ],
+        { prefix: 60 },
+      );
+    const kl = async (comparison: Comparison) => (await comparison.run(0, ids)).scores[1].kl;
+    const [snapkv, h2o] = [await kl(of("snapkv:budget=36")), await kl(of("h2o:budget=30"))];
+    const twice = of("snapkv:budget=36");
+    assert.deepEqual(await Promise.all([kl(twice), kl(of("h2o:budget=30")), kl(twice)]), [snapkv, h2o, snapkv]);
+  });
+
+  test("a budget that is no number gives its lanes back", async () => {
+    const lost: Policy = { ...own(() => {}), cut: { ...own(() => {}).cut!, budget: () => Number.NaN } };
+    for (let i = 0; i < 100; i++) await assert.rejects(run(lost), /expected a budget of keys, got NaN/);
+    await run("full");
+  });
+
+  test("what a policy says is checked wherever it is used", async () => {
+    const snapkv = session.policy("snapkv:budget=36");
+    const blind = { ...snapkv, cut: { ...snapkv.cut!, watch: { ...snapkv.cut!.watch, queries: 0 } } };
+    const candidates = [
+      { label: "full", policy: session.policy("full"), cr: null },
+      { label: "blind", policy: blind, cr: null },
+    ];
+    assert.throws(() => new Comparison(session, candidates, { prefix: 60 }), /watch at least the 32 queries/);
+    const expected = session.policy("expected:budget=30");
+    const late = { ...expected, cut: { ...expected.cut!, decode: { every: 4, score: expected.cut!.atPrompt! } } };
+    assert.throws(() => session.adopt(late), /prompt's end only/);
+    const kvzip = session.policy("kvzip:budget=30");
+    assert.throws(
+      () => session.adopt({ ...kvzip, cut: { ...kvzip.cut!, decode: { every: 4, score: [] } } }),
+      /layer by layer/,
+    );
+    await assert.rejects(generate(session, question, { policy: snapkv, cr: 4 }).result, /beside a policy object/);
+  });
+
+  test("protected keys that fill a budget alone are refused where a chain would forget what it says", async () => {
+    for (const policy of ["tova:cr=4,protect=prompt", "knorm:budget=5,every=4,protect=9"])
+      await assert.rejects(generate(session, question, { policy, maxTokens: 20 }).result, /nothing would be left/);
+    await generate(session, question, { policy: "snapkv:cr=2,protect=prompt", maxTokens: 3 }).result;
+    assert.throws(() => session.policy("kvzap:cr=8"), /has no cr/);
+  });
+
   test("two policies of one name run their own code, side by side", async () => {
     const calls = { a: 0, b: 0 };
     const count = (name: "a" | "b") =>

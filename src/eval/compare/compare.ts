@@ -56,10 +56,11 @@ export class Comparison {
   readonly #runner: Runner;
   readonly #session: Session;
   readonly #candidates: readonly Candidate[];
-  readonly #prompt: Prompt;
   readonly #options: CompareOptions;
   readonly #logits: Float32Array;
+  readonly #prompt: Prompt;
   #baseline: Baseline | null = null;
+  #last: Promise<unknown> = Promise.resolve(); // texts of one comparison run one after the other
 
   constructor(session: Session, candidates: readonly Candidate[], options: CompareOptions) {
     if (candidates[0]?.policy.key !== "full")
@@ -69,7 +70,10 @@ export class Comparison {
       );
     this.#session = session;
     this.#runner = session.runner;
-    this.#candidates = candidates.map((c) => (c.policy.cut?.rescore ? { ...c, policy: session.adopt(c.policy) } : c));
+    this.#candidates = candidates.map((c) => {
+      const sound = session.adopt(c.policy);
+      return c.policy.cut?.rescore ? { ...c, policy: sound } : c;
+    });
     this.#options = options;
     this.#prompt = new Prompt(
       this.#runner,
@@ -88,7 +92,9 @@ export class Comparison {
         "bad-argument",
         `a text has ${ids.length} tokens, the context ${this.#runner.options.contextLength}: raise --context or take shorter texts`,
       );
-    return this.#session.with(this.#prompt.policy, () => this.#run(text, ids));
+    const run = this.#last.then(() => this.#session.with(this.#prompt.policy, () => this.#run(text, ids)));
+    this.#last = run.catch(() => {});
+    return run;
   }
 
   async #run(text: number, ids: readonly number[]): Promise<TextRun> {

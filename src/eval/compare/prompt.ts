@@ -5,6 +5,8 @@ import { UNTIL_PROMPT_ENDS } from "../../model/attention.ts";
 import { KEEP_ALL, WATCH_NOTHING } from "../../policy/options.ts";
 import type { Gate, Policy, Watch } from "../../policy/policy.ts";
 
+let made = 0;
+
 const FOREVER_KEPT = 1e30; // a threshold that no gate exceeds
 const NEVER_LABELLED = -1e30; // a gate that exceeds no threshold
 
@@ -47,7 +49,7 @@ export class Prompt {
     this.policy = {
       ...KEEP_ALL,
       name: "compare",
-      key: "compare",
+      key: `compare ${++made}`, // work under other prompts waits for this one's end
       labels: gates.length ? { source: gates[0], threshold: FOREVER_KEPT, window: 0, spare: 0 } : null,
       cut: {
         watch,
@@ -103,13 +105,19 @@ export class Prompt {
         runner.allot(set, prefix, ids.length);
         await runner.cutPrompt({ set, ids, prompt: prefix }, prefix - 1);
       });
-      return { set, cutMs: performance.now() - started, pages: table.pagesOf(this.#set) };
+      const cutMs = performance.now() - started;
+      return { set, cutMs, pages: Math.max(table.pagesOf(this.#set), runner.beforeCut.get(set)?.pages ?? 0) };
     }
     const set = runner.open(prefix, ids.length);
+    let pages = 0;
     await this.#closing(set, () =>
-      this.serves(policy) ? this.#label(set, policy.labels!, prefix) : readPrompt(runner, set, ids, prefix),
+      this.serves(policy)
+        ? this.#label(set, policy.labels!, prefix)
+        : readPrompt(runner, set, ids, prefix, async () => {
+            pages = Math.max(pages, table.pagesOf(set), runner.beforeCut.get(set)?.pages ?? 0);
+          }),
     );
-    return { set, cutMs: 0, pages: Math.max(table.pagesOf(set), runner.beforeCut.get(set)?.pages ?? 0) };
+    return { set, cutMs: 0, pages: Math.max(pages, table.pagesOf(set)) };
   }
 
   close(): void {
