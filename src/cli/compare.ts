@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { appendFile, readFile, writeFile } from "node:fs/promises";
+import { appendFile, readdir, readFile, realpath, stat, unlink, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import type { Command } from "commander";
 import { HyperthinkError } from "../base/errors.ts";
 import type { Session } from "../engine/session.ts";
@@ -104,12 +105,15 @@ async function run(specs: string[], flags: CompareFlags, command: Command): Prom
   const tokens = flags.text ? flags.prefix + flags.scored : flags.maxTokens;
   const chosen = specs.length ? [...new Set(specs)] : recipes.map(({ name }) => name);
   const { candidates, unrun } = makeCandidates(session, chosen, specs.length === 0, flags, tokens);
+  let idle: string[] = [];
   if (flags.problems !== undefined) {
     const rows = await accuracyRows(session, candidates, flags, signal);
+    idle = unmoved(rows.rows.map(({ policy, cr }) => ({ label: policy, cr })));
     if (flags.json) console.log(JSON.stringify({ rows: rows.rows, unrun }));
     else console.log(rows.text);
   } else {
     const summaries = await onText(session, candidates, flags, signal);
+    idle = unmoved(summaries);
     if (flags.json) console.log(JSON.stringify({ summaries, unrun }));
     else console.log(textTable(summaries));
     if (flags.plot)
@@ -118,13 +122,21 @@ async function run(specs: string[], flags: CompareFlags, command: Command): Prom
         await plotSvg(summaries, `${flags.texts} windows, ${flags.prefix} + ${flags.scored} tokens`),
       );
   }
+  if (!flags.json)
+    for (const label of idle) note(`${label} evicted nothing here: its budget, window or floor was never exceeded`);
   for (const { name, why } of unrun) note(`UNRUN ${name}: ${why}`);
 }
+
+/** Policies that did nothing, which may surprise: budgets are shares of what a chain may say, not of what it says. */
+const unmoved = (rows: readonly { label: string; cr: number }[]): string[] =>
+  rows.filter(({ label, cr }) => label !== "full" && cr < 1.0005).map(({ label }) => label);
 
 /** Long work must not end at a file that cannot be written. */
 async function writable(file: string): Promise<void> {
   try {
+    const isNew = (await stat(file).catch(() => null)) === null;
     await appendFile(file, "");
+    if (isNew) await unlink(file); // work that fails leaves no empty file
   } catch (error) {
     throw new HyperthinkError(
       "bad-argument",
@@ -179,10 +191,17 @@ async function onText(
   const { prefix, scored, texts, resume } = flags;
   const ids = session.tokenizer.encode(await readText(flags.text!), { special: false });
   const parts = windows(ids, texts, prefix + scored);
-  const { model, adapter, probe, weights, kv, context, chunk, device } = flags;
+  const { weights, kv, context, chunk, device } = flags;
   const settings = JSON.stringify({
     text: createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16),
-    model: { model, adapter, probe, weights, kv, context, chunk, device },
+    model: await stateOf(flags.model),
+    adapter: await stateOf(flags.adapter),
+    probe: await stateOf(flags.probe),
+    weights,
+    kv,
+    context,
+    chunk,
+    device,
     prefix,
     scored,
     texts,
@@ -217,6 +236,27 @@ async function onText(
   return summarise(runs, candidates, session.config.kvHeads);
 }
 
+/** Where a checkpoint lies and when its files were written: results of another one must not be gone on with. */
+async function stateOf(path: string | undefined): Promise<unknown> {
+  if (path === undefined) return null;
+  const place = await realpath(path);
+  const files = (await stat(place)).isDirectory() ? (await readdir(place)).map((name) => join(place, name)) : [place];
+  const states = await Promise.all(files.sort().map(async (file) => [file, await stat(file)] as const));
+  return [place, ...states.filter(([, s]) => s.isFile()).map(([file, s]) => [basename(file), s.size, s.mtimeMs])];
+}
+
+/** Names of the settings that differ between two heads of result files. */
+function differences(head: string, settings: string): string {
+  try {
+    const [theirs, ours] = [JSON.parse(head), JSON.parse(settings)];
+    if (typeof theirs !== "object" || theirs === null) return "no results";
+    const names = Object.keys(ours).filter((name) => JSON.stringify(ours[name]) !== JSON.stringify(theirs[name]));
+    return `another ${names.join(" and ")}`;
+  } catch {
+    return "no results";
+  }
+}
+
 /** Results of an earlier run under the same settings; a last line that was cut off is dropped. */
 async function readRuns(file: string, settings: string): Promise<TextRun[]> {
   const text = await readFile(file, "utf8").catch(() => "");
@@ -228,7 +268,7 @@ async function readRuns(file: string, settings: string): Promise<TextRun[]> {
   if (head !== settings)
     throw new HyperthinkError(
       "bad-argument",
-      `--resume ${file}: it holds results of other settings or policies; expected a new file, or the same command`,
+      `--resume ${file}: it holds ${differences(head, settings)}; expected a new file, or the command that made it`,
     );
   const runs: TextRun[] = [];
   for (const line of lines.filter(Boolean)) {

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
-import { type GenerateResult, generate, type Prompt } from "../engine/generate.ts";
+import { type GenerateResult, generate } from "../engine/generate.ts";
 import { count, size } from "./format.ts";
-import { interruptible, note, open, promptText } from "./open.ts";
+import { interruptible, note, noteIdle, open, promptOf, promptText } from "./open.ts";
 import {
   generateOptions,
   loadOptions,
@@ -34,11 +34,8 @@ async function run(words: string[], flags: Flags): Promise<void> {
   if (!flags.model)
     note("no --model: using the embedded beads, which knows problems about containers of beads and nothing else");
   await using session = await open({ ...loadOptions(flags, "beads"), signal });
-  const prompt: Prompt = flags.raw
-    ? { raw: text }
-    : [...(flags.system ? [{ role: "system", content: flags.system }] : []), { role: "user", content: text }];
   const started = performance.now();
-  const generation = generate(session, prompt, {
+  const generation = generate(session, promptOf(text, flags), {
     ...generateOptions(flags),
     logprobs: flags.logprobs ?? (flags.json ? 0 : null),
     signal,
@@ -62,6 +59,7 @@ async function run(words: string[], flags: Flags): Promise<void> {
     return;
   }
   process.stdout.write("\n");
+  noteIdle(flags.policy, result.compressionRatio);
   process.stderr.write(`${receiptLine(result, seconds)}\n${session.device.description}\n`);
 }
 

@@ -1,5 +1,6 @@
 import { HyperthinkError } from "../base/errors.ts";
 import { cpuAvailable } from "../device/cpu.ts";
+import type { Prompt } from "../engine/generate.ts";
 import { type LoadOptions, load, type Session } from "../engine/session.ts";
 import { size } from "./format.ts";
 
@@ -29,6 +30,19 @@ export function note(text: string): void {
   noted.add(text);
   process.stderr.write(`note: ${text}\n`);
 }
+
+/** Says so where a policy was asked for and did nothing: its budget may be a share of far more tokens than came. */
+export function noteIdle(policy: string | undefined, ratio: number): void {
+  if (policy !== undefined && policy !== "full" && ratio < 1.005)
+    note(
+      `policy ${policy} evicted nothing (or read all): a budget by cr is a share of the prompt, or of prompt + max tokens for policies ` +
+        "that cut while decoding; lower it with --max-tokens, --budget or --cr",
+    );
+}
+
+/** A question for the chat template, after a system text if there is one, or raw text. */
+export const promptOf = (text: string, { raw, system }: { raw?: boolean; system?: string }): Prompt =>
+  raw ? { raw: text } : [...(system ? [{ role: "system", content: system }] : []), { role: "user", content: text }];
 
 /** The prompt from the arguments, else from standard input. */
 export async function promptText(words: readonly string[]): Promise<string> {

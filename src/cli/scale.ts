@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { type ScaleOptions, scale } from "../scale/scale.ts";
 import { openBoard } from "./board.ts";
-import { interruptible, note, open, promptText } from "./open.ts";
+import { interruptible, note, noteIdle, open, promptOf, promptText } from "./open.ts";
 import {
   generateOptions,
   loadOptions,
@@ -12,7 +12,8 @@ import {
 } from "./options.ts";
 import { whole } from "./parse.ts";
 
-type Flags = ModelFlags & SamplingFlags & { width: number; earlyStop: boolean; raw?: boolean; json?: boolean };
+type Flags = ModelFlags &
+  SamplingFlags & { width: number; earlyStop: boolean; raw?: boolean; system?: string; json?: boolean };
 
 export function registerScale(program: Command): void {
   const command = program
@@ -22,6 +23,7 @@ export function registerScale(program: Command): void {
     .option("-w, --width <n>", "chains", whole, 8)
     .option("--no-early-stop", "let every chain end, even when the vote is decided")
     .option("--raw", "take the prompt as text, without the chat template")
+    .option("--system <text>", "a system message before the question")
     .option("--json", "print the result as one JSON object");
   samplingOptions(modelOptions(command));
   command.addHelpText(
@@ -40,11 +42,12 @@ async function run(words: string[], flags: Flags): Promise<void> {
     );
   await using session = await open({ ...loadOptions(flags, "beads-dms-full-4x"), signal });
   const options: ScaleOptions = { ...generateOptions(flags), width: flags.width, earlyStop: flags.earlyStop, signal };
-  const scaling = scale(session, flags.raw ? { raw: text } : text, options);
+  const scaling = scale(session, promptOf(text, flags), options);
   if (!flags.json) {
     const board = openBoard(process.stdout);
     for await (const event of scaling) board.show(event);
   }
   const result = await scaling.result;
   if (flags.json) console.log(JSON.stringify(result));
+  else noteIdle(flags.policy, result.bill.compressionRatio);
 }

@@ -4,7 +4,7 @@ import type { ChatMessage } from "../model/chat.ts";
 import { checkRoom } from "../policy/check.ts";
 import { recipeOf } from "../policy/index.ts";
 import type { Policy, PolicyOptions } from "../policy/policy.ts";
-import { protect } from "../policy/protect.ts";
+import { keepPrefix, protect } from "../policy/protect.ts";
 import { parseSpec } from "../policy/spec.ts";
 import type { ChainSpec, Finish, Token } from "./chain.ts";
 import { Channel } from "./channel.ts";
@@ -65,7 +65,7 @@ export function encodePrompt(
   return { text, ids: session.tokenizer.encode(text, { special: false }) };
 }
 
-/** The policy of a prompt and its most new tokens. */
+/** The policy of a prompt and its most new tokens. Throws `bad-argument` where what is protected leaves room for nothing else. */
 export function policyOf(
   session: Session,
   prompt: Prompt,
@@ -73,35 +73,34 @@ export function policyOf(
   promptTokens: number,
   tokens: number,
 ): Policy {
+  const spec = typeof options.policy === "string" ? parseSpec(options.policy) : null;
+  const wanted = options.protect ?? spec?.options.protect;
+  const kept = wanted === "system" ? systemTokens(session, prompt, options.template) : wanted;
+  const policy = named(session, options, kept, tokens);
+  const isChat = typeof prompt === "string" || Array.isArray(prompt);
+  if (kept === undefined && spec && recipeOf(spec.name).keepsPrefix && isChat)
+    return keepPrefix(policy, prefixTokens(session, prompt, options.template));
   const { layers, kvHeads } = session.config;
-  const policy = chosen(session, prompt, options, tokens);
-  checkRoom(policy, { layers, kvHeads, prompt: promptTokens, tokens });
+  if (kept !== undefined) checkRoom(policy, { layers, kvHeads, prompt: promptTokens, tokens });
   return policy;
 }
 
-function chosen(session: Session, prompt: Prompt, options: GenerateOptions, tokens: number): Policy {
-  const { window, cr, budget, threshold } = options;
-  const wanted =
-    options.protect ?? (typeof options.policy === "string" ? parseSpec(options.policy).options.protect : undefined);
-  const isChat = typeof prompt === "string" || Array.isArray(prompt);
-  const byDefault =
-    isChat && typeof options.policy === "string" && recipeOf(parseSpec(options.policy).name).keepsPrefix;
-  const kept =
-    wanted === "system"
-      ? systemTokens(session, prompt, options.template)
-      : (wanted ?? (byDefault ? prefixTokens(session, prompt, options.template) : undefined));
-  if (typeof options.policy === "object") {
-    for (const [name, value] of Object.entries({ window, cr, budget, threshold }))
-      if (value !== undefined)
-        throw new HyperthinkError(
-          "bad-argument",
-          `${name}=${value} beside a policy object: expected its settings in the object, or a policy's name`,
-        );
-    const own = session.adopt(options.policy);
-    return kept === undefined ? own : protect(own, kept);
-  }
-  const settings: PolicyOptions = { window, cr, budget, threshold, protect: kept, tokens };
-  return session.policy(options.policy, settings);
+function named(
+  session: Session,
+  { policy, window, cr, budget, threshold }: GenerateOptions,
+  kept: PolicyOptions["protect"],
+  tokens: number,
+): Policy {
+  const settings = { window, cr, budget, threshold };
+  if (typeof policy !== "object") return session.policy(policy, { ...settings, protect: kept, tokens });
+  for (const [name, value] of Object.entries(settings))
+    if (value !== undefined)
+      throw new HyperthinkError(
+        "bad-argument",
+        `${name}=${value} beside a policy object: expected its settings in the object, or a policy's name`,
+      );
+  const own = session.adopt(policy);
+  return kept === undefined || kept === "system" ? own : protect(own, kept);
 }
 
 /** Tokens of a chat up to the end of its system text. */
@@ -109,7 +108,7 @@ function systemTokens(session: Session, prompt: Prompt, template?: Record<string
   if (!Array.isArray(prompt) || prompt[0]?.role !== "system")
     throw new HyperthinkError(
       "bad-argument",
-      "protect=system: expected a chat that starts with a system message, got none",
+      "protect=system: expected a chat that starts with a system message (generate: --system TEXT), got none",
     );
   return prefixTokens(session, prompt, template);
 }

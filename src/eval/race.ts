@@ -92,12 +92,12 @@ export function accuracy(runs: readonly ProblemRun[], width: number): { perProbl
   const answers = runs.map((run) => run.answers);
   const score = width === 1 ? avgAt1(answers) : majAtK(answers, width);
   // A vote of all chains is right or wrong; one of a subset is a share, whose spread over problems gives the interval.
-  const all = width === answers[0].keys.length;
+  // Where all shares are alike there is no spread: the problems are what was tried.
+  const alike = score.perProblem.every((share) => share === score.perProblem[0]);
+  const all = width === answers[0].keys.length || alike;
   const interval = all
-    ? wilson(Math.round(score.mean * runs.length), runs.length)
-    : runs.length > 1
-      ? pairedDifference(new Array(runs.length).fill(0), score.perProblem)
-      : { mean: score.mean, low: 0, high: 1 }; // one problem has no spread
+    ? { ...wilson(Math.round(score.mean * runs.length), runs.length), mean: score.mean }
+    : pairedDifference(new Array(runs.length).fill(0), score.perProblem);
   const clipped = { ...interval, low: Math.max(0, interval.low), high: Math.min(1, interval.high) };
   return { perProblem: score.perProblem, interval: clipped };
 }

@@ -50,16 +50,16 @@ export function adoptPolicy(policy: Policy, model: Trained): Policy {
   return { ...policy, key: identity };
 }
 
-/** Throws `bad-argument` where protected keys alone fill a lane's budget, so that a chain would forget what it says at once. */
+/** Throws `bad-argument` where protected keys alone fill a lane's budget: nothing else that a chain reads or says could stay. */
 export function checkRoom({ name, cut }: Policy, lane: Omit<LaneInfo, "layer" | "head">): void {
-  if (!cut?.decode) return;
+  if (!cut || (cut.protect === "prompt" && !cut.decode)) return;
+  const kept = cut.protect === "prompt" ? lane.prompt : Math.min(cut.protect, lane.prompt);
   for (let layer = 0; layer < lane.layers; layer++) {
     const budget = Math.floor(cut.budget({ ...lane, layer, head: 0 }) + 1e-9);
-    const kept = cut.protect === "prompt" ? lane.prompt : Math.min(cut.protect, lane.prompt);
-    if (kept > 0 && kept >= budget && budget < lane.tokens)
+    if (kept > 0 && kept >= budget && budget < (cut.decode ? lane.tokens : lane.prompt))
       throw new HyperthinkError(
         "bad-argument",
-        `policy ${name} keeps ${kept} keys in any case and has a budget of ${budget}: nothing would be left for what a chain says; raise the budget or protect fewer`,
+        `policy ${name} keeps ${kept} keys in any case and has a budget of ${budget}: nothing would be left for others; raise the budget or protect fewer`,
       );
   }
 }

@@ -79,13 +79,16 @@ export function makePolicy(name: string | undefined, model: Trained, options: Po
   const recipe = recipeOf(name ?? (model.dms ? "dms" : "full"));
   const { cr } = options;
   if (cr !== undefined && !(cr >= 1 && Number.isFinite(cr)))
-    throw new HyperthinkError("bad-argument", `--cr must be a number >= 1 (8 means 8x smaller), got ${cr}`);
+    throw new HyperthinkError(
+      "bad-argument",
+      `policy ${recipe.name}: cr must be a number >= 1 (8 means 8x smaller), got ${cr}`,
+    );
   const taken = ["tokens", ...recipe.budgets, ...Object.keys(recipe.settings)];
   const stray = Object.entries(options).find(([key, value]) => value !== undefined && !taken.includes(key));
   if (stray)
     throw new HyperthinkError(
       "bad-argument",
-      `policy ${recipe.name} has no ${stray[0]}: expected ${[...recipe.budgets, ...Object.keys(recipe.settings)].join(", ") || "no settings"}, got ${stray[0]}=${stray[1]}`,
+      `policy ${recipe.name} has no ${stray[0]}: expected ${[...new Set([...recipe.budgets, ...Object.keys(recipe.settings)])].join(", ") || "no settings"}, got ${stray[0]}=${stray[1]}`,
     );
   let policy = wrap(recipe.make(model, options), options);
   if (options.protect !== undefined) {

@@ -22,7 +22,8 @@ export const kvzip: Recipe = {
   budgets: ["budget", "cr"],
   settings: {
     sinks: "4",
-    protect: "of a chat, the template's and the system text before its question, as the authors do; else none",
+    protect:
+      "of a chat, the template's and the system text before its question, besides the budget, as the authors do; else none",
   },
   note: "The replay reads the prompt once more, and needs memory for its keys while it scores.",
   keepsPrefix: true,

@@ -15,7 +15,7 @@ export function once(
     sinks?: number;
     pool?: "lane" | "set";
     settings?: Record<string, unknown>;
-  },
+  } = {},
 ): Policy {
   const every = whole(name, options, "every", 0);
   return {

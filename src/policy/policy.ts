@@ -171,7 +171,7 @@ export interface Recipe {
   readonly settings: Partial<Record<keyof PolicyOptions, string>>;
   /** Longer words of its help. */
   readonly note?: string;
-  /** Where nothing else is said, no cut takes what stands in a chat before its question. */
+  /** Where nothing else is said, what stands in a chat before its question stays besides the budget. */
   readonly keepsPrefix?: true;
   make(model: Trained, options: PolicyOptions): Policy;
 }

@@ -13,3 +13,15 @@ export function protect(policy: Policy, count: number | "prompt"): Policy {
   if (labels) return { ...policy, key, labels: { ...labels, spare: more(labels.spare) } };
   return policy;
 }
+
+/** Keeps the first `count` positions besides the budget, which is of the rest of the prompt: what KVzip's authors do with a chat's prefix. */
+export function keepPrefix(policy: Policy, count: number): Policy {
+  const { cut } = policy;
+  if (!cut) return policy;
+  const kept = protect(policy, count);
+  const budget: typeof cut.budget = (lane) => {
+    const prefix = Math.min(count, lane.prompt);
+    return prefix + cut.budget({ ...lane, prompt: lane.prompt - prefix, tokens: lane.tokens - prefix });
+  };
+  return { ...kept, key: `${policy.key} prefix=${count}`, cut: { ...kept.cut!, budget } };
+}

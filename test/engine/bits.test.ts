@@ -26,7 +26,7 @@ const PROMPTS = [5, 40, 90, 530].map((length, i) => randomTokens(i + 1, length, 
 const TIGHT: { [policy: string]: { least: number; prompts: number } } = {
   full: { least: 168, prompts: 4 },
   dms: { least: 110, prompts: 4 },
-  kvzip: { least: 128, prompts: 3 },
+  kvzip: { least: 112, prompts: 3 },
 };
 /** Others read the prompt densely and then keep 8 to 12 pages a chain; a cut of shared pages may copy as many. */
 const DENSE_TIGHT = { least: 64, prompts: 3 };
@@ -229,6 +229,6 @@ for (const candidate of devices.filter((d) => d.name !== "cpu, threads 1"))
           compared > 100 && shared > 1,
           `${compared} steps compared, at most ${shared} holders: too few to show anything`,
         );
-        if (candidate.name !== "reference" && count > 10) assert.ok(preemptions > 0, "no chain was preempted");
+        if (candidate.name !== "reference") assert.ok(preemptions > 0, "no chain was preempted");
       });
   });

@@ -155,7 +155,7 @@ describe("generate", () => {
       [{ policy: "tova", budget: 0 }, /expected a budget of whole keys >= 1, got 0/],
       [{ policy: "dms" }, /needs gates/],
       [{ policy: "full", cr: 4 }, /keeps everything/],
-      [{ cr: 0.5 }, /--cr must be/],
+      [{ cr: 0.5 }, /cr must be/],
     ] as const)
       await assert.rejects(generate(session, question, options).result, fails("bad-argument", message));
     await assert.rejects(generate(session, { ids: [] }).result, fails("bad-argument", /prompt is empty/));

@@ -45,6 +45,15 @@ describe("protected prefixes", () => {
     assert.equal(protectedBy({ raw: "beads" }, { policy: "kvzip:cr=2,sinks=0" }), 0);
   });
 
+  test("kvzip's budget is of what comes after the prefix", () => {
+    const { cut } = policyOf(session, [system, question], { policy: "kvzip:cr=4,sinks=0" }, 60, 100);
+    const prefix = Number(cut!.protect);
+    assert.equal(
+      cut!.budget({ layer: 0, head: 0, layers: 4, kvHeads: 2, prompt: 60, tokens: 100 }),
+      prefix + (60 - prefix) / 4,
+    );
+  });
+
   test("kvzip's request ends the user's turn and opens the model's", () => {
     const { replay } = session.policy("kvzip:cr=2").cut!.watch;
     const opening = session.tokenizer.encode(replyOpening(session.chat), { special: false });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seeded } from "../../src/base/rng.ts";
 import { type Answers, avgAt1, majAtK, pairedBootstrap, pairedDifference, wilson } from "../../src/eval/interval.ts";
+import { accuracy, type ProblemRun } from "../../src/eval/race.ts";
 import { Vote } from "../../src/scale/vote.ts";
 
 const near = (a: number, b: number, tolerance: number) => assert.ok(Math.abs(a - b) <= tolerance, `${a} against ${b}`);
@@ -132,4 +133,27 @@ test("wide runs are counted exactly too", () => {
   // Equal thirds: over all three as the right one, each subset with a vote has one winner.
   const total = ["1", "2", "3"].reduce((sum, correct) => sum + majAtK([{ keys, correct }], 32).mean, 0);
   near(total, 1, 1e-10);
+});
+
+test("problems that all came out alike, one among them, are as unsure as their number", () => {
+  const runs = (shares: string[][]): ProblemRun[] =>
+    shares.map((keys, problem) => ({
+      problem,
+      answers: { keys, correct: "1" },
+      reads: [1],
+      fullReads: 1,
+      tokens: [1],
+      peakKeys: [1],
+    }));
+  const one = accuracy(runs([["2", "1"]]), 1).interval;
+  assert.ok(one.mean === 0.5 && one.low < 0.3 && one.high === 1, JSON.stringify(one));
+  const none = accuracy(
+    runs([
+      ["2", "2"],
+      ["2", "2"],
+      ["2", "2"],
+    ]),
+    1,
+  ).interval;
+  assert.ok(none.mean === 0 && none.high > 0.3, JSON.stringify(none));
 });
