@@ -19,16 +19,16 @@ const CONTEXT = 640;
 // Prompts of different lengths; the longest has two whole cuts of 256 slots, so that shared pages are read for several chains at once.
 const PROMPTS = [5, 40, 90, 530].map((length, i) => randomTokens(i + 1, length, 96));
 
-/**
- * Pools that hold one chain and little more: pages, and how many of the prompts are used there. TOVA reads its prompt densely
- * and then keeps 8 to 12 pages a chain, so it is short of memory only with short prompts.
- */
+/** Pools that hold one chain and little more: pages, and how many of the prompts are used there. */
 const TIGHT: { [policy: string]: { least: number; prompts: number } } = {
   full: { least: 168, prompts: 4 },
   dms: { least: 110, prompts: 4 },
   kvzip: { least: 112, prompts: 3 },
 };
-/** Others read the prompt densely and then keep 8 to 12 pages a chain; a cut of shared pages may copy as many. */
+/**
+ * Others read the prompt densely and then keep 8 to 12 pages a chain (a cut of shared pages may copy as many), so they are short
+ * of memory only with short prompts.
+ */
 const DENSE_TIGHT = { least: 64, prompts: 3 };
 
 function build(candidate: Candidate, policy: string, kv: Dtype, pages: number): { runner: Runner; close: () => void } {
@@ -229,6 +229,8 @@ for (const candidate of devices.filter((d) => d.name !== "cpu, threads 1"))
           compared > 100 && shared > 1,
           `${compared} steps compared, at most ${shared} holders: too few to show anything`,
         );
-        if (candidate.name !== "reference") assert.ok(preemptions > 0, "no chain was preempted");
+        // A pool that holds KVzip's replay holds all chains that follow; bf16 and the reference device have few schedules.
+        if (candidate.name !== "reference" && kv === "f32" && !policy.startsWith("kvzip"))
+          assert.ok(preemptions > 0, "no chain was preempted");
       });
   });
