@@ -5,6 +5,13 @@ import type { Summary } from "../eval/compare/summary.ts";
 /** Below this a policy is the full cache, up to rounding: it would stretch a logarithmic axis by decades. */
 const ROUNDING = 1e-6;
 
+/** A policy without its budget: one line of the plot. */
+function familyOf(label: string): string {
+  const [name, settings = ""] = label.split(":");
+  const others = settings.split(",").filter((setting) => setting && !/^(cr|budget|threshold)=/.test(setting));
+  return others.length ? `${name}:${others.join(",")}` : name;
+}
+
 /**
  * Divergence against achieved ratio with its interval, one line a policy, as SVG. Zero divergence has no place on a logarithmic axis:
  * `full` is left out, and an interval that reaches 0 ends at the bottom.
@@ -17,7 +24,7 @@ export async function plotSvg(summaries: readonly Summary[], title: string): Pro
     throw new HyperthinkError("bad-argument", "nothing to plot: no policy differs from the full cache on these texts");
   const bottom = Math.min(...shown.map(({ kl }) => (kl.low > 0 ? kl.low : kl.mean / 2)));
   const values = shown.map(({ label, cr, kl }) => ({
-    policy: label.replace(/:?,?cr=[\d.]+/, ""),
+    policy: familyOf(label),
     cr,
     kl: kl.mean,
     low: Number.isFinite(kl.low) ? Math.max(kl.low, bottom) : kl.mean,
