@@ -1,13 +1,13 @@
 // One reading of a prompt serves every policy with a dense prefill: each goes on as from a reading of its own, bit for bit.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { seeded } from "../../src/base/rng.ts";
 import { Runner } from "../../src/engine/runner.ts";
 import { feed, Prompt } from "../../src/eval/compare/prompt.ts";
 import { makePolicy } from "../../src/policy/index.ts";
 import type { Policy } from "../../src/policy/policy.ts";
 import { parseSpec } from "../../src/policy/spec.ts";
 import { type Candidate, devices } from "../device/devices.ts";
+import { addProbes } from "../policy/rig.ts";
 import { hashBits } from "../support/hash.ts";
 import { randomTokens, tinyModel } from "../support/tiny.ts";
 
@@ -38,17 +38,7 @@ const NOT_SERVED = [
 function open(candidate: Candidate): { runner: Runner; policyOf: (spec: string) => Policy; close: () => void } {
   const device = candidate.open();
   const model = tinyModel(device, { seed: 11, window: 9 });
-  const { kvHeads, hidden } = model.config;
-  const rng = seeded(6);
-  for (const layer of model.weights.layers) {
-    const out = device.matrix(kvHeads, hidden, "f32");
-    device.writeRows(
-      out,
-      0,
-      Float32Array.from({ length: kvHeads * hidden }, () => rng.gaussian() / Math.sqrt(hidden)),
-    );
-    layer.probe = { inner: null, innerBias: null, out, outBias: null };
-  }
+  addProbes(device, model, 6);
   const runner = new Runner(device, model, makePolicy("full", model.config), {
     kv: "bf16",
     kvBytes: 4 << 20,
