@@ -23,6 +23,12 @@ export async function* verifyText(
   options: VerifyOptions,
 ): AsyncGenerator<Check> {
   const model = typeof options.model === "function" ? options.model(String(golden.model)) : options.model;
+  if (model === null)
+    return yield {
+      name: "all",
+      status: "UNRUN",
+      detail: `the model ${golden.model} is not here: bring it into models, or say --model FOLDER with it`,
+    };
   if (!model)
     throw new HyperthinkError(
       "bad-argument",
