@@ -5,10 +5,11 @@ import { UNTIL_PROMPT_ENDS } from "../../model/attention.ts";
 import { KEEP_ALL, WATCH_NOTHING } from "../../policy/options.ts";
 import type { Gate, Policy, Watch } from "../../policy/policy.ts";
 
-let made = 0;
-
 const FOREVER_KEPT = 1e30; // a threshold that no gate exceeds
 const NEVER_LABELLED = -1e30; // a gate that exceeds no threshold
+
+/** Prompts that were made, to tell their policies apart. */
+let made = 0;
 
 /** Lanes that hold a prompt under one policy, ready to decode. */
 export interface Started {
