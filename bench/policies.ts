@@ -2,9 +2,10 @@
 // weights, bf16.
 //
 // `bound` is a policy's step over what its reads and its ranking cost: a full cache's step that reads as many keys, and as many of
-// them from memory (chains that cut stop sharing their prompt's pages), plus the policy's own work in every step, timed alone. At most 1.05 is the aim. All that is compared takes turns, step by step, as the machine's speed changes from minute to
-// minute; bounds are medians over the turns, with their quartiles.
-//   node bench/policies.ts [--contexts 4096,16384,32768] [--widths 1,8] [--cr 8] [--steps 9] [--threads 2] [--policies a,b]
+// them from memory (chains that cut stop sharing their prompt's pages), plus the policy's own work in every step, timed alone. At
+// most 1.05 is the aim. All that is compared takes turns, step by step, as the machine's speed changes from minute to minute;
+// bounds are medians over the turns, with their quartiles.
+//   node bench/policies.ts [--contexts 4096,16384,32768] [--widths 1,8] [--cr 8] [--steps 9] [--threads 2] [--policies 'a;b']
 import { parseArgs } from "node:util";
 import type { Gauge } from "../src/cache/meter.ts";
 import { table as columns } from "../src/cli/format.ts";
@@ -172,7 +173,8 @@ async function measure(spec: string, first: Batch, whole: number, context: numbe
   const mine = await forks(policy, first.sets[0], first.at, width);
   while (mine.times.length < 2) await step(mine);
   const read = Math.round(reads(mine));
-  // Rivals: the full cache over as many keys, its chains forked from one prompt, and each with keys of its own, where the policy's chains no longer share.
+  // Rivals: the full cache over as many keys, its chains forked from one prompt, and each with keys of its own, where the policy's
+  // chains no longer share.
   const prompt = await root(full, read);
   const shared = await forks(full, prompt, read, width);
   const own = [prompt];

@@ -1,6 +1,7 @@
 import { CHUNK, type Device, FORK, type I32, REPLAY, SAMPLE, STEP, type Work } from "../device/device.ts";
 import type { Batch } from "../model/forward.ts";
 import type { Policy } from "../policy/policy.ts";
+import { tokensOf } from "../policy/protect.ts";
 
 /** Consecutive tokens of one set that one pass feeds. */
 export interface Segment {
@@ -87,7 +88,7 @@ export class BatchTables {
     const b = this.batch;
     const row = b.rows;
     const { labels, reads } = policy;
-    const spare = labels ? (labels.spare === "prompt" ? segment.prompt : labels.spare) : 0;
+    const spare = labels ? tokensOf(labels.spare, segment.prompt) : 0;
     const limit = reads?.archivePosition ?? Number.POSITIVE_INFINITY;
     const back = labels?.source === "dms" ? shift : 0; // the gate of a row labels the key `back` before it
     for (let i = 0; i < segment.count; i++) {

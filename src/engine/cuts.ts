@@ -139,12 +139,15 @@ export class Cuts {
     }
   }
 
-  /** KVzip: has the model repeat the prompt over a fork of its lanes, chunk by chunk, while the set's board collects the attention. Returns the most pages it took. */
+  /**
+   * KVzip: has the model repeat the prompt over a fork of its lanes, chunk by chunk, while the set's board collects the attention.
+   * Returns the most pages it took.
+   */
   async #replay(set: number, ids: Segment["ids"], prompt: number): Promise<number> {
-    let pages = 0;
     const replay = this.#host.policy.cut!.watch.replay!;
     const { table } = this.#host;
     const tokens = Array.from({ length: prompt }, (_, i) => ids[i]);
+    let pages = 0;
     await this.#clear(set);
     for (let from = 0; from < prompt; from += replay.chunk) {
       const to = Math.min(prompt, from + replay.chunk);

@@ -3,7 +3,7 @@ import type { Gauge } from "../cache/meter.ts";
 import type { ChatMessage } from "../model/chat.ts";
 import { checkRoom } from "../policy/check.ts";
 import { recipeOf } from "../policy/index.ts";
-import type { Policy, PolicyOptions } from "../policy/policy.ts";
+import type { Policy } from "../policy/policy.ts";
 import { keepPrefix, protect } from "../policy/protect.ts";
 import { parseSpec } from "../policy/spec.ts";
 import type { ChainSpec, Finish, Token } from "./chain.ts";
@@ -88,7 +88,7 @@ export function policyOf(
 function named(
   session: Session,
   { policy, window, cr, budget, threshold }: GenerateOptions,
-  kept: PolicyOptions["protect"],
+  kept: number | "prompt" | undefined,
   tokens: number,
 ): Policy {
   const settings = { window, cr, budget, threshold };
@@ -100,7 +100,7 @@ function named(
         `${name}=${value} beside a policy object: expected its settings in the object, or a policy's name`,
       );
   const own = session.adopt(policy);
-  return kept === undefined || kept === "system" ? own : protect(own, kept);
+  return kept === undefined ? own : protect(own, kept);
 }
 
 /** Tokens of a chat up to the end of its system text. */
@@ -160,40 +160,38 @@ export class Generation implements AsyncIterable<Piece> {
     const maxTokens = tokenLimit(session, ids.length, options.maxTokens);
     const text = new ChainText(session.tokenizer, options.stop ?? []);
     const stopIds = new Set(options.stopIds ?? session.config.eosIds);
-    return session.with(
-      policyOf(session, prompt, options, ids.length, ids.length + maxTokens),
-      async (engine, gauge) => {
-        const { promise, resolve, reject } = Promise.withResolvers<void>();
-        const spec: ChainSpec = {
-          sampling: samplingOf(options, greedy),
-          maxTokens,
-          stopIds,
-          index: 0,
-          onToken: (token) => {
-            this.#pieces.push({ text: stopIds.has(token.id) ? "" : text.push(token.id), token });
-            return text.stopped;
-          },
-          onFinish: settle(resolve, reject),
-        };
-        throwIfAborted(options.signal);
-        const group = engine.submit(ids, [spec]);
-        const [chain] = group.chains;
-        const abort = () => engine.abort(chain);
-        options.signal?.addEventListener("abort", abort);
-        try {
-          await promise;
-        } finally {
-          options.signal?.removeEventListener("abort", abort);
-        }
-        const last = text.end();
-        if (last) this.#pieces.push({ text: last, token: null });
-        return {
-          ...receipt(chain, text.text),
-          prompt: { text: promptText, tokens: ids.length },
-          bill: { ...bill(group.meter, ids.length, [chain]), ...poolBill(session, gauge) },
-        };
-      },
-    );
+    const policy = policyOf(session, prompt, options, ids.length, ids.length + maxTokens);
+    return session.with(policy, async (engine, gauge) => {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const spec: ChainSpec = {
+        sampling: samplingOf(options, greedy),
+        maxTokens,
+        stopIds,
+        index: 0,
+        onToken: (token) => {
+          this.#pieces.push({ text: stopIds.has(token.id) ? "" : text.push(token.id), token });
+          return text.stopped;
+        },
+        onFinish: settle(resolve, reject),
+      };
+      throwIfAborted(options.signal);
+      const group = engine.submit(ids, [spec]);
+      const [chain] = group.chains;
+      const abort = () => engine.abort(chain);
+      options.signal?.addEventListener("abort", abort);
+      try {
+        await promise;
+      } finally {
+        options.signal?.removeEventListener("abort", abort);
+      }
+      const last = text.end();
+      if (last) this.#pieces.push({ text: last, token: null });
+      return {
+        ...receipt(chain, text.text),
+        prompt: { text: promptText, tokens: ids.length },
+        bill: { ...bill(group.meter, ids.length, [chain]), ...poolBill(session, gauge) },
+      };
+    });
   }
 }
 

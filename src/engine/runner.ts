@@ -15,6 +15,7 @@ import {
 import type { Side } from "../model/attention.ts";
 import { forward, type Model, type Workspace } from "../model/forward.ts";
 import type { LaneInfo, Policy, Replay } from "../policy/policy.ts";
+import { tokensOf } from "../policy/protect.ts";
 import { BatchTables, cutsAt, type Draw, type Segment } from "./batch.ts";
 import { Cuts } from "./cuts.ts";
 import { Sides } from "./side.ts";
@@ -185,7 +186,7 @@ export class Runner {
     const { budget, protect } = this.table.device;
     const { cut, reads } = this.#policy;
     const of = cut?.budget ?? reads?.pages?.budget;
-    protect.host[set] = cut ? (cut.protect === "prompt" ? prompt : cut.protect) : 0;
+    protect.host[set] = cut ? tokensOf(cut.protect, prompt) : 0;
     if (!of) return;
     for (let i = 0; i < this.table.width; i++) {
       const lane: LaneInfo = { layer: Math.floor(i / kvHeads), head: i % kvHeads, layers, kvHeads, prompt, tokens };

@@ -1,5 +1,6 @@
 import { HyperthinkError } from "../base/errors.ts";
 import type { LaneInfo, Policy, Trained } from "./policy.ts";
+import { tokensOf } from "./protect.ts";
 
 const identities = new WeakMap<Policy, string>();
 let made = 0;
@@ -53,7 +54,7 @@ export function adoptPolicy(policy: Policy, model: Trained): Policy {
 /** Throws `bad-argument` where protected keys alone fill a lane's budget: nothing else that a chain reads or says could stay. */
 export function checkRoom({ name, cut }: Policy, lane: Omit<LaneInfo, "layer" | "head">): void {
   if (!cut || (cut.protect === "prompt" && !cut.decode)) return;
-  const kept = cut.protect === "prompt" ? lane.prompt : Math.min(cut.protect, lane.prompt);
+  const kept = Math.min(tokensOf(cut.protect, lane.prompt), lane.prompt);
   for (let layer = 0; layer < lane.layers; layer++) {
     const budget = Math.floor(cut.budget({ ...lane, layer, head: 0 }) + 1e-9);
     if (kept > 0 && kept >= budget && budget < (cut.decode ? lane.tokens : lane.prompt))

@@ -1,6 +1,9 @@
 import { refuse } from "./options.ts";
 import type { Policy } from "./policy.ts";
 
+/** First positions that stay, of a prompt of so many tokens. */
+export const tokensOf = (kept: number | "prompt", prompt: number): number => (kept === "prompt" ? prompt : kept);
+
 /** Keeps the first `count` positions, or the whole prompt, whatever the policy's scores say; they count against its budget. */
 export function protect(policy: Policy, count: number | "prompt"): Policy {
   if (count !== "prompt" && !(Number.isInteger(count) && count >= 0))

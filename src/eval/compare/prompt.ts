@@ -4,6 +4,7 @@ import type { Runner, Segment } from "../../engine/runner.ts";
 import { UNTIL_PROMPT_ENDS } from "../../model/attention.ts";
 import { KEEP_ALL, WATCH_NOTHING } from "../../policy/options.ts";
 import type { Gate, Policy, Watch } from "../../policy/policy.ts";
+import { tokensOf } from "../../policy/protect.ts";
 
 const FOREVER_KEPT = 1e30; // a threshold that no gate exceeds
 const NEVER_LABELLED = -1e30; // a gate that exceeds no threshold
@@ -194,7 +195,7 @@ function gatesOf(
   kvHeads: number,
   into: Float32Array,
 ): void {
-  const first = spare === "prompt" ? prompt : spare;
+  const first = tokensOf(spare, prompt);
   for (let i = 0; i < count; i++)
     for (let head = 0; head < kvHeads; head++) {
       const free = from + i - shift >= first;
