@@ -2,27 +2,29 @@ import { createLogUpdate } from "log-update";
 import type { Extraction } from "../scale/answer.ts";
 import type { ChainResult, ScaleEvent, ScaleResult } from "../scale/scale.ts";
 import type { VoteGroup } from "../scale/vote.ts";
-import { count, size, tail } from "./format.ts";
+import { count, size } from "./format.ts";
+import { cell, oneLine, redraws, tail } from "./terminal.ts";
 
-/** Shows the events of one `scale` call: redrawn on a terminal, a line per ended chain and vote elsewhere. */
+/** Shows the events of one `scale` call: redrawn where a terminal can, a line per ended chain and vote elsewhere. */
 export interface Board {
   show(event: ScaleEvent): void;
 }
 
 export const openBoard = (stream: NodeJS.WriteStream): Board =>
-  stream.isTTY ? new LiveBoard(stream) : new PlainBoard(stream);
+  redraws(stream) ? new LiveBoard(stream) : new PlainBoard(stream);
 
 const answerText = (answer: Extraction): string =>
-  answer.kind === "answer" ? `= ${answer.text}` : `(${answer.reason.replaceAll("-", " ")})`;
+  answer.kind === "answer" ? `= ${oneLine(answer.text)}` : `(${answer.reason.replaceAll("-", " ")})`;
 const voteText = (groups: readonly VoteGroup[], abstained: number): string =>
-  [...groups.map((group) => `${group.text}: ${group.count}`), ...(abstained ? [`abstained: ${abstained}`] : [])].join(
-    "   ",
-  );
+  [
+    ...groups.map((group) => `${oneLine(group.text)}: ${group.count}`),
+    ...(abstained ? [`abstained: ${abstained}`] : []),
+  ].join("   ");
 
 export function billLines(result: ScaleResult): string[] {
   const { bill } = result;
   return [
-    `answer ${result.answer ?? "none: every chain abstained"}`,
+    `answer ${result.answer === null ? "none: every chain abstained" : oneLine(result.answer)}`,
     `${result.chains.length} chains, ${count(bill.tokens)} tokens over a prompt of ${bill.promptTokens}; ${count(bill.kvReads)} KV reads where the full cache ` +
       `takes ${count(bill.fullReads)} (${bill.compressionRatio.toFixed(2)}x smaller); peak ${count(bill.peakPages)} pages = ${size(bill.peakBytes)}`,
     ...(result.stopped
@@ -107,14 +109,13 @@ class LiveBoard implements Board {
     const columns = Math.max(40, this.#stream.columns ?? 80);
     const chains = this.#lines.slice(0, MOST_LINES).map((line, i) => {
       const facts = `${String(i).padStart(3)} ${String(line.tokens).padStart(5)} tok ${String(Math.round(line.keys)).padStart(5)} keys `;
-      const shown = line.result ? answerText(line.result.answer) : tail(line.text, columns - facts.length - 1);
-      return facts + shown;
+      return facts + tail(line.result ? answerText(line.result.answer) : line.text, columns - facts.length - 1);
     });
     if (this.#lines.length > MOST_LINES) chains.push(`    and ${this.#lines.length - MOST_LINES} more chains`);
     const most = Math.max(1, this.#lines.length);
-    const votes = this.#groups
+    const votes: [name: string, bar: string, n: number | ""][] = this.#groups
       .slice(0, MOST_GROUPS)
-      .map((group) => [group.text.slice(0, 20), "█".repeat(Math.ceil((30 * group.count) / most)), group.count]);
+      .map((group) => [group.text, "█".repeat(Math.ceil((30 * group.count) / most)), group.count]);
     if (this.#groups.length > MOST_GROUPS) votes.push(["others", "", this.#groups.length - MOST_GROUPS]);
     if (this.#abstained) votes.push(["abstained", "", this.#abstained]);
     // A frame of constant height: log-update 7.2 loses a line when one is inserted above others that stay.
@@ -123,7 +124,7 @@ class LiveBoard implements Board {
       this.#head,
       ...chains,
       "vote",
-      ...votes.map(([name, bar, n]) => `  ${String(name).padStart(20)} ${bar} ${n}`.trimEnd()),
+      ...votes.map(([name, bar, n]) => `  ${cell(name, 20)} ${bar} ${n}`.trimEnd()),
     ];
   }
 }

@@ -6,6 +6,7 @@ import { parseProblems, readText } from "../eval/compare/texts.ts";
 import { accuracy, meanReads, type Problem, type ProblemRun, percent, runProblems } from "../eval/race.ts";
 import type { CompareFlags } from "./compare.ts";
 import { table } from "./format.ts";
+import { redraws } from "./terminal.ts";
 
 export interface AccuracyRow {
   policy: string;
@@ -46,7 +47,7 @@ export async function accuracyRows(
       tokens: sum(runs, (r) => r.tokens.reduce((a, b) => a + b, 0)) / (runs.length * width),
     });
   }
-  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  if (redraws(process.stderr)) process.stderr.write("\r\x1b[K");
   const text = table([
     ["policy", "problems", "avg@1 [95%]", `maj@${width} [95%]`, "CR", "reads a chain", "tokens"],
     ...rows.map((row) => [
@@ -63,7 +64,7 @@ export async function accuracyRows(
 }
 
 function progress(label: string, done: number, all: number): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r${label}: problem ${done} of ${all} \x1b[K`);
+  if (redraws(process.stderr)) process.stderr.write(`\r${label}: problem ${done} of ${all} \x1b[K`);
 }
 
 const sum = (runs: readonly ProblemRun[], of: (run: ProblemRun) => number): number =>

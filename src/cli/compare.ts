@@ -15,6 +15,7 @@ import { interruptible, note, open } from "./open.ts";
 import { loadOptions, type ModelFlags, modelOptions } from "./options.ts";
 import { number, whole } from "./parse.ts";
 import { plotSvg } from "./plot.ts";
+import { redraws } from "./terminal.ts";
 
 export interface CompareFlags extends ModelFlags {
   text?: string;
@@ -211,7 +212,7 @@ async function onText(
   const started = performance.now();
   const before = runs.length;
   const progress = (text: number, done: number) => {
-    if (!process.stderr.isTTY) return;
+    if (!redraws(process.stderr)) return;
     const share = (runs.length - before + done / candidates.length) / (texts - before);
     const left = ((performance.now() - started) * (1 - share)) / share / 1000;
     process.stderr.write(
@@ -232,7 +233,7 @@ async function onText(
     runs.push(result);
     if (resume) await appendFile(resume, `${JSON.stringify(result)}\n`);
   }
-  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  if (redraws(process.stderr)) process.stderr.write("\r\x1b[K");
   return summarise(runs, candidates, session.config.kvHeads);
 }
 

@@ -9,6 +9,7 @@ import { count, table } from "./format.ts";
 import { interruptible, note, open } from "./open.ts";
 import { embedded, type ModelFlags } from "./options.ts";
 import { choice, whole } from "./parse.ts";
+import { redraws } from "./terminal.ts";
 
 type Flags = Pick<ModelFlags, "device" | "threads"> & {
   problems: number;
@@ -86,12 +87,12 @@ async function race(
     signal,
     onRun: () => {
       done++;
-      if (stderr.isTTY && !flags.json)
+      if (redraws(stderr) && !flags.json)
         stderr.write(`\r${name}: ${done} of ${problems.length} problems, ${width} chains each `);
     },
   });
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
-  const clear = stderr.isTTY ? "\r\x1b[K" : "";
+  const clear = redraws(stderr) ? "\r\x1b[K" : "";
   if (!flags.json) stderr.write(`${clear}${name}: ${problems.length} problems, ${width} chains each, ${seconds} s\n`);
   return runs;
 }

@@ -35,9 +35,3 @@ export function columns(rows: readonly (readonly string[])[]): string {
     )
     .join("\n");
 }
-
-/** The end of a text on one line of `width` columns. */
-export function tail(text: string, width: number): string {
-  const flat = text.replaceAll(/\s+/g, " ").trim();
-  return flat.length <= width ? flat : `…${flat.slice(-(width - 1))}`;
-}

@@ -9,6 +9,7 @@ import { registerGenerate } from "./generate.ts";
 import { registerInspect } from "./inspect.ts";
 import { registerPolicies } from "./policies.ts";
 import { registerScale } from "./scale.ts";
+import { oneLine } from "./terminal.ts";
 import { registerVerify } from "./verify.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
@@ -28,10 +29,17 @@ for (const register of [
   registerDemo,
 ])
   register(program);
-for (const command of program.commands) command.exitOverride().showHelpAfterError("(--help shows what is expected)");
+for (const command of program.commands) {
+  const dash = command.registeredArguments.some((argument) => argument.name() === "prompt");
+  const hint = dash ? "; a prompt that begins with a dash goes after --" : "";
+  command.exitOverride().showHelpAfterError(`(--help shows what is expected${hint})`);
+}
 
-// A reader that goes away (`| head`) is not an error.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+// A reader that goes away (`| head`) is not an error; a full disk is one.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") process.stderr.write(`error: standard output cannot be written: ${error.message}\n`);
+  process.exit(error.code === "EPIPE" ? 0 : 1);
+});
 
 try {
   await program.parseAsync();
@@ -44,7 +52,7 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has printed it
   const message = error instanceof Error ? error.message : String(error);
   if (process.env.HYPERTHINK_DEBUG === "1") console.error(error);
-  else process.stderr.write(`error: ${message.replaceAll("\n", " ")}\n`);
+  else process.stderr.write(`error: ${oneLine(message)}\n`);
   if (!(error instanceof HyperthinkError)) return 1;
   return error.code === "bad-argument" ? 2 : error.code === "aborted" ? 130 : 1;
 }

@@ -3,6 +3,7 @@ import { cpuAvailable } from "../device/cpu.ts";
 import type { Prompt } from "../engine/generate.ts";
 import { type LoadOptions, load, type Session } from "../engine/session.ts";
 import { size } from "./format.ts";
+import { oneLine, redraws } from "./terminal.ts";
 
 /** Loads with a progress bar on a terminal; says once, on stderr, when only the slow device is there. */
 export async function open(options: LoadOptions): Promise<Session> {
@@ -14,7 +15,7 @@ export async function open(options: LoadOptions): Promise<Session> {
   const session = await load({
     ...options,
     onProgress: (done, total) => {
-      if (!stderr.isTTY || performance.now() - started < 500) return; // quick loads need no bar
+      if (!redraws(stderr) || performance.now() - started < 500) return; // quick loads need no bar
       shown = true;
       const filled = Math.round((24 * done) / total);
       stderr.write(`\rloading [${"#".repeat(filled)}${".".repeat(24 - filled)}] ${size(done)} of ${size(total)}  `);
@@ -28,7 +29,7 @@ const noted = new Set<string>();
 export function note(text: string): void {
   if (noted.has(text)) return;
   noted.add(text);
-  process.stderr.write(`note: ${text}\n`);
+  process.stderr.write(`note: ${oneLine(text)}\n`);
 }
 
 /** Says so where a policy was asked for and did nothing: its budget may be a share of far more tokens than came. */

@@ -1,0 +1,25 @@
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+
+export interface Outcome {
+  code: number | null;
+  out: string;
+  err: string;
+}
+
+/** The program as a user runs it. `out`: a file that takes its standard output. */
+export function program(
+  args: readonly string[],
+  { input = "", env = {}, out }: { input?: string | Uint8Array; env?: Record<string, string>; out?: number } = {},
+): Outcome {
+  const child = spawnSync(process.execPath, [main, ...args], {
+    input,
+    env: { ...process.env, ...env },
+    encoding: "utf8",
+    timeout: 60_000,
+    stdio: ["pipe", out ?? "pipe", "pipe"],
+  });
+  return { code: child.status, out: child.stdout ?? "", err: child.stderr };
+}
