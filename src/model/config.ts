@@ -36,6 +36,8 @@ export interface DmsConfig {
 }
 
 const count = (most: number) => z.int().min(1).max(most);
+/** Python writes null for what was not set: a key that is null is as one that is not there. */
+const or = <T>(schema: z.ZodType<T>, fallback: T) => schema.nullish().transform((value) => value ?? fallback);
 const id = z.int().min(0);
 const ids = z.union([id, z.array(id).max(64)], "expected a token id or a list of them").nullish();
 
@@ -49,8 +51,8 @@ const shape = z.object({
   num_attention_heads: count(4096),
   num_key_value_heads: count(4096).nullish(),
   head_dim: count(4096).nullish(),
-  rms_norm_eps: z.number().positive().max(1).default(1e-6),
-  max_position_embeddings: count(1 << 26).default(2048),
+  rms_norm_eps: or(z.number().positive().max(1), 1e-6),
+  max_position_embeddings: or(count(1 << 26), 2048),
   tie_word_embeddings: z.boolean().nullish(),
   attention_bias: z.boolean().nullish(),
   mlp_bias: z.boolean().nullish(),
@@ -66,18 +68,20 @@ const shape = z.object({
 });
 
 const gateShape = z.object({
-  dms_alpha_scale: z.number().default(100),
-  dms_initial_alpha_offset: z.number().default(5),
-  dms_window_size: z
-    .int()
-    .min(0)
-    .max(1 << 24)
-    .default(512),
-  dms_separate_alpha: z.boolean().default(false),
-  dms_alpha_per: z.enum(["head", "layer"]).default("head"),
-  dms_label_shift: z.union([z.literal(0), z.literal(1)]).default(1),
-  dms_cr: z.number().min(1).max(1e6).default(8),
-  dms_disable_eviction: z.boolean().default(false),
+  dms_alpha_scale: or(z.number(), 100),
+  dms_initial_alpha_offset: or(z.number(), 5),
+  dms_window_size: or(
+    z
+      .int()
+      .min(0)
+      .max(1 << 24),
+    512,
+  ),
+  dms_separate_alpha: or(z.boolean(), false),
+  dms_alpha_per: or(z.enum(["head", "layer"]), "head"),
+  dms_label_shift: or(z.union([z.literal(0), z.literal(1)]), 1),
+  dms_cr: or(z.number().min(1).max(1e6), 8),
+  dms_disable_eviction: or(z.boolean(), false),
 });
 
 const unsupported = (message: string) => new HyperthinkError("unsupported", message);

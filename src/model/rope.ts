@@ -11,8 +11,8 @@ export interface RopeSettings {
 
 const positive = z.number().positive().max(1e15);
 const parameters = z.looseObject({
-  rope_type: z.string().optional(),
-  type: z.string().optional(),
+  rope_type: z.string().nullish(),
+  type: z.string().nullish(),
   rope_theta: positive.nullish(),
   partial_rotary_factor: z.number().nullish(),
 });
@@ -30,8 +30,8 @@ export function ropeFrequencies(headDim: number, settings: RopeSettings): Float3
   const full = (given as { full_attention?: unknown }).full_attention;
   const raw = parse(parameters, full ?? given, "rope settings");
   const theta = parse(positive, raw.rope_theta ?? settings.rope_theta ?? 10000, "rope_theta");
-  const type = raw.rope_type ?? raw.type ?? (raw.factor == null ? "default" : undefined);
-  if (type === undefined)
+  const type = raw.rope_type ?? raw.type ?? (raw.factor == null ? "default" : null);
+  if (type === null)
     throw new HyperthinkError(
       "bad-model",
       `config.json: rope settings with a factor (${brief(raw.factor)}) and no rope_type: expected default or llama3`,
