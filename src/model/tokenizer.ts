@@ -2,6 +2,7 @@ import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { HyperthinkError } from "../base/errors.ts";
 import { brief } from "./brief.ts";
 import type { Source } from "./source.ts";
+import { refuseUnread } from "./unread.ts";
 
 export interface Tokenizer {
   /** Ids of a text; `special` adds what the tokenizer puts around a text (such as a start token). */
@@ -31,6 +32,7 @@ export async function loadTokenizer(source: Source): Promise<Tokenizer> {
   let library: Library;
   let ids: ReturnType<typeof idsOf>;
   try {
+    refuseUnread(json);
     library = new Library(json as object, config as object);
     ids = idsOf(json);
     library.encode("a");
