@@ -152,7 +152,7 @@ describe("a setting is followed or refused, never read over", () => {
       [32, 386, 269, 17, 266, 11, 270, 19, 20, 220, 7, 78, 81, 220, 82, 78, 8, 13, 220, 362, 367, 30],
     ],
     [
-      "tokenizers#918: an added token that is a single word",
+      "tokenizers#917: an added token that is a single word",
       { added_tokens: [...plain.added_tokens, { ...jug, single_word: true }] },
       jugs,
       [64, 220, 480, 11, 418, 11, 220, 87, 62, 73, 288, 337, 17, 220, 220, 480],
