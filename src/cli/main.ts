@@ -3,12 +3,14 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { HyperthinkError } from "../base/errors.ts";
+import { visible } from "../base/visible.ts";
 import { registerCompare } from "./compare.ts";
 import { registerDemo } from "./demo.ts";
 import { registerGenerate } from "./generate.ts";
 import { registerInspect } from "./inspect.ts";
 import { registerPolicies } from "./policies.ts";
 import { registerScale } from "./scale.ts";
+import { guardStreams } from "./streams.ts";
 import { registerVerify } from "./verify.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
@@ -30,8 +32,9 @@ for (const register of [
   register(program);
 for (const command of program.commands) command.exitOverride().showHelpAfterError("(--help shows what is expected)");
 
-// A reader that goes away (`| head`) is not an error.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+/** Commands that are run for more than what they print: an exit code, or files. */
+const GO_ON = ["verify", "compare"];
+guardStreams(() => GO_ON.includes(program.args[0]), report);
 
 try {
   await program.parseAsync();
@@ -44,7 +47,7 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has printed it
   const message = error instanceof Error ? error.message : String(error);
   if (process.env.HYPERTHINK_DEBUG === "1") console.error(error);
-  else process.stderr.write(`error: ${message.replaceAll("\n", " ")}\n`);
+  else process.stderr.write(`error: ${visible(message.replaceAll(/[\n\t]/g, " "))}\n`);
   if (!(error instanceof HyperthinkError)) return 1;
   return error.code === "bad-argument" ? 2 : error.code === "aborted" ? 130 : 1;
 }
