@@ -3,6 +3,7 @@
 // Runs W chains a problem once and scores every width by subsets of them. An interrupted run goes on where it stopped.
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { Dtype } from "../src/device/device.ts";
 import { load } from "../src/engine/session.ts";
@@ -34,7 +35,7 @@ const problems: BeadsProblem[] = args.file
   ? lines(args.file)
   : beadsProblems({ count: Number(args.problems), seed: Number(args.seed) });
 const widths = [1, 2, 4, 8, 16].filter((w) => w <= width);
-const models = new URL("../models/", import.meta.url).pathname;
+const models = fileURLToPath(new URL("../models/", import.meta.url));
 const SEED = 1000; // of chains: problem i draws with SEED + i
 
 /** How each row of the table is loaded: the untouched model, gates laid over it, or a checkpoint with all weights trained. */
@@ -46,7 +47,7 @@ const options = (cache: string) => {
 };
 
 async function run(cache: string): Promise<ProblemRun[]> {
-  const folder = new URL("out/", import.meta.url).pathname;
+  const folder = fileURLToPath(new URL("out/", import.meta.url));
   mkdirSync(folder, { recursive: true });
   const set = args.file ? basename(args.file, ".jsonl") : args.seed;
   const file = `${folder}beads-${cache}-${set}-w${width}-${args.weights}-${args.kv}.jsonl`;

@@ -1,7 +1,8 @@
 // The same question under each policy: what the cache kept, and what that cost. node examples/compare.ts
+import { fileURLToPath } from "node:url";
 import { generate, load } from "../src/index.ts";
 
-const models = new URL("../models/", import.meta.url).pathname;
+const models = fileURLToPath(new URL("../models/", import.meta.url));
 await using session = await load({ model: `${models}beads`, adapter: `${models}beads-dms-gates-2x` });
 const question = "A jug holds 7 beads. A can holds 4 jugs and 2 beads. How many beads does a can hold?";
 for (const options of [{ policy: "full" }, { policy: "dms" }, { policy: "tova", budget: 48 }]) {

@@ -1,4 +1,5 @@
 // A policy of one's own, one object: it keeps sinks, recent keys, and those with the largest values. node examples/policy.ts
+import { fileURLToPath } from "node:url";
 import { Comparison, generate, load, once, type Policy, scale, summarise } from "../src/index.ts";
 
 const base = once("largest", { budget: 48, every: 8 }, [], { sinks: 4, recent: 16 });
@@ -13,7 +14,7 @@ const largest: Policy = {
   },
 };
 
-await using session = await load({ model: new URL("../models/beads", import.meta.url).pathname });
+await using session = await load({ model: fileURLToPath(new URL("../models/beads", import.meta.url)) });
 const question = "A jug holds 7 beads. A can holds 4 jugs and 2 beads. How many beads does a can hold?";
 const { text, bill } = await generate(session, question, { policy: largest, maxTokens: 128 }).result;
 console.log(`${text}\n${Math.round(bill.kvReads)} KV reads, the full cache ${bill.fullReads}`);

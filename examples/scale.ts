@@ -1,7 +1,8 @@
 // W chains over one compressed cache, and their vote as it forms. node examples/scale.ts
+import { fileURLToPath } from "node:url";
 import { load, scale } from "../src/index.ts";
 
-const model = new URL("../models/beads-dms-full-4x", import.meta.url).pathname;
+const model = fileURLToPath(new URL("../models/beads-dms-full-4x", import.meta.url));
 await using session = await load({ model });
 const question = "A jug holds 7 beads. A can holds 4 jugs and 2 beads. How many beads does a can hold?";
 const run = scale(session, question, { width: 8, seed: 1 });

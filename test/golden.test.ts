@@ -4,11 +4,12 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { cpuAvailable } from "../src/device/cpu.ts";
 import { passed, verify } from "../src/eval/verify.ts";
 
-const golden = new URL("../golden/", import.meta.url).pathname;
-const models = new URL("../models/", import.meta.url).pathname;
+const golden = fileURLToPath(new URL("../golden/", import.meta.url));
+const models = fileURLToPath(new URL("../models/", import.meta.url));
 const folders = readdirSync(golden, { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && entry.name !== "smollm2-text")
   .map((entry) => entry.name);

@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 
-const src = new URL("../src/", import.meta.url).pathname;
-const kernels = new URL("../kernels/", import.meta.url).pathname;
+const root = fileURLToPath(new URL("../", import.meta.url));
+const src = join(root, "src");
+const kernels = join(root, "kernels");
 
 /** From the top down: a file may import from its own layer and from those after it. */
 const LAYERS = ["cli", "eval", "scale", "engine", "model", "policy", "cache", "device", "base"];
@@ -41,6 +43,18 @@ test("node: modules stay at the edges", () => {
   for (const { name, text } of sources)
     for (const { from } of imports(text))
       assert.ok(!from.startsWith("node:") || NODE_MODULES.test(name), `${name} imports ${from}: browsers cannot`);
+});
+
+test("no path is taken from a URL: %20 would stand for a blank in it", () => {
+  for (const part of ["src", "bench", "test", "examples", "kernels"]) {
+    const folder = join(root, part);
+    for (const name of files(folder, /\.(ts|mjs)$/))
+      assert.doesNotMatch(
+        readFileSync(join(folder, name), "utf8"),
+        /[\w)]\.pathname\b/,
+        `${part}/${name}: expected fileURLToPath`,
+      );
+  }
 });
 
 test("files are small", () => {

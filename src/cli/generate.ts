@@ -11,7 +11,7 @@ import {
   samplingOptions,
 } from "./options.ts";
 import { whole } from "./parse.ts";
-import { visible } from "./terminal.ts";
+import { printable } from "./terminal.ts";
 
 type Flags = ModelFlags & SamplingFlags & { raw?: boolean; system?: string; logprobs?: number; json?: boolean };
 
@@ -43,7 +43,7 @@ async function run(words: string[], flags: Flags): Promise<void> {
   });
   const tokens = [];
   for await (const piece of generation) {
-    if (!flags.json) process.stdout.write(process.stdout.isTTY ? visible(piece.text) : piece.text);
+    if (!flags.json) process.stdout.write(process.stdout.isTTY ? printable(piece.text) : piece.text);
     else if (piece.token) tokens.push(piece.token);
   }
   const result = await generation.result;

@@ -22,7 +22,10 @@ export function registerInspect(program: Command): void {
     .option("--kv <type>", "f32 or bf16 keys and values (default: bf16)", choice("f32", "bf16"))
     .option("--memory <size>", "memory to plan for (default: what is free now)", bytes)
     .option("--json", "print one JSON object")
-    .addHelpText("after", "\nOnly headers are read.\nExample: hyperthink inspect --memory 16GiB ./Qwen3-8B-DMS-8x")
+    .addHelpText(
+      "after",
+      "\nHeaders are read, and no weights but a tied head.\nExample: hyperthink inspect --memory 16GiB ./Qwen3-8B-DMS-8x",
+    )
     .action(async (dir: string | undefined, flags: Flags) => {
       const facts = await inspect(flags.model ?? dir ?? embedded("beads-dms-full-4x"), {
         ...flags,
@@ -58,5 +61,6 @@ function render(f: Inspection): string {
       ]),
     ]),
     "  (a DMS cache also keeps its window a lane: short chains reach less than the CR that they were trained for)",
+    ...f.notes.map((text) => `  note: ${text}`),
   ].join("\n");
 }

@@ -9,6 +9,7 @@ import { registerGenerate } from "./generate.ts";
 import { registerInspect } from "./inspect.ts";
 import { registerPolicies } from "./policies.ts";
 import { registerScale } from "./scale.ts";
+import { guardStreams } from "./streams.ts";
 import { oneLine } from "./terminal.ts";
 import { registerVerify } from "./verify.ts";
 
@@ -35,11 +36,9 @@ for (const command of program.commands) {
   command.exitOverride().showHelpAfterError(`(--help shows what is expected${hint})`);
 }
 
-// A reader that goes away (`| head`) is not an error; a full disk is one.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") process.stderr.write(`error: standard output cannot be written: ${error.message}\n`);
-  process.exit(error.code === "EPIPE" ? 0 : 1);
-});
+/** Commands that are run for more than what they print: an exit code, or files. */
+const GO_ON = ["verify", "compare"];
+guardStreams(() => GO_ON.includes(program.args[0]), report);
 
 try {
   await program.parseAsync();

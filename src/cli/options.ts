@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
 import type { Dtype } from "../device/device.ts";
 import type { GenerateOptions } from "../engine/generate.ts";
@@ -5,7 +6,7 @@ import type { LoadOptions } from "../engine/session.ts";
 import { bytes, choice, collect, number, protectable, whole } from "./parse.ts";
 
 /** The embedded model's folder, wherever the package lies: src/cli and dist/cli are equally deep. */
-export const embedded = (name: string): string => new URL(`../../models/${name}`, import.meta.url).pathname;
+export const embedded = (name: string): string => fileURLToPath(new URL(`../../models/${name}`, import.meta.url));
 
 export interface ModelFlags {
   model?: string;

@@ -6,14 +6,14 @@ import stringWidth from "string-width";
 export const redraws = (stream: NodeJS.WriteStream): boolean => stream.isTTY && process.env.TERM !== "dumb";
 
 /** Control characters as their pictures (ESC as ␛); line feeds and tabs stay. */
-export const visible = (text: string): string =>
+export const printable = (text: string): string =>
   text.replace(/\r(?!\n)|[^\P{Cc}\n\r\t]/gu, (c) =>
     c < " " ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : c === "\x7f" ? "␡" : "\ufffd",
   );
 
 /** The same on one line. */
-export const oneLine = (text: string): string => visible(text.replaceAll(/[\r\n]+/g, " "));
-const dense = (text: string): string => visible(text.replaceAll(/\s+/g, " ").trim());
+export const oneLine = (text: string): string => printable(text.replaceAll(/[\r\n]+/g, " "));
+const dense = (text: string): string => printable(text.replaceAll(/\s+/g, " ").trim());
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 const characters = (text: string): string[] => Array.from(graphemes.segment(text), ({ segment }) => segment);

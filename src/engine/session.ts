@@ -60,6 +60,8 @@ export class Session implements AsyncDisposable {
   readonly config: ModelConfig;
   readonly device: Device;
   readonly runner: Runner;
+  /** What a user should know of this model and what is no error, such as tensors that are not used. */
+  readonly notes: readonly string[];
   readonly #tokenizer: Tokenizer | Error;
   readonly #chat: ChatTemplate | Error;
   #engine: Engine | null = null;
@@ -74,6 +76,7 @@ export class Session implements AsyncDisposable {
       weights: Weights;
       tokenizer: Tokenizer | Error;
       chat: ChatTemplate | Error;
+      notes: readonly string[];
     },
     options: LoadOptions,
   ) {
@@ -82,6 +85,7 @@ export class Session implements AsyncDisposable {
     this.config = config;
     this.#tokenizer = parts.tokenizer;
     this.#chat = parts.chat;
+    this.notes = parts.notes;
     const chains = whole("chains", options.chains ?? 64, 1, 1024);
     const sets = chains + ROOTS;
     const chunk = whole("chunk", options.chunk ?? 256, 1, 65536);
@@ -199,20 +203,23 @@ function whole(name: string, value: number, least: number, most: number): number
 export async function load(options: LoadOptions): Promise<Session> {
   const source = await openSource(options.model);
   const adapter = options.adapter ? await openSource(options.adapter) : undefined;
-  const config = await loadConfig(source, adapter);
+  const notes: string[] = [];
+  const note = (text: string) => notes.push(text);
+  const config = await loadConfig(source, adapter, note);
   const device = openDevice(options.device, options.threads);
   try {
     const weights = await loadWeights(device, config, source, {
       weights: options.weights ?? (await defaultDtype(source)),
       memory: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
       adapter,
+      note,
       onProgress: options.onProgress,
       signal: options.signal,
     });
     if (options.probe) await addProbe(device, config, weights, await openSource(options.probe));
     const tokenizer = await loadTokenizer(source).catch((error: Error) => error);
     const chat = await loadChat(source).catch((error: Error) => error);
-    return new Session({ device, config, weights, tokenizer, chat }, options);
+    return new Session({ device, config, weights, tokenizer, chat, notes }, options);
   } catch (error) {
     device.close();
     throw error;

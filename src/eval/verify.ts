@@ -1,7 +1,7 @@
-import { readFile, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { HyperthinkError } from "../base/errors.ts";
 import { openDevice } from "../engine/session.ts";
+import { readJson } from "../model/source.ts";
 import type { Check, VerifyOptions } from "./verify/check.ts";
 import { verifyDecodePolicies } from "./verify/decode-policies.ts";
 import { verifyLogits } from "./verify/logits.ts";
@@ -46,16 +46,8 @@ export async function verify(folder: string, options: VerifyOptions = {}): Promi
 }
 
 async function readGolden(folder: string): Promise<Record<string, unknown>> {
-  const file = join(folder, "golden.json");
-  try {
-    if ((await stat(file)).size > 64 << 20) throw new Error("larger than 64 MiB");
-    const golden = JSON.parse(await readFile(file, "utf8"));
-    if (typeof golden !== "object" || golden === null) throw new Error("not an object");
-    return golden;
-  } catch (error) {
-    throw new HyperthinkError(
-      "bad-file",
-      `${file}: expected the golden.json of a golden folder: ${(error as Error).message}`,
-    );
-  }
+  const golden = await readJson(join(folder, "golden.json"));
+  if (golden === null)
+    throw new HyperthinkError("bad-file", `${folder}: expected a golden folder, found no golden.json in it`);
+  return golden as Record<string, unknown>;
 }

@@ -1,11 +1,13 @@
+import { HyperthinkError } from "../base/errors.ts";
 import { DTYPE_BYTES, type Dtype } from "../device/device.ts";
 import type { ModelConfig } from "./config.ts";
 import { defaultDtype, loadConfig } from "./load.ts";
+import { match } from "./match.ts";
 import { entries, tensorTable } from "./names.ts";
 import { Safetensors } from "./safetensors.ts";
 import { openSource } from "./source.ts";
 
-/** Facts of a checkpoint, read from its headers alone. */
+/** Facts of a checkpoint, read from its headers (and its head, where config.json calls it tied). */
 export interface Inspection {
   path: string;
   config: Omit<ModelConfig, "frequencies">;
@@ -20,6 +22,8 @@ export interface Inspection {
   freeBytes: number;
   /** What the free memory holds beside the weights. */
   fits: Fit[];
+  /** What a user should know of it: tensors that are not used, or why it does not load. */
+  notes: string[];
 }
 
 export interface Fit {
@@ -37,23 +41,32 @@ export async function inspect(
 ): Promise<Inspection> {
   const source = await openSource(path);
   const adapter = options.adapter ? await openSource(options.adapter) : undefined;
-  const { frequencies, ...config } = await loadConfig(source, adapter);
+  const notes: string[] = [];
+  const note = (text: string) => notes.push(text);
+  const whole = await loadConfig(source, adapter, note);
+  const { frequencies, ...config } = whole;
   let tensors = 0;
   let diskBytes = 0;
   const dtypes: Record<string, number> = {};
-  for (const part of adapter ? [source, adapter] : [source]) {
-    const file = await Safetensors.open(part);
-    for (const tensor of file.tensors.values()) {
+  const files: Safetensors[] = [];
+  try {
+    for (const part of adapter ? [source, adapter] : [source]) files.push(await Safetensors.open(part));
+    for (const tensor of files.flatMap((file) => [...file.tensors.values()])) {
       tensors++;
       diskBytes += tensor.bytes;
       dtypes[tensor.dtype] = (dtypes[tensor.dtype] ?? 0) + 1;
     }
-    await file.close();
+    match(whole, files, path, note);
+  } catch (error) {
+    if (!(error instanceof HyperthinkError && error.code === "bad-model")) throw error;
+    note(`it does not load: ${error.message}`);
+  } finally {
+    for (const file of files) await file.close();
   }
   const weights = options.weights ?? (await defaultDtype(source));
   const kv = options.kv ?? "bf16";
   // What the engine keeps, not what lies in the files: those may hold a copy of a tied head, or old RoPE tables.
-  const sizes = entries(tensorTable({ ...config, frequencies })).map(({ shape, optional, exact }) => ({
+  const sizes = entries(tensorTable(whole)).map(({ shape, optional, exact }) => ({
     numbers: optional ? 0 : shape.reduce((product, n) => product * n, 1),
     bytes: DTYPE_BYTES[exact ? "f32" : weights],
   }));
@@ -74,6 +87,7 @@ export async function inspect(
     kvBytesPerToken,
     freeBytes: options.freeBytes,
     fits: CRS.map((cr) => fit(room / kvBytesPerToken, cr, config.dms?.window ?? 0)),
+    notes,
   };
 }
 

@@ -2,8 +2,9 @@ import { HyperthinkError } from "../base/errors.ts";
 import { type Device, DTYPE_BYTES, type Dtype } from "../device/device.ts";
 import { allocate } from "./allocate.ts";
 import { applyAdapter, type ModelConfig, parseConfig } from "./config.ts";
-import { entries, ignored, tensorTable, type Wanted } from "./names.ts";
-import { Safetensors, type Tensor } from "./safetensors.ts";
+import { hasOwnHead, match } from "./match.ts";
+import { entries, tensorTable } from "./names.ts";
+import { Safetensors } from "./safetensors.ts";
 import type { Source } from "./source.ts";
 import type { Weights } from "./weights.ts";
 
@@ -12,26 +13,37 @@ export interface WeightOptions {
   /** Bytes that this machine has; more is refused before anything is allocated. Default: no limit. */
   memory?: number;
   adapter?: Source;
+  note?: Note;
   onProgress?: (doneBytes: number, totalBytes: number) => void;
   signal?: AbortSignal;
 }
 
-/** The configuration of a model, with an adapter's gates laid over it. */
-export async function loadConfig(source: Source, adapter?: Source): Promise<ModelConfig> {
+/** Hears of what a user should know and what is no error. */
+export type Note = (text: string) => void;
+
+/**
+ * The configuration of a model as its files make it: an adapter's gates laid over it, and tied only where no head of its own
+ * says otherwise. Throws `bad-file`, `bad-model`, `unsupported`.
+ */
+export async function loadConfig(source: Source, adapter?: Source, note: Note = () => {}): Promise<ModelConfig> {
   const json = await source.json("config.json");
-  if (json === null)
-    throw new HyperthinkError(
-      "bad-file",
-      `${source.path}: expected config.json, found none; is it a Hugging Face model folder?`,
-    );
+  if (json === null) throw await source.lacks("config");
   const config = parseConfig(json, await source.json("generation_config.json"));
-  return adapter ? applyAdapter(config, await adapter.json("config.json")) : config;
+  if (config.tied) {
+    await using file = await Safetensors.open(source);
+    config.tied = !(await hasOwnHead(file));
+    if (!config.tied)
+      note("config.json has tie_word_embeddings true, and lm_head.weight is not the embedding: lm_head.weight is used");
+  }
+  if (!adapter) return config;
+  const gates = await adapter.json("config.json");
+  if (gates === null) throw await adapter.lacks("config");
+  return applyAdapter(config, gates);
 }
 
 /** bf16 where the checkpoint's projections are bf16, so that nothing is lost; else f32. */
 export async function defaultDtype(source: Source): Promise<Dtype> {
-  const file = await Safetensors.open(source);
-  await file.close();
+  await using file = await Safetensors.open(source);
   const projections = [...file.tensors.values()].filter(({ name }) =>
     /\.(q|k|v|o|gate|up|down)_proj\.weight$/.test(name),
   );
@@ -54,7 +66,7 @@ export async function loadWeights(
   try {
     files.push(await Safetensors.open(source));
     if (options.adapter) files.push(await Safetensors.open(options.adapter));
-    const found = match(config, files, source.path);
+    const found = match(config, files, source.path, options.note ?? (() => {}));
     checkMemory(config, options);
     const { weights, targets } = allocate(device, config, {
       weights: options.weights,
@@ -95,57 +107,4 @@ function checkMemory(
     "no-memory",
     `the weights take ${gib(bytes)} as ${weights}, this machine has ${gib(machine)}: expected a smaller model${weights === "f32" ? ", or --weights bf16" : ""}`,
   );
-}
-
-interface Found {
-  file: Safetensors;
-  tensor: Tensor;
-}
-
-/** Each wanted tensor (by its first name) where it lies. Throws one `bad-model` that tells all that does not fit. */
-function match(config: ModelConfig, files: readonly Safetensors[], path: string): Map<string, Found> {
-  const found = new Map<string, Found>();
-  const left = new Set(files.flatMap((file) => [...file.tensors.keys()].filter((name) => !ignored(name, config))));
-  const faults = { missing: [] as string[], twice: [] as string[], wrong: [] as string[] };
-  for (const wanted of entries(tensorTable(config))) {
-    const hits = files.flatMap((file) =>
-      wanted.names.flatMap((name) => ({ file, tensor: file.tensors.get(name) })).filter((hit) => hit.tensor),
-    ) as Found[];
-    for (const { tensor } of hits) left.delete(tensor.name);
-    if (hits.length > 1) faults.twice.push(hits[0].tensor.name);
-    else if (hits.length === 0 && !wanted.optional) faults.missing.push(wanted.names[0]);
-    else if (hits.length === 1) {
-      const wrong = misfit(hits[0].tensor, wanted);
-      if (wrong) faults.wrong.push(wrong);
-      found.set(wanted.names[0], hits[0]);
-    }
-  }
-  const told = [
-    tell("missing", faults.missing),
-    tell("in two places, expected in one (the model or its adapter)", faults.twice),
-    tell("wrong", faults.wrong),
-    tell("unknown", [...left]),
-  ].filter((text) => text !== null);
-  if (told.length)
-    throw new HyperthinkError(
-      "bad-model",
-      `${path}: the tensors do not fit config.json (${config.architecture}, ${config.layers} layers); ${told.join("; ")}`,
-    );
-  return found;
-}
-
-function misfit({ name, shape, dtype }: Tensor, wanted: Wanted): string | null {
-  if (shape.length !== wanted.shape.length || shape.some((n, i) => n !== wanted.shape[i]))
-    return `${name} (expected shape [${wanted.shape}], got [${shape}])`;
-  if (!["F32", "F16", "BF16"].includes(dtype))
-    return `${name} (expected F32, F16 or BF16, got ${dtype}: quantised checkpoints are not read)`;
-  return null;
-}
-
-const SHOWN = 5;
-
-function tell(what: string, names: string[]): string | null {
-  if (names.length === 0) return null;
-  const more = names.length > SHOWN ? ` and ${names.length - SHOWN} more` : "";
-  return `${what}: ${names.slice(0, SHOWN).join(", ")}${more}`;
 }

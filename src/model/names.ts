@@ -1,3 +1,4 @@
+import { HyperthinkError } from "../base/errors.ts";
 import type { ModelConfig } from "./config.ts";
 import type { LayerWeights } from "./weights.ts";
 
@@ -29,12 +30,15 @@ const one = (name: string, ...shape: number[]): Wanted => ({
   exact: shape.length === 1,
 });
 
+export const EMBEDDING = "model.embed_tokens.weight";
+export const HEAD = "lm_head.weight";
+
 /** The names that transformers gives to Llama, Qwen2 and Qwen3, and NVIDIA's reference to DMS gates. */
 export function tensorTable(config: ModelConfig): TensorTable {
   const { vocabulary, hidden, layers } = config;
   return {
-    embed: one("model.embed_tokens.weight", vocabulary, hidden),
-    head: config.tied ? null : one("lm_head.weight", vocabulary, hidden),
+    embed: one(EMBEDDING, vocabulary, hidden),
+    head: config.tied ? null : one(HEAD, vocabulary, hidden),
     norm: one("model.norm.weight", hidden),
     layers: Array.from({ length: layers }, (_, i) => layerTable(config, `model.layers.${i}`)),
   };
@@ -94,6 +98,51 @@ export function entries({ embed, head, norm, layers }: TensorTable): Wanted[] {
 
 const gates = (alpha: LayerTable["alpha"]): Wanted[] => (alpha ? [alpha.norm, alpha.proj, alpha.bias] : []);
 
-/** Tensors that checkpoints carry and nobody needs: old RoPE tables, and a copy of a tied head. */
-export const ignored = (name: string, config: ModelConfig): boolean =>
-  name.endsWith("rotary_emb.inv_freq") || (config.tied && name === "lm_head.weight");
+/** Buffers that older versions of transformers saved: tables that follow from config.json. */
+export const isTable = (name: string): boolean =>
+  /(^|\.)rotary_emb\.((original_)?inv_freq|cos_cached|sin_cached)$/.test(name);
+
+/** Modules that sit beside a language model and take no part in what it writes: a trainer's value head, eyes and ears. */
+export const isBeside = (name: string): boolean =>
+  /^(.*\.)?(v_head|value_head|vision_tower|vision_model|visual|audio_tower|multi_modal_projector)\./.test(name);
+
+/** Names that a decoder's tensor may end with; what stands before it stands before the whole decoder. The usual one first. */
+const ANCHORS = [
+  "embed_tokens.weight",
+  "layers.0.input_layernorm.weight", // where a tied embedding was saved as the head
+  "layers.0.self_attn.dms_proj_alpha.weight", // an adapter has gates alone
+  "layers.0.self_attn.dms_proj_alpha",
+];
+const USUAL = "model.";
+
+const endings = (names: readonly string[], ending: string): string[] =>
+  names.filter((name) => name === ending || name.endsWith(`.${ending}`));
+
+/**
+ * A file's tensors by the names that `tensorTable` uses. Other savers put other words before them: none (a save of the base model),
+ * `module.` (data parallel), `_orig_mod.` (torch.compile), `base_model.model.` (PEFT), `language_model.` (a model that sees).
+ * Throws `bad-model` where there are several decoders.
+ */
+export function byUsualName(names: readonly string[]): Map<string, string> {
+  const prefix = decoderPrefix(names);
+  const found = new Map<string, string>();
+  for (const name of names)
+    if (name.startsWith(prefix) && /^(embed_tokens|layers|norm)\./.test(name.slice(prefix.length)))
+      found.set(USUAL + name.slice(prefix.length), name);
+  const heads = endings(names, HEAD);
+  if (heads.length === 1) found.set(HEAD, heads[0]);
+  return found;
+}
+
+function decoderPrefix(names: readonly string[]): string {
+  for (const anchor of ANCHORS) {
+    const found = endings(names, anchor);
+    if (found.length > 1)
+      throw new HyperthinkError(
+        "bad-model",
+        `the tensors are of several models (${found.slice(0, 5).join(", ")}): expected one ${anchor}`,
+      );
+    if (found.length === 1) return found[0].slice(0, -anchor.length);
+  }
+  return USUAL;
+}

@@ -1,6 +1,9 @@
 import type { FileHandle } from "node:fs/promises";
 import { HyperthinkError } from "../base/errors.ts";
 import { bf16ToF32, f16ToF32 } from "../base/half.ts";
+import { parseJson } from "../base/json.ts";
+import { visible } from "../base/visible.ts";
+import { MOST_POINTER, pointerFault } from "./advice.ts";
 import { brief } from "./brief.ts";
 import type { Source } from "./source.ts";
 
@@ -37,7 +40,7 @@ const MOST_NAME = 512; // characters; names stand in messages
 const STAGING = 1 << 20;
 
 /** Tensors of a checkpoint's shards. Headers are checked before anything is read; data is read in blocks of 1 MiB. */
-export class Safetensors {
+export class Safetensors implements AsyncDisposable {
   readonly tensors: ReadonlyMap<string, Tensor>;
   readonly #files: FileHandle[];
   readonly #staging = new Uint8Array(STAGING);
@@ -73,11 +76,29 @@ export class Safetensors {
     for (const file of this.#files) await file.close();
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   /** All bytes of a (small) tensor. */
   async bytes(tensor: Tensor): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = new Uint8Array(tensor.bytes);
     await readFully(this.#files[tensor.file], bytes, tensor.start, tensor.name);
     return bytes;
+  }
+
+  /** Whether two tensors are bit for bit the same. Reads as far as they are. */
+  async same(a: Tensor, b: Tensor): Promise<boolean> {
+    if (a.dtype !== b.dtype || a.shape.join() !== b.shape.join()) return false;
+    const other = new Uint8Array(STAGING);
+    for (let done = 0; done < a.bytes; done += STAGING) {
+      const bytes = Math.min(STAGING, a.bytes - done);
+      const [left, right] = [this.#staging.subarray(0, bytes), other.subarray(0, bytes)];
+      await readFully(this.#files[a.file], left, a.start + done, a.name);
+      await readFully(this.#files[b.file], right, b.start + done, b.name);
+      if (Buffer.compare(left, right) !== 0) return false;
+    }
+    return true;
   }
 
   /**
@@ -128,6 +149,12 @@ async function readHeader(file: FileHandle, path: string, index: number): Promis
   const wrong = (message: string) => new HyperthinkError("bad-file", `${path}: ${message}`);
   const { size } = await file.stat();
   if (size < 8) throw wrong(`expected a safetensors file, got ${size} bytes`);
+  if (size <= MOST_POINTER) {
+    const all = new Uint8Array(size);
+    await readFully(file, all, 0, path);
+    const fault = pointerFault(new TextDecoder().decode(all));
+    if (fault) throw wrong(fault);
+  }
   const prefix = new Uint8Array(8);
   await readFully(file, prefix, 0, path);
   const length = new DataView(prefix.buffer).getBigUint64(0, true);
@@ -137,12 +164,7 @@ async function readHeader(file: FileHandle, path: string, index: number): Promis
     );
   const bytes = new Uint8Array(Number(length));
   await readFully(file, bytes, 8, path);
-  let header: unknown;
-  try {
-    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (error) {
-    throw wrong(`its header is not JSON: ${(error as Error).message}`);
-  }
+  const header = parseJson(new TextDecoder().decode(bytes), `${path}: its header`);
   if (typeof header !== "object" || header === null || Array.isArray(header))
     throw wrong("its header is not a JSON object");
   const start = 8 + Number(length);
@@ -165,7 +187,7 @@ function readEntry(
   wrong: (message: string) => HyperthinkError,
 ): Tensor {
   const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
-  if (name.length > MOST_NAME || /\p{Cc}/u.test(name))
+  if (name.length > MOST_NAME || visible(name) !== name)
     throw wrong(`expected names of at most ${MOST_NAME} printable characters, got ${brief(name)}`);
   const natural = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
   if (typeof dtype !== "string" || !Object.hasOwn(SIZES, dtype))

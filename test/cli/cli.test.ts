@@ -5,8 +5,9 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 
-const root = new URL("../../", import.meta.url).pathname;
+const root = fileURLToPath(new URL("../../", import.meta.url));
 const beads = `${root}models/beads`;
 const [golden] = JSON.parse(readFileSync(`${root}golden/beads-text/golden.json`, "utf8")).cases;
 const question: string = golden.messages[0].content;

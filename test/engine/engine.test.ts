@@ -1,6 +1,7 @@
 // The engine through its public face: limits, stops, aborts, shortages, seeds, and what a call reports.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { HyperthinkError } from "../../src/base/errors.ts";
 import { generate } from "../../src/engine/generate.ts";
 import { load, type Session } from "../../src/engine/session.ts";
@@ -8,7 +9,7 @@ import { beadsProblems } from "../../src/eval/beads.ts";
 import { openBench } from "../../src/eval/verify/bench.ts";
 import { type ScaleEvent, scale } from "../../src/scale/scale.ts";
 
-const models = new URL("../../models/", import.meta.url).pathname;
+const models = fileURLToPath(new URL("../../models/", import.meta.url));
 const [{ question }] = beadsProblems({ count: 1, seed: 3, low: 3, high: 3 });
 
 const fails = (code: string, message: RegExp) => (error: unknown) => {

@@ -1,6 +1,7 @@
 // What of a chat stays whatever a policy's ranks say.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { type GenerateOptions, type Prompt, policyOf } from "../../src/engine/generate.ts";
 import { load, type Session } from "../../src/engine/session.ts";
 import { compileTemplate, replyOpening } from "../../src/model/chat.ts";
@@ -16,7 +17,7 @@ test("what opens the model's reply is read off the template", () => {
 describe("protected prefixes", () => {
   let session: Session;
   before(async () => {
-    session = await load({ model: new URL("../../models/beads", import.meta.url).pathname, kvMemory: 1 << 24 });
+    session = await load({ model: fileURLToPath(new URL("../../models/beads", import.meta.url)), kvMemory: 1 << 24 });
   });
   after(() => session.close());
 

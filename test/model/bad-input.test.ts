@@ -62,7 +62,11 @@ describe("safetensors", () => {
   test("a header that is not JSON", () => {
     const file = safetensors(llamaTensors());
     file[8] = 0x7a;
-    return refuses({ ...good(), "model.safetensors": file }, /not JSON/, "bad-file");
+    return refuses(
+      { ...good(), "model.safetensors": file },
+      /its header: expected JSON: line 1, column 1: /,
+      "bad-file",
+    );
   });
   const lie = (change: object) => (header: Record<string, never>) => Object.assign(header[Q], change);
   const offsets = (header: Record<string, never>) => (header[Q] as { data_offsets: number[] }).data_offsets;
@@ -168,10 +172,15 @@ describe("safetensors", () => {
       withTensors((t) =>
         Object.assign(t, {
           "model.layers.0.self_attn.rotary_emb.inv_freq": f32([2], [1, 2]),
-          "lm_head.weight": f32([16, 8], new Array(128).fill(0)),
+          "lm_head.weight": t["model.embed_tokens.weight"],
         }),
       ),
-      async (model) => (await load({ model, device: "reference" })).close(),
+      async (model) => {
+        await using session = await load({ model, device: "reference" });
+        assert.deepEqual(session.notes, []);
+        const { embed, head } = session.runner.model.weights;
+        assert.equal(head, embed);
+      },
     ));
 });
 

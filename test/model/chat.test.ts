@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { HyperthinkError } from "../../src/base/errors.ts";
 import { compileTemplate, loadChat, strftime } from "../../src/model/chat.ts";
 import { openSource } from "../../src/model/source.ts";
 import { withFolder } from "../support/checkpoint.ts";
 
-const at = (path: string) => new URL(`../../${path}`, import.meta.url).pathname;
+const at = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const user = (content: string) => ({ role: "user", content });
 const render = (text: string, variables: object = {}, messages = [user("Q")]) =>
   compileTemplate(text, { bos_token: "<s>" }, "t").render(messages, { addGenerationPrompt: true, ...variables });

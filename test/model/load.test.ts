@@ -1,7 +1,9 @@
 // What lies on the device after loading is what lies in the files, read here by other code.
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import type { HyperthinkError } from "../../src/base/errors.ts";
 import { roundBf16 } from "../../src/base/half.ts";
 import { cpuAvailable } from "../../src/device/cpu.ts";
@@ -13,7 +15,7 @@ import { openSource } from "../../src/model/source.ts";
 import type { LayerWeights } from "../../src/model/weights.ts";
 import { bf16, f32, llamaConfig, llamaTensors, safetensors, type Tensors, withFolder } from "../support/checkpoint.ts";
 
-const golden = new URL("../../golden/", import.meta.url).pathname;
+const golden = fileURLToPath(new URL("../../golden/", import.meta.url));
 
 /** Every tensor of a folder as float64 numbers. */
 function tensorsOf(folder: string): Map<string, number[]> {
@@ -123,7 +125,7 @@ describe("golden checkpoints", () => {
     const folder = `${golden}${name}/`;
     const { base } = JSON.parse(readFileSync(`${folder}golden.json`, "utf8"));
     test(name, async () => {
-      const basis = base ? new URL(base.endsWith("/") ? base : `${base}/`, `file://${folder}`).pathname : null;
+      const basis = base ? `${resolve(folder, base)}/` : null;
       for (const weights of ["f32", "bf16"] as const)
         assert.ok((await compare(basis ?? folder, basis ? folder : null, weights)) >= 11);
     });

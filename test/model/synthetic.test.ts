@@ -44,7 +44,7 @@ test("inspect counts what the engine keeps", async () => {
   const alpha = "model.layers.0.self_attn.dms_proj_alpha";
   const tensors = {
     ...llamaTensors(bf16),
-    "lm_head.weight": bf16([16, 8], new Array(128).fill(0)), // a copy of the tied head
+    "lm_head.weight": llamaTensors(bf16)["model.embed_tokens.weight"], // a copy of the tied head
     [`${alpha}.weight`]: f32([1, 8], new Array(8).fill(0)),
     [`${alpha}_norm.weight`]: f32([8], new Array(8).fill(1)),
   };

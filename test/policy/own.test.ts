@@ -1,9 +1,10 @@
 // A policy of a caller's own: it works where the shipped ones do, and its mistakes are its own.
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { Comparison, generate, HyperthinkError, load, once, type Policy, scale, summarise } from "../../src/index.ts";
 
-const model = new URL("../../models/beads", import.meta.url).pathname;
+const model = fileURLToPath(new URL("../../models/beads", import.meta.url));
 const question = "A jug holds 7 beads. A can holds 4 jugs and 2 beads. How many beads does a can hold?";
 const session = await load({ model, kvMemory: 8 << 20, context: 512 });
 after(() => session.close());

@@ -6,7 +6,7 @@ import { Writable } from "node:stream";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { openBoard } from "../../src/cli/board.ts";
-import { cell, oneLine, redraws, tail, visible } from "../../src/cli/terminal.ts";
+import { cell, oneLine, printable, redraws, tail } from "../../src/cli/terminal.ts";
 import type { ChainResult, ScaleEvent } from "../../src/scale/scale.ts";
 import { program } from "../support/program.ts";
 
@@ -100,9 +100,9 @@ test("llama.cpp#6294: standard input that is not UTF-8 is refused by name, not g
 });
 
 test("gemini-cli#8636, cadis#1723: control characters of a reply do not reach a terminal", () => {
-  assert.equal(visible("a\x1b[2Kb\x07\x7f\x9b1m\r\n\tc\rd"), "a␛[2Kb␇␡\ufffd1m\r\n\tc␍d");
+  assert.equal(printable("a\x1b[2Kb\x07\x7f\x9b1m\r\n\tc\rd"), "a␛[2Kb␇␡\ufffd1m\r\n\tc␍d");
   const text = "日本語 👩‍👩‍👧‍👦 עברית e\u0301\n";
-  assert.equal(visible(text), text);
+  assert.equal(printable(text), text);
 });
 
 test("llama.cpp#28969: nor those of a checkpoint's names and words", () => {

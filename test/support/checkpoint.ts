@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { toBf16 } from "../../src/base/half.ts";
 import { seeded } from "../../src/base/rng.ts";
 
@@ -76,6 +77,43 @@ export function llamaTensors(make: typeof f32 = f32): Tensors {
     [`${at}.mlp.up_proj.weight`]: tensor(12, 8),
     [`${at}.mlp.down_proj.weight`]: tensor(8, 12),
   };
+}
+
+const beads = fileURLToPath(new URL("../../models/beads/", import.meta.url));
+
+/** The files of the embedded model, its tensors and its config changed. */
+export function beadsFiles(
+  change: (tensors: Tensors) => Tensors = (tensors) => tensors,
+  config: object = {},
+): Record<string, Uint8Array | object> {
+  const files: Record<string, Uint8Array> = {};
+  for (const name of readdirSync(beads)) files[name] = readFileSync(beads + name);
+  return {
+    ...files,
+    "config.json": { ...JSON.parse(String(files["config.json"])), ...config },
+    "model.safetensors": safetensors(change(readTensors(files["model.safetensors"]))),
+  };
+}
+
+function readTensors(file: Uint8Array): Tensors {
+  const start = 8 + Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
+  const header: Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }> = JSON.parse(
+    new TextDecoder().decode(file.subarray(8, start)),
+  );
+  return Object.fromEntries(
+    Object.entries(header)
+      .filter(([name]) => name !== "__metadata__")
+      .map(
+        ([
+          name,
+          {
+            dtype,
+            shape,
+            data_offsets: [from, to],
+          },
+        ]) => [name, { dtype, shape, data: file.subarray(start + from, start + to) }],
+      ),
+  );
 }
 
 /** A folder of these files, removed afterwards. */

@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { seeded } from "../../src/base/rng.ts";
 import { openSource } from "../../src/model/source.ts";
 import { loadTokenizer, TextStream, type Tokenizer } from "../../src/model/tokenizer.ts";
 import { withFolder } from "../support/checkpoint.ts";
 
-const beads = await loadTokenizer(await openSource(new URL("../../models/beads", import.meta.url).pathname));
+const beads = await loadTokenizer(await openSource(fileURLToPath(new URL("../../models/beads", import.meta.url))));
 
 /** SentencePiece-like tokenizers: bytes of unknown characters are tokens of their own (ids 1 .. 256), then the rest; 263 to 299 are no tokens. */
 const PIECES = ["▁", "▁hello", "▁world", "a", "b", "!"];
@@ -51,7 +52,7 @@ const metaspace = await withDecoders(
 /** Tokenizers of real models that are too large to commit. */
 const large = new Map<string, Tokenizer>();
 for (const name of ["qwen3", "llama-3.1"]) {
-  const folder = new URL(`../../../shared/data/tokenizers/${name}`, import.meta.url).pathname;
+  const folder = fileURLToPath(new URL(`../../../shared/data/tokenizers/${name}`, import.meta.url));
   if (existsSync(folder)) large.set(name, await loadTokenizer(await openSource(folder)));
 }
 

@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { openSource } from "../../src/model/source.ts";
 import { loadTokenizer } from "../../src/model/tokenizer.ts";
 
-const at = (path: string) => new URL(`../../${path}`, import.meta.url).pathname;
+const at = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 const SEPARATOR = "\n__ggml_vocab_test__\n";
 for (const [vectors, tokenizer] of [
