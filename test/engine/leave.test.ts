@@ -54,6 +54,11 @@ const ways: Record<string, (items: Items) => Promise<unknown>> = {
     stream.once("data", () => stream.destroy(new Error("mine")));
     assert.match(String(await error), /mine/);
   },
+  "cancel() of a web stream": async (items) => {
+    const reader = ReadableStream.from(items).getReader();
+    for (let n = 0; n < 3; n++) await reader.read();
+    await reader.cancel();
+  },
   "return() before the first next()": async (items) => {
     const reader = items[Symbol.asyncIterator]();
     assert.deepEqual(await reader.return?.(), { value: undefined, done: true });

@@ -1,0 +1,36 @@
+import { greedy, type Sampling, type SamplingUsed } from "../engine/sampling.ts";
+import type { Session } from "../engine/session.ts";
+import { note } from "./open.ts";
+
+type Source = SamplingUsed["from"][keyof Sampling];
+const SOURCES: Record<Source, string> = {
+  given: "flags",
+  generation_config: "generation_config.json",
+  default: "default",
+};
+
+/** What a receipt says of sampling: "temperature 0.6, top-p 0.95 (generation_config.json), seed 3 (flags)". */
+export function samplingText(used: SamplingUsed): string {
+  const isGreedy = used.temperature === 0;
+  const parts: { text: string; from: Source }[] = [];
+  const say = (name: keyof Sampling, text: string) => parts.push({ text, from: used.from[name] });
+  say("temperature", isGreedy ? "greedy" : `temperature ${used.temperature}`);
+  for (const [name, words] of Object.entries({ topK: "top-k", topP: "top-p", minP: "min-p" } as const))
+    if (!isGreedy && used[name as keyof Sampling] !== greedy[name as keyof Sampling])
+      say(name as keyof Sampling, `${words} ${used[name as keyof Sampling]}`);
+  if (used.repetitionPenalty !== 1) say("repetitionPenalty", `repetition penalty ${used.repetitionPenalty}`);
+  if (!isGreedy) say("seed", `seed ${used.seed}`);
+  return parts
+    .map(({ text, from }, i) => (parts[i + 1]?.from === from ? text : `${text} (${SOURCES[from]})`))
+    .join(", ");
+}
+
+const FILTERS = { topK: "--top-k", topP: "--top-p", minP: "--min-p", seed: "--seed" } as const;
+
+/** Says what of the checkpoint's suggestions, and of the flags, has no effect. */
+export function noteSampling({ suggested }: Session, used: SamplingUsed): void {
+  for (const text of suggested.notes) note(text);
+  const idle = Object.entries(FILTERS).filter(([name]) => used.from[name as keyof Sampling] === "given");
+  if (used.temperature === 0 && idle.length)
+    note(`decoding is greedy, so ${idle.map(([, flag]) => flag).join(", ")} changes nothing: raise --temperature`);
+}
