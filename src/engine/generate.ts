@@ -153,11 +153,7 @@ export function tokenLimit(session: Session, promptTokens: number, asked: number
  */
 export class Generation extends Output<Piece, GenerateResult> {
   constructor(session: Session, prompt: Prompt, options: GenerateOptions) {
-    super(
-      (pieces, stop) => run(session, prompt, options, pieces, stop),
-      (before, next) => ({ text: before.text + next.text, token: null }),
-      options.signal,
-    );
+    super((pieces, stop) => run(session, prompt, options, pieces, stop), options.signal);
   }
 }
 
@@ -171,6 +167,7 @@ async function run(
   const { text: promptText, ids } = encodePrompt(session, prompt, options.template);
   const maxTokens = tokenLimit(session, ids.length, options.maxTokens);
   const text = new ChainText(session.tokenizer, options.stop ?? []);
+  const soFar = (): Piece => ({ text: text.text, token: null });
   const stopIds = stopIdsOf(session, options.stopIds);
   const sampling = chooseSampling(options, session.suggested.sampling, greedy);
   const policy = policyOf(session, prompt, options, ids.length, ids.length + maxTokens);
@@ -182,7 +179,7 @@ async function run(
       stopIds,
       index: 0,
       onToken: (token) => {
-        pieces.push({ text: stopIds.has(token.id) ? "" : text.push(token.id), token }, 0);
+        pieces.push({ text: stopIds.has(token.id) ? "" : text.push(token.id), token }, soFar);
         return text.stopped;
       },
       onFinish: (_finish, error) => (error ? reject(error) : resolve()),
@@ -191,7 +188,7 @@ async function run(
     const [chain] = group.chains;
     await stop.during(promise, () => engine.abort(chain));
     const last = text.end();
-    if (last) pieces.push({ text: last, token: null }, 0);
+    if (last) pieces.push({ text: last, token: null }, soFar);
     return {
       ...receipt(chain, text.text),
       prompt: { text: promptText, tokens: ids.length },

@@ -5,19 +5,15 @@ import { Stop } from "./stop.ts";
  * What a call puts out: items as they come, for one reader, and a `result`. Leaving the loop over the items (break, return, an error in
  * its body, `destroy()` of a stream made from it) ends the chains at the next step; `result` is then what there was, with `finish`
  * "aborted". A call that is left while it waits for another policy's work rejects with `aborted`. An error goes to the reader and to
- * `result`; nobody needs to look at either. Items that came before somebody asked for the iterator are merged.
+ * `result`; nobody needs to look at either. Text that came before somebody asked for the iterator comes in one item.
  */
 export class Output<T extends object, R> implements AsyncIterable<T> {
   readonly result: Promise<R>;
   readonly #items: Channel<T>;
 
-  constructor(
-    run: (items: Channel<T>, stop: Stop) => Promise<R>,
-    merge: (before: T, next: T) => T,
-    signal: AbortSignal | undefined,
-  ) {
+  constructor(run: (items: Channel<T>, stop: Stop) => Promise<R>, signal: AbortSignal | undefined) {
     const stop = new Stop(signal);
-    this.#items = new Channel(merge, () => stop.leave());
+    this.#items = new Channel(() => stop.leave());
     this.result = run(this.#items, stop).finally(() => stop.release());
     this.result.then(
       () => this.#items.end(),

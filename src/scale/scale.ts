@@ -61,18 +61,13 @@ export type ScaleEvent =
 
 const THINK: Thinking = { open: "<think>", close: "</think>" };
 
-/** Texts of one chain, as one event. */
-function mergeTexts(before: ScaleEvent, next: ScaleEvent): ScaleEvent {
-  return before.type === "text" && next.type === "text" ? { ...next, text: before.text + next.text } : next;
-}
-
 /**
  * W chains over one prompt and one vote, streamed. Iterate it for events, or await `result`. A reader who comes late finds each chain's
  * text so far in one event.
  */
 export class Scaling extends Output<ScaleEvent, ScaleResult> {
   constructor(session: Session, prompt: Prompt, options: ScaleOptions) {
-    super((events, stop) => runChains(session, prompt, options, events, stop), mergeTexts, options.signal);
+    super((events, stop) => runChains(session, prompt, options, events, stop), options.signal);
   }
 }
 
@@ -115,6 +110,14 @@ async function runChains(
   return session.with(policy, work, stop);
 }
 
+const textEvent = ({ spec: { index }, tokens, meter }: Chain, text: string): ScaleEvent => ({
+  type: "text",
+  chain: index,
+  text,
+  tokens: tokens.length,
+  liveKeys: meter.live,
+});
+
 interface RunOptions extends Omit<ScaleOptions, "stopIds"> {
   width: number;
   maxTokens: number;
@@ -131,6 +134,7 @@ class Run {
   readonly #options: RunOptions;
   readonly #vote = new Vote();
   readonly #texts: ChainText[];
+  readonly #soFar: (() => ScaleEvent)[];
   readonly #results: ChainResult[] = [];
   #stopped = 0;
   #savedTokens = 0;
@@ -145,6 +149,7 @@ class Run {
       { length: options.width },
       () => new ChainText(session.tokenizer, options.stop ?? [], { special: true }),
     );
+    this.#soFar = this.#texts.map((text, i) => () => textEvent(this.group!.chains[i], text.text));
   }
 
   /** Runs all chains to their ends. */
@@ -197,8 +202,8 @@ class Run {
     };
   }
 
-  #show({ spec: { index }, tokens, meter }: Chain, text: string): void {
-    this.#events.push({ type: "text", chain: index, text, tokens: tokens.length, liveKeys: meter.live }, index);
+  #show(chain: Chain, text: string): void {
+    this.#events.push(textEvent(chain, text), this.#soFar[chain.spec.index]);
   }
 
   #ended(chain: Chain): void {

@@ -225,10 +225,7 @@ describe("readers", () => {
     );
   });
   test("an error comes after what was queued, and once", async () => {
-    const channel = new Channel<{ n: number }>(
-      (_, next) => next,
-      () => {},
-    );
+    const channel = new Channel<{ n: number }>(() => {});
     const reader = channel[Symbol.asyncIterator]();
     channel.push({ n: 1 });
     channel.end(new Error("mine"));
@@ -237,10 +234,7 @@ describe("readers", () => {
     assert.deepEqual(await reader.next(), { value: undefined, done: true });
   });
   test("a long queue is read in linear time", async () => {
-    const channel = new Channel<{ n: number }>(
-      (_, next) => next,
-      () => {},
-    );
+    const channel = new Channel<{ n: number }>(() => {});
     const reader = channel[Symbol.asyncIterator]();
     for (let n = 0; n < 400_000; n++) channel.push({ n });
     channel.end();
