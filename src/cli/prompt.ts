@@ -2,6 +2,7 @@ import { fstatSync, readSync } from "node:fs";
 import { HyperthinkError } from "../base/errors.ts";
 import { decodeUtf8 } from "../base/utf8.ts";
 import type { Prompt } from "../engine/generate.ts";
+import { note } from "./open.ts";
 
 export interface PromptFlags {
   raw?: boolean;
@@ -12,6 +13,8 @@ export interface PromptFlags {
 const MOST_BYTES = 64 << 20;
 /** How long a pipe beside an argument is listened to, in ms: it may belong to nobody, and never end. */
 const PATIENCE = 100;
+/** After so long without a byte of a prompt that must come, in ms, it is said what is waited for. */
+const SILENCE = 2000;
 const STDIN = 0;
 
 const wrong = (message: string) => new HyperthinkError("bad-argument", message);
@@ -60,11 +63,14 @@ async function givenText(words: readonly string[], raw: boolean): Promise<string
 async function readInput(raw: boolean): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;
+  const timer = setTimeout(() => note("waiting for the prompt on standard input"), SILENCE);
   for await (const part of process.stdin) {
+    clearTimeout(timer);
     parts.push(part);
     bytes += part.length;
     if (bytes > MOST_BYTES) throw wrong(`the prompt on standard input is larger than ${MOST_BYTES >> 20} MiB`);
   }
+  clearTimeout(timer);
   const text = decodeUtf8(Buffer.concat(parts));
   if (typeof text === "number")
     throw wrong(

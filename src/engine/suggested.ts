@@ -22,6 +22,7 @@ const FIELDS = {
 const OTHERS: Record<string, readonly unknown[]> = {
   num_beams: [1],
   penalty_alpha: [0],
+  dola_layers: [],
   typical_p: [1],
   epsilon_cutoff: [0],
   eta_cutoff: [0],
@@ -33,6 +34,7 @@ const OTHERS: Record<string, readonly unknown[]> = {
   bad_words_ids: [],
   suppress_tokens: [],
   begin_suppress_tokens: [],
+  forced_decoder_ids: [],
   forced_bos_token_id: [],
   forced_eos_token_id: [],
   sequence_bias: [],
