@@ -16,9 +16,9 @@ const largest: Policy = {
 
 await using session = await load({ model: fileURLToPath(new URL("../models/beads", import.meta.url)) });
 const question = "A jug holds 7 beads. A can holds 4 jugs and 2 beads. How many beads does a can hold?";
-const { text, bill } = await generate(session, question, { policy: largest, maxTokens: 128 }).result;
+const { text, bill } = await generate(session, question, { temperature: 0, policy: largest, maxTokens: 128 }).result;
 console.log(`${text}\n${Math.round(bill.kvReads)} KV reads, the full cache ${bill.fullReads}`);
-const { answer } = await scale(session, question, { policy: largest, width: 4, maxTokens: 128 }).result;
+const { answer } = await scale(session, question, { temperature: 1, policy: largest, width: 4, maxTokens: 128 }).result;
 console.log("voted:", answer);
 
 // Against the full cache, teacher-forced: the first 60 tokens of a text as its prompt, the others one by one.

@@ -11,8 +11,9 @@ export {
   type Prompt,
 } from "./engine/generate.ts";
 export type { Bill, Receipt } from "./engine/receipt.ts";
-export type { Sampling } from "./engine/sampling.ts";
+export { greedy, type Sampling, type SamplingUsed } from "./engine/sampling.ts";
 export { type LoadOptions, load, type Session } from "./engine/session.ts";
+export type { Suggested } from "./engine/suggested.ts";
 export { type Candidate, Comparison, type TextRun } from "./eval/compare/compare.ts";
 export { type Summary, summarise } from "./eval/compare/summary.ts";
 export { windows } from "./eval/compare/texts.ts";

@@ -10,7 +10,7 @@ import { readText, windows } from "../eval/compare/texts.ts";
 import { recipes } from "../policy/index.ts";
 import { parseSpec } from "../policy/spec.ts";
 import { accuracyRows } from "./compare-accuracy.ts";
-import { size, table } from "./format.ts";
+import { counted, size, table } from "./format.ts";
 import { interruptible, note, open } from "./open.ts";
 import { loadOptions, type ModelFlags, modelOptions } from "./options.ts";
 import { number, whole } from "./parse.ts";
@@ -120,7 +120,7 @@ async function run(specs: string[], flags: CompareFlags, command: Command): Prom
     if (flags.plot)
       await writeFile(
         flags.plot,
-        await plotSvg(summaries, `${flags.texts} windows, ${flags.prefix} + ${flags.scored} tokens`),
+        await plotSvg(summaries, `${counted(flags.texts, "window")}, ${flags.prefix} + ${flags.scored} tokens`),
       );
   }
   if (!flags.json)
@@ -226,7 +226,7 @@ async function onText(
       if (resume && error instanceof HyperthinkError && error.code === "aborted")
         throw new HyperthinkError(
           "aborted",
-          `the comparison was aborted; ${runs.length} of ${texts} texts are in ${resume}: the same command goes on from there`,
+          `the comparison was aborted; ${runs.length} of ${counted(texts, "text")} kept in ${resume}: the same command goes on from there`,
         );
       throw error;
     });

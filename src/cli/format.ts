@@ -12,6 +12,9 @@ export function size(bytes: number): string {
 
 export const count = (n: number): string => Math.round(n).toLocaleString("en-US");
 
+/** "1 chain", "1,024 chains". */
+export const counted = (n: number, noun: string): string => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
+
 /** Rows as a table with columns of equal width; the first row is the head. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));

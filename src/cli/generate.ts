@@ -1,43 +1,43 @@
 import type { Command } from "commander";
 import { type GenerateResult, generate } from "../engine/generate.ts";
 import { count, size } from "./format.ts";
-import { interruptible, note, noteIdle, open, promptOf, promptText } from "./open.ts";
+import { interruptible, note, noteIdle, open } from "./open.ts";
 import {
   generateOptions,
   loadOptions,
   type ModelFlags,
   modelOptions,
+  promptOptions,
   type SamplingFlags,
   samplingOptions,
 } from "./options.ts";
 import { whole } from "./parse.ts";
+import { type PromptFlags, promptOf, promptText } from "./prompt.ts";
+import { noteSampling, samplingText } from "./sampling.ts";
 import { printable } from "./terminal.ts";
 
-type Flags = ModelFlags & SamplingFlags & { raw?: boolean; system?: string; logprobs?: number; json?: boolean };
+type Flags = ModelFlags & SamplingFlags & PromptFlags & { logprobs?: number; json?: boolean };
 
 export function registerGenerate(program: Command): void {
   const command = program
     .command("generate")
     .description("stream one continuation of a prompt")
-    .argument("[prompt...]", "a question for the model's chat template (default: standard input)")
-    .option("--raw", "take the prompt as text, without the chat template")
-    .option("--system <text>", "a system message before the question")
     .option("--logprobs <n>", "with --json: log-probabilities of the n best tokens a step", whole)
     .option("--json", "print one JSON object instead of text");
-  samplingOptions(modelOptions(command));
+  samplingOptions(modelOptions(promptOptions(command)));
   command.addHelpText("after", '\nExample: hyperthink generate -m ./SmolLM2-135M-Instruct "Name three colours."');
   command.action(run);
 }
 
 async function run(words: string[], flags: Flags): Promise<void> {
-  const text = await promptText(words);
+  const text = await promptText(words, flags);
   const signal = interruptible();
   if (!flags.model)
     note("no --model: using the embedded beads, which knows problems about containers of beads and nothing else");
   await using session = await open({ ...loadOptions(flags, "beads"), signal });
   const started = performance.now();
   const generation = generate(session, promptOf(text, flags), {
-    ...generateOptions(flags),
+    ...generateOptions(flags, session),
     logprobs: flags.logprobs ?? (flags.json ? 0 : null),
     signal,
   });
@@ -48,6 +48,7 @@ async function run(words: string[], flags: Flags): Promise<void> {
   }
   const result = await generation.result;
   const seconds = (performance.now() - started) / 1000;
+  noteSampling(session, result.sampling);
   if (flags.json) {
     console.log(
       JSON.stringify({
@@ -66,5 +67,6 @@ async function run(words: string[], flags: Flags): Promise<void> {
 
 const receiptLine = (r: GenerateResult, seconds: number): string =>
   `[${r.prompt.tokens} + ${r.tokens} tokens, ${(r.tokens / seconds).toFixed(1)} tokens/s, ended by ${r.finish}; ` +
+  `${samplingText(r.sampling)}; ` +
   `${count(r.kvReads)} KV reads, ${r.compressionRatio.toFixed(2)}x fewer than the full cache, ` +
   `peak ${r.bill.peakPages} pages = ${size(r.bill.peakBytes)}]`;

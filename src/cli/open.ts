@@ -1,6 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
 import { cpuAvailable } from "../device/cpu.ts";
-import type { Prompt } from "../engine/generate.ts";
 import { type LoadOptions, load, type Session } from "../engine/session.ts";
 import { size } from "./format.ts";
 import { oneLine, redraws } from "./terminal.ts";
@@ -40,33 +38,6 @@ export function noteIdle(policy: string | undefined, ratio: number): void {
       `policy ${policy} evicted nothing (or read all): a budget by cr is a share of the prompt, or of prompt + max tokens for policies ` +
         "that cut while decoding; lower it with --max-tokens, --budget or --cr",
     );
-}
-
-/** A question for the chat template, after a system text if there is one, or raw text. */
-export const promptOf = (text: string, { raw, system }: { raw?: boolean; system?: string }): Prompt =>
-  raw ? { raw: text } : [...(system ? [{ role: "system", content: system }] : []), { role: "user", content: text }];
-
-/** The prompt from the arguments, else from standard input. */
-export async function promptText(words: readonly string[]): Promise<string> {
-  const given = words.join(" ").trim();
-  if (given) return given;
-  if (words.length || process.stdin.isTTY)
-    throw new HyperthinkError("bad-argument", "expected a prompt as an argument or on standard input, got none");
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of process.stdin) {
-    parts.push(part);
-    bytes += part.length;
-    if (bytes > 64 << 20)
-      throw new HyperthinkError("bad-argument", "the prompt on standard input is larger than 64 MiB");
-  }
-  const text = Buffer.concat(parts).toString("utf8").trim();
-  if (!text)
-    throw new HyperthinkError(
-      "bad-argument",
-      "expected a prompt as an argument or on standard input, got an empty one",
-    );
-  return text;
 }
 
 /** A signal that Ctrl-C fires; a second Ctrl-C ends the process at once. */

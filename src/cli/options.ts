@@ -2,8 +2,9 @@ import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
 import type { Dtype } from "../device/device.ts";
 import type { GenerateOptions } from "../engine/generate.ts";
-import type { LoadOptions } from "../engine/session.ts";
-import { bytes, choice, collect, number, protectable, whole } from "./parse.ts";
+import type { LoadOptions, Session } from "../engine/session.ts";
+import { bytes, choice, number, protectable, stopTexts, variables, whole, wholes } from "./parse.ts";
+import type { PromptFlags } from "./prompt.ts";
 
 /** The embedded model's folder, wherever the package lies: src/cli and dist/cli are equally deep. */
 export const embedded = (name: string): string => fileURLToPath(new URL(`../../models/${name}`, import.meta.url));
@@ -37,6 +38,7 @@ export interface SamplingFlags {
   seed?: number;
   maxTokens?: number;
   stop?: string[];
+  stopId?: number[];
 }
 
 const flag = (flags: string, description: string, parse: (text: string, before: never) => unknown) =>
@@ -71,6 +73,28 @@ export function modelOptions(command: Command): Command {
     .addOption(flag("--chunk <n>", "prompt tokens a pass (default: 256)", whole));
 }
 
+/** What is asked, and in which form. */
+export function promptOptions(command: Command): Command {
+  return command
+    .argument("[prompt...]", "a question for the model's chat template; - stands for standard input (default: -)")
+    .option("--raw", "take the prompt as text, every byte of it, without the chat template")
+    .option("--system <text>", "a system message before the question")
+    .addOption(
+      flag(
+        "--template-var <name=value>",
+        "variable of the chat template, JSON or text, such as enable_thinking=false; may be given several times",
+        variables,
+      ),
+    )
+    .addHelpText(
+      "after",
+      `
+Arguments are joined by blanks and taken as they are. Of standard input only the last newline is dropped (nothing with --raw). Text on standard
+input beside arguments without - is refused: a pipe is listened to for 0.1 s, not waited for.
+Sampling that no flag names is that of the model's generation_config.json where it has one; the receipt says which.`,
+    );
+}
+
 /** What the cache keeps and how tokens are drawn. */
 export function samplingOptions(command: Command): Command {
   return command
@@ -95,14 +119,23 @@ export function samplingOptions(command: Command): Command {
     .addOption(flag("--budget <keys>", "live keys a lane", whole))
     .addOption(flag("--threshold <z>", "dms: evict above this decision logit; kvzap: keep from this score on", number))
     .option("--protect <what>", "first positions that no cut takes: prompt, system or a number of tokens", protectable)
-    .addOption(flag("--temperature <t>", "0: greedy", number))
+    .addOption(flag("--temperature <t>", "0: greedy, whatever the model suggests", number))
     .addOption(flag("--top-k <n>", "0: all", whole))
     .addOption(flag("--top-p <p>", "1: all", number))
     .addOption(flag("--min-p <p>", "0: all", number))
     .addOption(flag("--repetition-penalty <r>", "1: none", number))
     .addOption(flag("--seed <n>", "same seed, same text (default: 0)", whole))
     .addOption(flag("--max-tokens <n>", "most new tokens (default: what the context leaves)", whole))
-    .addOption(flag("--stop <text>", "text that ends the output; may be given several times", collect));
+    .addOption(
+      flag(
+        "--stop <text>",
+        "text that ends the output; \\n \\r \\t \\\\ \\uXXXX \\u{X} are escapes, any other backslash is itself (\\boxed, but \\\\text); may be given several times",
+        stopTexts,
+      ),
+    )
+    .addOption(
+      flag("--stop-id <id>", "token id that ends the output, beside the model's; may be given several times", wholes),
+    );
 }
 
 export const loadOptions = (flags: ModelFlags, fallback: string): LoadOptions => ({
@@ -119,7 +152,7 @@ export const loadOptions = (flags: ModelFlags, fallback: string): LoadOptions =>
   chunk: flags.chunk,
 });
 
-export const generateOptions = (flags: SamplingFlags): GenerateOptions => ({
+export const generateOptions = (flags: SamplingFlags & PromptFlags, session: Session): GenerateOptions => ({
   policy: flags.policy,
   window: flags.window,
   cr: flags.cr,
@@ -134,4 +167,6 @@ export const generateOptions = (flags: SamplingFlags): GenerateOptions => ({
   seed: flags.seed,
   maxTokens: flags.maxTokens,
   stop: flags.stop,
+  stopIds: flags.stopId && [...session.config.eosIds, ...flags.stopId],
+  template: flags.templateVar,
 });

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "commander";
+import type { Thinking } from "../scale/answer.ts";
 
 const refuse = (expected: string, text: string) => new InvalidArgumentError(`expected ${expected}, got "${text}"`);
 
@@ -35,4 +36,44 @@ export const choice =
 export const protectable = (text: string): number | "prompt" | "system" =>
   text === "prompt" || text === "system" ? text : whole(text);
 
-export const collect = (text: string, before: string[] = []): string[] => [...before, text];
+export const wholes = (text: string, before: number[] = []): number[] => [...before, whole(text)];
+
+const ESCAPES: Record<string, string> = { n: "\n", r: "\r", t: "\t", "\\": "\\" };
+
+/** Stop texts, with the escapes \n, \r, \t, \\, \uXXXX and \u{X...}; a backslash before anything else is itself, as in \boxed. */
+export function stopTexts(text: string, before: string[] = []): string[] {
+  const pattern = /\\(?:([nrt\\])|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]+)\})/g;
+  const read = text.replaceAll(pattern, (written, letter, unit, point) => {
+    if (letter !== undefined) return ESCAPES[letter];
+    const code = Number.parseInt(unit ?? point, 16);
+    if (code > 0x10ffff) throw refuse("a character up to \\u{10FFFF}", written);
+    return unit === undefined ? String.fromCodePoint(code) : String.fromCharCode(code); // units may be two halves of one
+  });
+  return [...before, read];
+}
+
+/** What the program itself hands to a template: setting it would be ignored, or break the prompt. */
+const OWN_VARIABLES = ["messages", "add_generation_prompt", "addGenerationPrompt"];
+const PYTHON: Record<string, string> = { True: "true", False: "false", None: "null" };
+
+/** name=value of a chat template: the value is JSON, or else text. */
+export function variables(text: string, before: Record<string, unknown> = {}): Record<string, unknown> {
+  const [, name, value] = /^([A-Za-z_]\w*)=(.*)$/s.exec(text) ?? [];
+  if (name === undefined) throw refuse("name=value such as enable_thinking=false", text);
+  if (OWN_VARIABLES.includes(name)) throw refuse("a variable that the program does not set itself", text);
+  // As text they would all be true to a template.
+  if (Object.hasOwn(PYTHON, value)) throw refuse(`${name}=${PYTHON[value]} (JSON)`, text);
+  let read: unknown = value;
+  try {
+    read = JSON.parse(value);
+  } catch {} // text
+  return { ...before, [name]: read };
+}
+
+/** Tags around a reply's thinking, or null: there is none. */
+export function thinkingTags(text: string): Thinking | null {
+  if (text === "none") return null;
+  const [open, close, more] = text.split(",");
+  if (!open || !close || more !== undefined) throw refuse('two tags such as "<think>,</think>", or none', text);
+  return { open, close };
+}

@@ -1,53 +1,65 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import type { Thinking } from "../scale/answer.ts";
 import { type ScaleOptions, scale } from "../scale/scale.ts";
 import { openBoard } from "./board.ts";
-import { interruptible, note, noteIdle, open, promptOf, promptText } from "./open.ts";
+import { interruptible, note, noteIdle, open } from "./open.ts";
 import {
   generateOptions,
   loadOptions,
   type ModelFlags,
   modelOptions,
+  promptOptions,
   type SamplingFlags,
   samplingOptions,
 } from "./options.ts";
-import { whole } from "./parse.ts";
+import { thinkingTags, whole } from "./parse.ts";
+import { type PromptFlags, promptOf, promptText } from "./prompt.ts";
+import { noteSampling, samplingText } from "./sampling.ts";
 
 type Flags = ModelFlags &
-  SamplingFlags & { width: number; earlyStop: boolean; raw?: boolean; system?: string; json?: boolean };
+  SamplingFlags &
+  PromptFlags & { width: number; earlyStop: boolean; thinking?: Thinking | null; json?: boolean };
 
 export function registerScale(program: Command): void {
   const command = program
     .command("scale")
     .description("run W chains over one prompt and let them vote")
-    .argument("[prompt...]", "a question for the model's chat template (default: standard input)")
     .option("-w, --width <n>", "chains", whole, 8)
     .option("--no-early-stop", "let every chain end, even when the vote is decided")
-    .option("--raw", "take the prompt as text, without the chat template")
-    .option("--system <text>", "a system message before the question")
+    .addOption(
+      new Option("--thinking <tags>", "tags around the thinking, or none (default: <think>,</think>)").argParser(
+        thinkingTags,
+      ),
+    )
     .option("--json", "print the result as one JSON object");
-  samplingOptions(modelOptions(command));
+  samplingOptions(modelOptions(promptOptions(command)));
   command.addHelpText(
     "after",
-    '\nThe default temperature is 1.\nExample: hyperthink scale --width 8 "A jug holds 7 beads. A can holds 4 jugs and 2 beads. How many beads does a can hold?"',
+    '\nThe default temperature is 1, also where the model suggests greedy decoding.\nExample: hyperthink scale --width 8 "A jug holds 7 beads. A can holds 4 jugs and 2 beads. How many beads does a can hold?"',
   );
   command.action(run);
 }
 
 async function run(words: string[], flags: Flags): Promise<void> {
-  const text = await promptText(words);
+  const text = await promptText(words, flags);
   const signal = interruptible();
   if (!flags.model)
     note(
       "no --model: using the embedded beads-dms-full-4x, which knows problems about containers of beads and nothing else",
     );
   await using session = await open({ ...loadOptions(flags, "beads-dms-full-4x"), signal });
-  const options: ScaleOptions = { ...generateOptions(flags), width: flags.width, earlyStop: flags.earlyStop, signal };
+  const { width, earlyStop, thinking } = flags;
+  const options: ScaleOptions = { ...generateOptions(flags, session), width, earlyStop, thinking, signal };
   const scaling = scale(session, promptOf(text, flags), options);
   if (!flags.json) {
     const board = openBoard(process.stdout);
     for await (const event of scaling) board.show(event);
   }
   const result = await scaling.result;
+  noteSampling(session, result.sampling);
   if (flags.json) console.log(JSON.stringify(result));
-  else noteIdle(flags.policy, result.bill.compressionRatio);
+  else {
+    noteIdle(flags.policy, result.bill.compressionRatio);
+    process.stderr.write(`[${samplingText(result.sampling)}]\n`);
+  }
 }

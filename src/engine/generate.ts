@@ -6,16 +6,23 @@ import { recipeOf } from "../policy/index.ts";
 import type { Policy } from "../policy/policy.ts";
 import { keepPrefix, protect } from "../policy/protect.ts";
 import { parseSpec } from "../policy/spec.ts";
-import type { ChainSpec, Finish, Token } from "./chain.ts";
-import { Channel } from "./channel.ts";
+import type { ChainSpec, Token } from "./chain.ts";
+import type { Channel } from "./channel.ts";
+import type { Engine } from "./engine.ts";
+import { Output } from "./output.ts";
 import { type Bill, bill, type Receipt, receipt } from "./receipt.ts";
-import { greedy, type Sampling } from "./sampling.ts";
+import { chooseSampling, greedy, type Sampling, type SamplingUsed } from "./sampling.ts";
 import type { Session } from "./session.ts";
+import type { Stop } from "./stop.ts";
 import { ChainText } from "./text.ts";
 
 /** A question (rendered by the model's chat template), a conversation, text as it is, or token ids. */
 export type Prompt = string | readonly ChatMessage[] | { raw: string } | { ids: readonly number[] };
 
+/**
+ * Sampling fields that are left out are those of the checkpoint's generation_config.json, where it names them; else decoding is greedy.
+ * `temperature: 0` is greedy whatever the checkpoint says (a repetition penalty still acts: 1 is none).
+ */
 export interface GenerateOptions extends Partial<Sampling> {
   /** Most new tokens; default: what the context leaves. */
   maxTokens?: number;
@@ -48,6 +55,7 @@ export interface Piece {
 
 export interface GenerateResult extends Receipt {
   prompt: { text: string | null; tokens: number };
+  sampling: SamplingUsed;
   bill: Bill;
 }
 
@@ -123,90 +131,73 @@ function prefixTokens(session: Session, prompt: string | readonly ChatMessage[],
   return differs < 0 ? a.length : differs;
 }
 
-export const samplingOf = (options: Partial<Sampling>, fallback: Sampling): Sampling => ({
-  temperature: options.temperature ?? fallback.temperature,
-  topK: options.topK ?? fallback.topK,
-  topP: options.topP ?? fallback.topP,
-  minP: options.minP ?? fallback.minP,
-  repetitionPenalty: options.repetitionPenalty ?? fallback.repetitionPenalty,
-  seed: options.seed ?? fallback.seed,
-  logprobs: options.logprobs === undefined ? fallback.logprobs : options.logprobs,
-});
+/** End ids: as asked, else the model's. Throws `bad-argument` for one that the model cannot draw. */
+export function stopIdsOf({ config }: Session, asked: readonly number[] | undefined): Set<number> {
+  const wrong = asked?.find((id) => !Number.isInteger(id) || id < 0 || id >= config.vocabulary);
+  if (wrong !== undefined)
+    throw new HyperthinkError(
+      "bad-argument",
+      `stop id ${wrong}: expected a token id from 0 to ${config.vocabulary - 1}`,
+    );
+  return new Set(asked ?? config.eosIds);
+}
 
 /** Most new tokens for a prompt: as asked, else what the context leaves. */
 export function tokenLimit(session: Session, promptTokens: number, asked: number | undefined): number {
   return asked ?? Math.max(1, session.runner.options.contextLength - promptTokens);
 }
 
-/** Output of one chain, streamed. Iterate it for text as it comes, or await `result`. */
-export class Generation implements AsyncIterable<Piece> {
-  readonly result: Promise<GenerateResult>;
-  readonly #pieces = new Channel<Piece>();
-
+/**
+ * Output of one chain, streamed. Iterate it for text as it comes, or await `result`. A reader who comes late begins with one piece that
+ * holds the text so far, without its tokens.
+ */
+export class Generation extends Output<Piece, GenerateResult> {
   constructor(session: Session, prompt: Prompt, options: GenerateOptions) {
-    this.result = this.#run(session, prompt, options);
-    this.result.then(
-      () => this.#pieces.end(),
-      (error) => this.#pieces.end(error),
-    );
-  }
-
-  [Symbol.asyncIterator](): AsyncIterator<Piece> {
-    return this.#pieces[Symbol.asyncIterator]();
-  }
-
-  async #run(session: Session, prompt: Prompt, options: GenerateOptions): Promise<GenerateResult> {
-    const { text: promptText, ids } = encodePrompt(session, prompt, options.template);
-    const maxTokens = tokenLimit(session, ids.length, options.maxTokens);
-    const text = new ChainText(session.tokenizer, options.stop ?? []);
-    const stopIds = new Set(options.stopIds ?? session.config.eosIds);
-    const policy = policyOf(session, prompt, options, ids.length, ids.length + maxTokens);
-    return session.with(policy, async (engine, gauge) => {
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      const spec: ChainSpec = {
-        sampling: samplingOf(options, greedy),
-        maxTokens,
-        stopIds,
-        index: 0,
-        onToken: (token) => {
-          this.#pieces.push({ text: stopIds.has(token.id) ? "" : text.push(token.id), token });
-          return text.stopped;
-        },
-        onFinish: settle(resolve, reject),
-      };
-      throwIfAborted(options.signal);
-      const group = engine.submit(ids, [spec]);
-      const [chain] = group.chains;
-      const abort = () => engine.abort(chain);
-      options.signal?.addEventListener("abort", abort);
-      try {
-        await promise;
-      } finally {
-        options.signal?.removeEventListener("abort", abort);
-      }
-      const last = text.end();
-      if (last) this.#pieces.push({ text: last, token: null });
-      return {
-        ...receipt(chain, text.text),
-        prompt: { text: promptText, tokens: ids.length },
-        bill: { ...bill(group.meter, ids.length, [chain]), ...poolBill(session, gauge) },
-      };
-    });
+    super((pieces, stop) => run(session, prompt, options, pieces, stop), options.signal);
   }
 }
 
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new HyperthinkError("aborted", "generation was aborted");
-}
-
-/** Settles on a chain's end; an abort rejects. */
-export const settle =
-  (resolve: () => void, reject: (error: Error) => void) =>
-  (finish: Finish, error?: Error): void => {
-    if (error) reject(error);
-    else if (finish === "aborted") reject(new HyperthinkError("aborted", "generation was aborted"));
-    else resolve();
+async function run(
+  session: Session,
+  prompt: Prompt,
+  options: GenerateOptions,
+  pieces: Channel<Piece>,
+  stop: Stop,
+): Promise<GenerateResult> {
+  const { text: promptText, ids } = encodePrompt(session, prompt, options.template);
+  const maxTokens = tokenLimit(session, ids.length, options.maxTokens);
+  const text = new ChainText(session.tokenizer, options.stop ?? []);
+  const soFar = (): Piece => ({ text: text.text, token: null });
+  const stopIds = stopIdsOf(session, options.stopIds);
+  const sampling = chooseSampling(options, session.suggested.sampling, greedy);
+  const policy = policyOf(session, prompt, options, ids.length, ids.length + maxTokens);
+  const work = async (engine: Engine, gauge: Gauge): Promise<GenerateResult> => {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const spec: ChainSpec = {
+      sampling,
+      maxTokens,
+      stopIds,
+      index: 0,
+      onToken: (token) => {
+        pieces.push({ text: stopIds.has(token.id) ? "" : text.push(token.id), token }, soFar);
+        return text.stopped;
+      },
+      onFinish: (_finish, error) => (error ? reject(error) : resolve()),
+    };
+    const group = engine.submit(ids, [spec]);
+    const [chain] = group.chains;
+    await stop.during(promise, () => engine.abort(chain));
+    const last = text.end();
+    if (last) pieces.push({ text: last, token: null }, soFar);
+    return {
+      ...receipt(chain, text.text),
+      prompt: { text: promptText, tokens: ids.length },
+      sampling,
+      bill: { ...bill(group.meter, ids.length, [chain]), ...poolBill(session, gauge) },
+    };
   };
+  return session.with(policy, work, stop);
+}
 
 /** The pool's share of a bill. */
 export const poolBill = (session: Session, gauge: Gauge): Pick<Bill, "physicalReads" | "peakPages" | "peakBytes"> => ({

@@ -17,6 +17,8 @@ import type { Policy, PolicyOptions, Trained } from "../policy/policy.ts";
 import { parseSpec } from "../policy/spec.ts";
 import { Engine } from "./engine.ts";
 import { Runner } from "./runner.ts";
+import { Stop } from "./stop.ts";
+import { type Suggested, suggestedSampling } from "./suggested.ts";
 
 export interface LoadOptions {
   /** A Hugging Face folder, or a .safetensors file with config.json beside it. */
@@ -62,12 +64,15 @@ export class Session implements AsyncDisposable {
   readonly runner: Runner;
   /** What a user should know of this model and what is no error, such as tensors that are not used. */
   readonly notes: readonly string[];
+  /** Sampling of the checkpoint's generation_config.json: the default of `generate` and `scale`. */
+  readonly suggested: Suggested;
   readonly #tokenizer: Tokenizer | Error;
   readonly #chat: ChatTemplate | Error;
   #engine: Engine | null = null;
   #users = 0;
-  readonly #waiting: (() => void)[] = [];
-  #closed = false;
+  readonly #waiting = new Set<() => void>();
+  readonly #stops = new Set<Stop>(); // of work that waits or runs
+  #closed: Promise<void> | null = null;
 
   constructor(
     parts: {
@@ -77,12 +82,14 @@ export class Session implements AsyncDisposable {
       tokenizer: Tokenizer | Error;
       chat: ChatTemplate | Error;
       notes: readonly string[];
+      suggested: Suggested;
     },
     options: LoadOptions,
   ) {
     const { device, config, weights } = parts;
     this.device = device;
     this.config = config;
+    this.suggested = parts.suggested;
     this.#tokenizer = parts.tokenizer;
     this.#chat = parts.chat;
     this.notes = parts.notes;
@@ -150,12 +157,25 @@ export class Session implements AsyncDisposable {
 
   /**
    * Runs `work` with an engine under `policy`. Work under an equal policy shares the engine and its batches; work under
-   * another one waits until the cache is empty. The gauge reads what the pool did meanwhile.
+   * another one waits until the cache is empty, or until `stop` fires. The gauge reads what the pool did meanwhile.
    */
-  async with<T>(policy: Policy, work: (engine: Engine, gauge: Gauge) => Promise<T>): Promise<T> {
-    while (this.#engine && this.runner.policy.key !== policy.key)
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    if (this.#closed) throw new HyperthinkError("bad-argument", "this session is closed");
+  async with<T>(
+    policy: Policy,
+    work: (engine: Engine, gauge: Gauge) => Promise<T>,
+    stop: Stop = new Stop(),
+  ): Promise<T> {
+    this.#stops.add(stop);
+    try {
+      stop.signal.throwIfAborted();
+      while (this.#engine && this.runner.policy.key !== policy.key) await this.#turn(stop.signal);
+      if (this.#closed) throw new HyperthinkError("bad-argument", "this session is closed");
+      return await this.#work(policy, work);
+    } finally {
+      this.#stops.delete(stop);
+    }
+  }
+
+  async #work<T>(policy: Policy, work: (engine: Engine, gauge: Gauge) => Promise<T>): Promise<T> {
     if (!this.#engine) {
       this.runner.policy = policy;
       this.#engine = new Engine(this.runner);
@@ -172,16 +192,38 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  #release(): void {
-    this.#engine = null;
-    for (const wake of this.#waiting.splice(0)) wake();
+  /** Resolves when the engine was released; rejects when the signal fires. */
+  #turn(signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const wake = () => {
+        signal?.removeEventListener("abort", quit);
+        resolve();
+      };
+      const quit = () => {
+        this.#waiting.delete(wake);
+        reject(signal?.reason);
+      };
+      this.#waiting.add(wake);
+      signal?.addEventListener("abort", quit, { once: true });
+    });
   }
 
-  /** Waits for running work and frees the device. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    while (this.#engine) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  #release(): void {
+    this.#engine = null;
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const wake of waiting) wake();
+  }
+
+  /** Ends what runs at its next step (its result rejects with `aborted`), and frees the device. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    for (const stop of this.#stops) stop.close();
+    while (this.#engine) await this.#turn();
     this.device.close();
   }
 
@@ -219,7 +261,8 @@ export async function load(options: LoadOptions): Promise<Session> {
     if (options.probe) await addProbe(device, config, weights, await openSource(options.probe));
     const tokenizer = await loadTokenizer(source).catch((error: Error) => error);
     const chat = await loadChat(source).catch((error: Error) => error);
-    return new Session({ device, config, weights, tokenizer, chat, notes }, options);
+    const suggested = suggestedSampling(await source.json("generation_config.json"));
+    return new Session({ device, config, weights, tokenizer, chat, notes, suggested }, options);
   } catch (error) {
     device.close();
     throw error;

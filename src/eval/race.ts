@@ -3,8 +3,16 @@ import type { Policy } from "../policy/policy.ts";
 import { scale } from "../scale/scale.ts";
 import { type Answers, avgAt1, type Interval, majAtK, pairedDifference, wilson } from "./interval.ts";
 
-/** How bead problems are sampled (models/README.md). */
-export const BEADS_SAMPLING = { temperature: 1, maxTokens: 440, earlyStop: false };
+/** How bead problems are sampled (models/README.md), whatever a checkpoint suggests. */
+export const BEADS_SAMPLING = {
+  temperature: 1,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  maxTokens: 440,
+  earlyStop: false,
+};
 
 /** A question with a known answer. */
 export interface Problem {

@@ -1,6 +1,7 @@
 import { HyperthinkError } from "../base/errors.ts";
+import type { Gauge } from "../cache/meter.ts";
 import type { Chain, ChainSpec } from "../engine/chain.ts";
-import { Channel } from "../engine/channel.ts";
+import type { Channel } from "../engine/channel.ts";
 import type { Engine } from "../engine/engine.ts";
 import {
   encodePrompt,
@@ -8,17 +9,19 @@ import {
   type Prompt,
   policyOf,
   poolBill,
-  samplingOf,
-  throwIfAborted,
+  stopIdsOf,
   tokenLimit,
 } from "../engine/generate.ts";
+import { Output } from "../engine/output.ts";
 import { type Bill, bill, type Receipt, receipt } from "../engine/receipt.ts";
-import { greedy } from "../engine/sampling.ts";
+import { chooseSampling, greedy, type SamplingUsed } from "../engine/sampling.ts";
 import type { Session } from "../engine/session.ts";
+import type { Stop } from "../engine/stop.ts";
 import { ChainText } from "../engine/text.ts";
 import { type Extraction, extractAnswer, type Thinking } from "./answer.ts";
 import { Vote, type VoteGroup } from "./vote.ts";
 
+/** As for `generate`, but the temperature is 1 where nobody names one, or where the checkpoint asks for greedy: equal chains cannot vote. */
 export interface ScaleOptions extends Omit<GenerateOptions, "logprobs"> {
   /** Chains, default 8. */
   width?: number;
@@ -37,12 +40,13 @@ export interface ScaleResult {
   answer: string | null;
   groups: VoteGroup[];
   abstained: number;
-  /** Chains that were stopped because the vote was decided. */
+  /** Chains that were stopped because the vote was decided, or because the reader left. */
   stopped: number;
   /** Tokens that those chains might still have drawn: their limits less what they had. An upper bound. */
   savedTokens: number;
   chains: ChainResult[];
   prompt: { text: string | null; tokens: number };
+  sampling: SamplingUsed;
   bill: Bill;
   policy: string;
 }
@@ -57,66 +61,86 @@ export type ScaleEvent =
 
 const THINK: Thinking = { open: "<think>", close: "</think>" };
 
-/** W chains over one prompt and one vote, streamed. Iterate it for events, or await `result`. */
-export class Scaling implements AsyncIterable<ScaleEvent> {
-  readonly result: Promise<ScaleResult>;
-  readonly #events = new Channel<ScaleEvent>();
-
+/**
+ * W chains over one prompt and one vote, streamed. Iterate it for events, or await `result`. A reader who comes late finds each chain's
+ * text so far in one event.
+ */
+export class Scaling extends Output<ScaleEvent, ScaleResult> {
   constructor(session: Session, prompt: Prompt, options: ScaleOptions) {
-    this.result = this.#run(session, prompt, options);
-    this.result.then(
-      () => this.#events.end(),
-      (error) => this.#events.end(error),
-    );
-  }
-
-  [Symbol.asyncIterator](): AsyncIterator<ScaleEvent> {
-    return this.#events[Symbol.asyncIterator]();
-  }
-
-  async #run(session: Session, prompt: Prompt, options: ScaleOptions): Promise<ScaleResult> {
-    const width = options.width ?? 8;
-    if (!Number.isInteger(width) || width < 1 || width > 1024)
-      throw new HyperthinkError("bad-argument", `width must be a whole number of chains from 1 to 1024, got ${width}`);
-    // Some templates (QwQ's among them) close the thinking at once unless they are told not to; others ignore the variable.
-    const { text, ids } = encodePrompt(session, prompt, { enable_thinking: true, ...options.template });
-    const maxTokens = tokenLimit(session, ids.length, options.maxTokens);
-    const policy = policyOf(session, prompt, options, ids.length, ids.length + maxTokens);
-    return session.with(policy, async (engine, gauge) => {
-      throwIfAborted(options.signal);
-      const run = new Run(session, engine, this.#events, { ...options, width, maxTokens, promptText: text ?? "" });
-      this.#events.push({ type: "start", width, promptTokens: ids.length, policy: policy.key });
-      await run.all(ids);
-      const result: ScaleResult = {
-        ...run.outcome(),
-        prompt: { text, tokens: ids.length },
-        bill: { ...bill(run.group!.meter, ids.length, run.group!.chains), ...poolBill(session, gauge) },
-        policy: policy.key,
-      };
-      this.#events.push({ type: "result", result });
-      return result;
-    });
+    super((events, stop) => runChains(session, prompt, options, events, stop), options.signal);
   }
 }
 
-type RunOptions = ScaleOptions & { width: number; maxTokens: number; promptText: string };
+async function runChains(
+  session: Session,
+  prompt: Prompt,
+  options: ScaleOptions,
+  events: Channel<ScaleEvent>,
+  stop: Stop,
+): Promise<ScaleResult> {
+  const width = options.width ?? 8;
+  if (!Number.isInteger(width) || width < 1 || width > 1024)
+    throw new HyperthinkError("bad-argument", `width must be a whole number of chains from 1 to 1024, got ${width}`);
+  // Some templates (QwQ's among them) close the thinking at once unless they are told not to; others ignore the variable.
+  const { text, ids } = encodePrompt(session, prompt, { enable_thinking: true, ...options.template });
+  const maxTokens = tokenLimit(session, ids.length, options.maxTokens);
+  const stopIds = stopIdsOf(session, options.stopIds);
+  const { sampling: suggested } = session.suggested;
+  const sampling = chooseSampling(
+    { ...options, logprobs: undefined },
+    { ...suggested, temperature: suggested.temperature || undefined },
+    { ...greedy, temperature: 1 },
+  );
+  const policy = policyOf(session, prompt, options, ids.length, ids.length + maxTokens);
+  const work = async (engine: Engine, gauge: Gauge): Promise<ScaleResult> => {
+    const promptText = text ?? "";
+    const run = new Run(session, engine, events, { ...options, width, maxTokens, sampling, stopIds, promptText });
+    events.push({ type: "start", width, promptTokens: ids.length, policy: policy.key });
+    await run.all(ids, stop);
+    const result: ScaleResult = {
+      ...run.outcome(),
+      prompt: { text, tokens: ids.length },
+      sampling,
+      bill: { ...bill(run.group!.meter, ids.length, run.group!.chains), ...poolBill(session, gauge) },
+      policy: policy.key,
+    };
+    events.push({ type: "result", result });
+    return result;
+  };
+  return session.with(policy, work, stop);
+}
+
+const textEvent = ({ spec: { index }, tokens, meter }: Chain, text: string): ScaleEvent => ({
+  type: "text",
+  chain: index,
+  text,
+  tokens: tokens.length,
+  liveKeys: meter.live,
+});
+
+interface RunOptions extends Omit<ScaleOptions, "stopIds"> {
+  width: number;
+  maxTokens: number;
+  sampling: SamplingUsed;
+  stopIds: ReadonlySet<number>;
+  promptText: string;
+}
 
 /** State of one call: its chains' texts and the vote. */
 class Run {
   group: ReturnType<Engine["submit"]> | null = null;
-  readonly #session: Session;
   readonly #engine: Engine;
   readonly #events: Channel<ScaleEvent>;
   readonly #options: RunOptions;
   readonly #vote = new Vote();
   readonly #texts: ChainText[];
+  readonly #soFar: (() => ScaleEvent)[];
   readonly #results: ChainResult[] = [];
   #stopped = 0;
   #savedTokens = 0;
   #decided = false;
 
   constructor(session: Session, engine: Engine, events: Channel<ScaleEvent>, options: RunOptions) {
-    this.#session = session;
     this.#engine = engine;
     this.#events = events;
     this.#options = options;
@@ -125,28 +149,21 @@ class Run {
       { length: options.width },
       () => new ChainText(session.tokenizer, options.stop ?? [], { special: true }),
     );
+    this.#soFar = this.#texts.map((text, i) => () => textEvent(this.group!.chains[i], text.text));
   }
 
   /** Runs all chains to their ends. */
-  async all(ids: readonly number[]): Promise<void> {
-    const { width, signal } = this.#options;
-    const ends = Array.from({ length: width }, () => Promise.withResolvers<void>());
+  async all(ids: readonly number[], stop: Stop): Promise<void> {
+    const ends = Array.from({ length: this.#options.width }, () => Promise.withResolvers<void>());
     this.group = this.#engine.submit(
       ids,
       ends.map((end, index) => this.#spec(index, end)),
     );
     const { chains } = this.group;
-    const abort = () => {
+    const settled = await stop.during(Promise.allSettled(ends.map((end) => end.promise)), () => {
       for (const chain of chains) this.#engine.abort(chain);
-    };
-    signal?.addEventListener("abort", abort);
-    try {
-      const settled = await Promise.allSettled(ends.map((end) => end.promise));
-      for (const end of settled) if (end.status === "rejected") throw end.reason;
-    } finally {
-      signal?.removeEventListener("abort", abort);
-    }
-    throwIfAborted(signal);
+    });
+    for (const end of settled) if (end.status === "rejected") throw end.reason;
   }
 
   outcome(): Pick<ScaleResult, "answer" | "groups" | "abstained" | "stopped" | "savedTokens" | "chains"> {
@@ -161,24 +178,16 @@ class Run {
   }
 
   #spec(index: number, end: PromiseWithResolvers<void>): ChainSpec {
-    const { maxTokens } = this.#options;
+    const { maxTokens, sampling, stopIds } = this.#options;
     const text = this.#texts[index];
-    const stopIds = new Set(this.#options.stopIds ?? this.#session.config.eosIds);
     return {
-      sampling: { ...samplingOf(this.#options, { ...greedy, temperature: 1 }), logprobs: null },
+      sampling,
       maxTokens,
       stopIds,
       index,
       onToken: (token) => {
         if (stopIds.has(token.id)) return false;
-        const { tokens, meter } = this.group!.chains[index];
-        this.#events.push({
-          type: "text",
-          chain: index,
-          text: text.push(token.id),
-          tokens: tokens.length,
-          liveKeys: meter.live,
-        });
+        this.#show(this.group!.chains[index], text.push(token.id));
         return text.stopped;
       },
       onFinish: (_finish, error) => {
@@ -193,9 +202,14 @@ class Run {
     };
   }
 
+  #show(chain: Chain, text: string): void {
+    this.#events.push(textEvent(chain, text), this.#soFar[chain.spec.index]);
+  }
+
   #ended(chain: Chain): void {
     const { index } = chain.spec;
-    this.#texts[index].end();
+    const last = this.#texts[index].end();
+    if (last) this.#show(chain, last);
     const { text } = this.#texts[index];
     const wasStopped = chain.finish === "aborted";
     const answer: Extraction = wasStopped

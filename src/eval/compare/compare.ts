@@ -2,6 +2,7 @@ import { HyperthinkError } from "../../base/errors.ts";
 import { newMeter, observe } from "../../cache/meter.ts";
 import type { Runner } from "../../engine/runner.ts";
 import type { Session } from "../../engine/session.ts";
+import { Stop } from "../../engine/stop.ts";
 import type { Policy } from "../../policy/policy.ts";
 import { type Baseline, divergence, newBaseline, record } from "./distance.ts";
 import { feed, Prompt } from "./prompt.ts";
@@ -92,21 +93,23 @@ export class Comparison {
         "bad-argument",
         `a text has ${ids.length} tokens, the context ${this.#runner.options.contextLength}: raise --context or take shorter texts`,
       );
-    const run = this.#last.then(() => this.#session.with(this.#prompt.policy, () => this.#run(text, ids)));
+    const stop = new Stop(this.#options.signal);
+    const run = this.#last
+      .then(() => this.#session.with(this.#prompt.policy, () => this.#run(text, ids, stop.signal), stop))
+      .finally(() => stop.release());
     this.#last = run.catch(() => {});
     return run;
   }
 
-  async #run(text: number, ids: readonly number[]): Promise<TextRun> {
-    const { prefix, signal, onScore } = this.#options;
+  async #run(text: number, ids: readonly number[], signal: AbortSignal): Promise<TextRun> {
+    const { prefix, onScore } = this.#options;
     const scores: TextScore[] = [];
     try {
-      await this.#prompt.read(ids, prefix);
+      await this.#prompt.read(ids, prefix, signal);
       for (const [i, candidate] of this.#candidates.entries()) {
         if (candidate.texts !== undefined && text >= candidate.texts) continue;
-        if (signal?.aborted) throw new HyperthinkError("aborted", "the comparison was aborted");
         this.#runner.adopt(candidate.policy);
-        scores.push(await this.#score(candidate, ids));
+        scores.push(await this.#score(candidate, ids, signal));
         onScore?.(text, i + 1);
       }
     } finally {
@@ -116,13 +119,13 @@ export class Comparison {
     return { text, scores };
   }
 
-  async #score(candidate: Candidate, ids: readonly number[]): Promise<TextScore> {
+  async #score(candidate: Candidate, ids: readonly number[], signal: AbortSignal): Promise<TextScore> {
     const { table } = this.#runner;
-    const { set, cutMs, pages } = await this.#prompt.start(candidate.policy, ids, this.#options.prefix);
+    const { set, cutMs, pages } = await this.#prompt.start(candidate.policy, ids, this.#options.prefix, signal);
     if (set < 0) throw new HyperthinkError("no-memory", "no set of lanes is free: raise --chains");
     try {
       return {
-        ...(await this.#decode(candidate, set, ids)),
+        ...(await this.#decode(candidate, set, ids, signal)),
         prefillBytes: pages * table.device.bytesPerPage,
         cutMs,
       };
@@ -135,6 +138,7 @@ export class Comparison {
     candidate: Candidate,
     set: number,
     ids: readonly number[],
+    signal: AbortSignal,
   ): Promise<Omit<TextScore, "prefillBytes" | "cutMs">> {
     const runner = this.#runner;
     const { table } = runner;
@@ -155,6 +159,7 @@ export class Comparison {
     const spares = table.device.shape.sparePages - 2; // a token may take a page in every lane
     const rows = policy.cut?.rescore ? 1 : Math.max(1, Math.min(ROWS, runner.options.logitRows, spares));
     for (let from = prefix; from < ids.length; from += rows) {
+      signal.throwIfAborted();
       const count = Math.min(rows, ids.length - from);
       const started = performance.now();
       await feed(runner, { set, kind: "steps", ids, from, count, prompt: prefix, logits: "all" });

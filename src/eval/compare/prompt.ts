@@ -77,7 +77,7 @@ export class Prompt {
   }
 
   /** Reads the first `prefix` of `ids`; `close` gives the lanes back, whatever failed. */
-  async read(ids: readonly number[], prefix: number): Promise<void> {
+  async read(ids: readonly number[], prefix: number, signal?: AbortSignal): Promise<void> {
     const runner = this.#runner;
     runner.sides.queries = this.#queries;
     runner.sides.hosted = this.#hosted;
@@ -86,6 +86,7 @@ export class Prompt {
     const { layers, kvHeads } = runner.model.config;
     this.#gates = this.policy.labels ? Array.from({ length: layers }, () => new Float32Array(prefix * kvHeads)) : [];
     await readPrompt(runner, this.#set, ids, prefix, async (from, count) => {
+      signal?.throwIfAborted();
       for (const [layer, gates] of this.#gates.entries())
         await runner.device.read(
           runner.workspace.z[layer],
@@ -96,7 +97,7 @@ export class Prompt {
   }
 
   /** Lanes under `policy`, which the runner holds and this prompt serves (or not: then they read it themselves). */
-  async start(policy: Policy, ids: readonly number[], prefix: number): Promise<Started> {
+  async start(policy: Policy, ids: readonly number[], prefix: number, signal?: AbortSignal): Promise<Started> {
     const runner = this.#runner;
     const { table } = runner;
     runner.checkPrompt(prefix);
@@ -116,6 +117,7 @@ export class Prompt {
       this.serves(policy)
         ? this.#label(set, policy.labels!, prefix)
         : readPrompt(runner, set, ids, prefix, async () => {
+            signal?.throwIfAborted();
             pages = Math.max(pages, table.pagesOf(set), runner.beforeCut.get(set)?.pages ?? 0);
           }),
     );
@@ -210,13 +212,13 @@ async function readPrompt(
   set: number,
   ids: readonly number[],
   prefix: number,
-  onChunk?: (from: number, count: number) => Promise<void>,
+  onChunk: (from: number, count: number) => Promise<void>,
 ): Promise<void> {
   const { chunk } = runner.options;
   for (let from = 0; from < prefix; from += chunk) {
     const count = Math.min(chunk, prefix - from);
     await feed(runner, { set, kind: "chunk", ids, from, count, prompt: prefix, logits: "none" });
-    await onChunk?.(from, count);
+    await onChunk(from, count);
   }
 }
 

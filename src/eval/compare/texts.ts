@@ -1,5 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { HyperthinkError } from "../../base/errors.ts";
+import { decodeUtf8 } from "../../base/utf8.ts";
 import type { Problem } from "../race.ts";
 
 const MOST_BYTES = 256 << 20;
@@ -14,7 +15,13 @@ export async function readText(file: string): Promise<string> {
       "bad-file",
       `${file}: expected at most ${MOST_BYTES >> 20} MiB of text, got ${info.size >> 20}`,
     );
-  return readFile(file, "utf8");
+  const text = decodeUtf8(await readFile(file));
+  if (typeof text === "number")
+    throw new HyperthinkError(
+      "bad-file",
+      `${file}: line ${text}: expected UTF-8 text, got other bytes; convert it first`,
+    );
+  return text;
 }
 
 /** `count` windows of `length` tokens, evenly spread over `ids` and apart. Throws `bad-argument` where they do not fit. */
@@ -32,7 +39,11 @@ export function windows(ids: readonly number[], count: number, length: number): 
 /** Problems of a JSONL file: `prompt` (or `question`) and `answer` a line. Throws `bad-file` naming the line. */
 export function parseProblems(file: string, text: string): Problem[] {
   if (!text.trim()) throw new HyperthinkError("bad-file", `${file}: expected at least one problem, got an empty file`);
-  const lines = text.split("\n").flatMap((line, i) => (line.trim() ? [{ line, number: i + 1 }] : []));
+  // Some editors begin a file with a byte order mark, which JSON does not know.
+  const lines = text
+    .replace(/^\uFEFF/, "")
+    .split("\n")
+    .flatMap((line, i) => (line.trim() ? [{ line, number: i + 1 }] : []));
   return lines.map(({ line, number }) => {
     const wrong = (why: string) =>
       new HyperthinkError(

@@ -1,5 +1,6 @@
 import { HyperthinkError } from "../../base/errors.ts";
 import { encodePrompt, generate } from "../../engine/generate.ts";
+import { greedy } from "../../engine/sampling.ts";
 import { load } from "../../engine/session.ts";
 import type { ChatMessage } from "../../model/chat.ts";
 import type { Check, VerifyOptions } from "./check.ts";
@@ -51,7 +52,7 @@ export async function* verifyText(
     yield same(`case ${i}: rendered prompt`, text === item.prompt, text ?? "", item.prompt);
     yield same(`case ${i}: prompt ids`, sameIds(ids, item.prompt_ids), ids, item.prompt_ids);
     const drawn: number[] = [];
-    const generation = generate(session, item.messages, { maxTokens: most, policy: "full" });
+    const generation = generate(session, item.messages, { ...greedy, maxTokens: most, policy: "full" });
     for await (const piece of generation) if (piece.token) drawn.push(piece.token.id);
     const result = await generation.result;
     const cut = item.gaps.findIndex((gap) => gap < SMALLEST_GAP);
