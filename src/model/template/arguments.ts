@@ -5,9 +5,7 @@ import { type Arguments, isInt, Markup, typeName, Undefined, type Value } from "
 /** Values by the names of a signature: those not given are undefined. Throws where a call does not fit. */
 export function bind(what: string, given: Arguments, names: readonly string[], required = 0): (Value | undefined)[] {
   if (given.positional.length > names.length)
-    throw new TemplateError(
-      `${what} takes at most ${names.length} arguments (${given.positional.length} given)`,
-    );
+    throw new TemplateError(`${what} takes at most ${names.length} arguments (${given.positional.length} given)`);
   const values: (Value | undefined)[] = names.map((_, i) => given.positional[i]);
   for (const [name, value] of given.named) {
     const at = names.indexOf(name);
@@ -19,6 +17,9 @@ export function bind(what: string, given: Arguments, names: readonly string[], r
     if (values[i] === undefined) throw new TemplateError(`${what} lacks the argument '${names[i]}'`);
   return values;
 }
+
+/** A value or what stands for one that was not given. None was given. */
+export const orElse = (value: Value | undefined, missing: Value): Value => (value === undefined ? missing : value);
 
 export function asText(what: string, value: Value | undefined): string {
   if (typeof value === "string") return value;

@@ -34,13 +34,11 @@ export function arithmetic(operator: Operator, a: Value, b: Value, budget: Budge
 function mismatch(operator: Operator, a: Value, b: Value): never {
   if (a instanceof Markup || b instanceof Markup)
     throw new TemplateError(`${operator} on text marked as safe or escaped is not supported; join it with ~`);
-  throw new TemplateError(
-    `unsupported operand type(s) for ${operator}: '${typeName(a)}' and '${typeName(b)}'`,
-  );
+  throw new TemplateError(`unsupported operand type(s) for ${operator}: '${typeName(a)}' and '${typeName(b)}'`);
 }
 
 function joinedItems(a: readonly Value[], b: readonly Value[], budget: Budget): Value[] {
-  budget.make(a.length + b.length);
+  budget.entries(a.length + b.length);
   return [...a, ...b];
 }
 
@@ -52,7 +50,7 @@ function repeated(value: Value, times: number, budget: Budget): Value | null {
   }
   const items = value instanceof Tuple ? value.items : value;
   if (!Array.isArray(items)) return null;
-  budget.make(items.length * count);
+  budget.entries(items.length * count);
   const all: Value[] = [];
   for (let i = 0; i < count && items.length > 0; i++) for (const item of items) all.push(item);
   return value instanceof Tuple ? new Tuple(all) : all;
@@ -111,8 +109,9 @@ function floats(operator: Operator, a: number, b: number): number {
       return a ** b;
     default: {
       const rest = a % b;
-      const modulo = rest !== 0 && rest < 0 !== b < 0 ? rest + b : rest;
-      return operator === "%" ? modulo : Math.round((a - modulo) / b);
+      const modulo = rest === 0 ? 0 * b : rest < 0 !== b < 0 ? rest + b : rest;
+      if (operator === "%") return modulo;
+      return Math.round((a - modulo) / b) || 0 * (a / b);
     }
   }
 }

@@ -8,8 +8,10 @@ export class TemplateLimit extends Error {}
 const MOST_TIME = 2000;
 /** Characters of one text, the prompt included. */
 export const MOST_TEXT = 16 << 20;
-/** Characters and list entries that a render may make in all, those it drops included: bounds its memory. */
+/** Characters that a render may make in all, those it drops included: bounds its memory. */
 const MOST_MADE = 256 << 20;
+/** An entry of a list counts as so many. */
+const ENTRY = 8;
 /** Elements that range() may count to, as in jinja2's sandbox. */
 export const MOST_RANGE = 100_000;
 /** Macros and loops that call themselves. */
@@ -36,17 +38,26 @@ export class Budget {
       throw new TemplateLimit(`it ran longer than ${MOST_TIME / 1000} s; expected a template that ends`);
   }
 
-  /** Counts `entries` of a list, or characters of a text, before they are made. */
-  make(entries: number): void {
-    this.#made += entries;
-    if (this.#made > MOST_MADE) throw new TemplateLimit(`it made more than ${MOST_MADE} characters and list entries`);
-    this.step(1 + entries / 64);
+  /** Counts entries of lists before they are made. */
+  entries(count: number): void {
+    this.#make(ENTRY * count);
+  }
+
+  /** Counts characters that are read, not made. */
+  read(length: number): void {
+    this.step(1 + length / 64);
   }
 
   /** Counts the characters of a text before it is made; of those, `fresh` are new. */
   text(length: number, fresh = length): void {
     if (length > MOST_TEXT) throw new TemplateLimit(`it made a text of more than ${MOST_TEXT} characters`);
-    this.make(fresh);
+    this.#make(fresh);
+  }
+
+  #make(characters: number): void {
+    this.#made += characters;
+    if (this.#made > MOST_MADE) throw new TemplateLimit(`it made more than ${MOST_MADE} characters in all`);
+    this.read(characters);
   }
 
   /** Runs a call that may call itself. */

@@ -7,7 +7,7 @@ import { compare, contains, defined, equals, iterate, slice } from "./operators.
 import type { Scope } from "./run.ts";
 import { joined, str } from "./show.ts";
 import { callTest } from "./tests.ts";
-import { type Arguments, Callable, Dict, Tuple, typeName, truthy, Undefined, type Value } from "./value.ts";
+import { type Arguments, Callable, Dict, Tuple, truthy, typeName, Undefined, type Value } from "./value.ts";
 
 export function evaluate(node: Expression, scope: Scope, budget: Budget): Value {
   budget.step();
@@ -18,14 +18,14 @@ export function evaluate(node: Expression, scope: Scope, budget: Budget): Value 
     case "name":
       return scope.get(node.name);
     case "list":
-      budget.make(node.items.length);
+      budget.entries(node.items.length);
       return node.items.map(value);
     case "tuple":
-      budget.make(node.items.length);
+      budget.entries(node.items.length);
       return new Tuple(node.items.map(value));
     case "dict": {
       const dict = new Dict();
-      budget.make(node.pairs.length);
+      budget.entries(node.pairs.length);
       for (const [key, entry] of node.pairs) dict.set(value(key), value(entry));
       return dict;
     }
@@ -111,14 +111,18 @@ export function given(node: Given, scope: Scope, budget: Budget): Arguments {
   const positional = node.positional.map((part) => evaluate(part, scope, budget));
   const named = new Map<string, Value>();
   for (const [name, part] of node.named) named.set(name, evaluate(part, scope, budget));
-  if (node.list) for (const part of iterate(evaluate(node.list, scope, budget), budget)) {
-    budget.make(1);
-    positional.push(part);
-  }
+  if (node.list)
+    for (const part of iterate(evaluate(node.list, scope, budget), budget)) {
+      budget.entries(1);
+      positional.push(part);
+    }
   if (node.dict) {
     const dict = evaluate(node.dict, scope, budget);
     if (!(dict instanceof Dict)) throw new TemplateError("argument after ** must be a mapping");
-    for (const { items: [name, part] } of dict.items()) named.set(str(name, budget), part);
+    for (const {
+      items: [name, part],
+    } of dict.items())
+      named.set(str(name, budget), part);
   }
   return { positional, named };
 }

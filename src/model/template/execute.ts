@@ -57,7 +57,11 @@ export class Run {
         const end = this.execute(statement.body, new Scope(scope), printed);
         if (end !== "end") return end;
         const text = printed.toString();
-        this.#assign(statement.target, statement.filter ? filtered(statement.filter, text, scope, budget) : text, scope);
+        this.#assign(
+          statement.target,
+          statement.filter ? filtered(statement.filter, text, scope, budget) : text,
+          scope,
+        );
         return "end";
       }
       case "filter-block": {
@@ -73,7 +77,7 @@ export class Run {
         return this.execute(statement.body, inner, output);
       }
       case "macro":
-        scope.set(statement.macro.name, this.#macro(statement.macro, scope));
+        scope.set(String(statement.macro.name), this.#macro(statement.macro, scope));
         return "end";
       case "call": {
         const callee = evaluate(statement.call.of, scope, budget);
@@ -107,6 +111,7 @@ export class Run {
     );
     let ended = false;
     for (let item = context.advance(); item !== undefined; item = context.advance()) {
+      this.#budget.step();
       const inner = new Scope(scope);
       inner.set("loop", context);
       this.#assign(loop.target, item, inner);
@@ -131,8 +136,7 @@ export class Run {
     if (target.kind === "name") scope.set(target.name, value);
     else if (target.kind === "member") {
       const namespace = scope.get(target.of);
-      if (!(namespace instanceof Namespace))
-        throw new TemplateError("cannot assign attribute on non-namespace object");
+      if (!(namespace instanceof Namespace)) throw new TemplateError("cannot assign attribute on non-namespace object");
       namespace.values.set(target.name, value);
     } else {
       const parts = items(value, this.#budget);

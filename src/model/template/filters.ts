@@ -1,24 +1,14 @@
 // jinja2's filters of lists and dicts, and the table of all filters.
-import { asCount, bind } from "./arguments.ts";
+import { asCount, bind, orElse } from "./arguments.ts";
 import { arithmetic } from "./arithmetic.ts";
 import { type Budget, TemplateError } from "./budget.ts";
-import { item as subscriptOf, path } from "./lookup.ts";
-import { compare, defined, equals, items, iterate, sizeOf } from "./operators.ts";
+import { ownAttribute, path } from "./lookup.ts";
+import { compare, equals, items, iterate, sizeOf } from "./operators.ts";
 import { joined, str } from "./show.ts";
-import { characters } from "./text.ts";
 import { callTest } from "./tests.ts";
+import { characters } from "./text.ts";
 import { type Filter, TEXT_FILTERS } from "./text-filters.ts";
-import {
-  type Arguments,
-  Dict,
-  hashOf,
-  Iter,
-  Tuple,
-  typeName,
-  truthy,
-  Undefined,
-  type Value,
-} from "./value.ts";
+import { type Arguments, Dict, hashOf, Iter, Tuple, truthy, typeName, Undefined, type Value } from "./value.ts";
 
 /** Throws where no such filter is known; those of jinja2 that are left out are for web pages or draw lots. */
 export function callFilter(name: string, value: Value, given: Arguments, budget: Budget): Value {
@@ -42,7 +32,7 @@ function keyOf(attribute: Value | undefined, exact: Value | undefined, budget: B
 /** Stable, by `key`, as Python's sorted(). */
 function sorted(list: readonly Value[], key: (value: Value) => Value, backwards: boolean, budget: Budget): Value[] {
   const keyed = list.map((value): [Value, Value] => [key(value), value]);
-  budget.make(list.length);
+  budget.entries(list.length);
   keyed.sort(([a], [b]) => (backwards ? compare(b, a, "<", budget) : compare(a, b, "<", budget)));
   return keyed.map(([, value]) => value);
 }
@@ -51,7 +41,8 @@ function sort(value: Value, given: Arguments, budget: Budget): Value {
   const [reverse, exact, attribute] = bind("sort", given, ["reverse", "case_sensitive", "attribute"]);
   const paths = typeof attribute === "string" ? attribute.split(",") : [attribute];
   const keys = paths.map((where) => keyOf(where, exact, budget));
-  const key = (entry: Value) => (keys.length === 1 ? keys[0](entry) : keys.map((one) => one(entry)));
+  // Always a list: Python's order of lists asks first whether their items are equal, so it takes two Nones.
+  const key = (entry: Value) => keys.map((one) => one(entry));
   return sorted(items(value, budget), key, truthy(reverse ?? false), budget);
 }
 
@@ -67,7 +58,7 @@ function dictsort(value: Value, given: Arguments, budget: Budget): Value {
 
 function groupby(value: Value, given: Arguments, budget: Budget): Value {
   const [attribute, missing, exact] = bind("groupby", given, ["attribute", "default", "case_sensitive"], 1);
-  const plain = (entry: Value) => orElse(path(entry, attribute as Value, budget), missing);
+  const plain = (entry: Value) => filledIn(path(entry, attribute as Value, budget), missing);
   const key = (entry: Value) => keyOf(undefined, exact, budget)(plain(entry));
   const groups: Value[][] = [];
   let last: Value | undefined;
@@ -80,7 +71,7 @@ function groupby(value: Value, given: Arguments, budget: Budget): Value {
   return groups.map((group) => new Tuple([plain(group[0]), group], ["grouper", "list"]));
 }
 
-const orElse = (value: Value, missing: Value | undefined): Value =>
+const filledIn = (value: Value, missing: Value | undefined): Value =>
   value instanceof Undefined && missing !== undefined && missing !== null ? missing : value;
 
 const extreme =
@@ -106,13 +97,13 @@ function map(value: Value, given: Arguments, budget: Budget): Value {
   let change: (entry: Value) => Value;
   if (name === undefined) {
     const [attribute, missing] = bind("map", given, ["attribute", "default"], 1);
-    change = (entry) => orElse(path(entry, attribute as Value, budget), missing);
+    change = (entry) => filledIn(path(entry, attribute as Value, budget), missing);
   } else change = (entry) => callFilter(str(name, budget), entry, { positional, named: given.named }, budget);
   return new Iter(mapped(value, change, budget));
 }
 
 function* mapped(value: Value, change: (entry: Value) => Value, budget: Budget): Generator<Value> {
-  for (const entry of iterate(value, budget)) yield change(entry);
+  for (const entry of present(value, budget)) yield change(entry);
 }
 
 /** select, reject, selectattr and rejectattr. */
@@ -131,8 +122,11 @@ const choose =
   };
 
 function* chosen(value: Value, passes: (entry: Value) => boolean, budget: Budget): Generator<Value> {
-  for (const entry of iterate(value, budget)) if (passes(entry)) yield entry;
+  for (const entry of present(value, budget)) if (passes(entry)) yield entry;
 }
+
+/** map and select take what is false, None too, for an empty list. */
+const present = (value: Value, budget: Budget): Iterable<Value> => (truthy(value) ? iterate(value, budget) : []);
 
 function* unique(value: Value, given: Arguments, budget: Budget): Generator<Value> {
   const [exact, attribute] = bind("unique", given, ["case_sensitive", "attribute"]);
@@ -140,7 +134,7 @@ function* unique(value: Value, given: Arguments, budget: Budget): Generator<Valu
   const seen = new Set<string>();
   for (const entry of iterate(value, budget)) {
     const hash = hashOf(key(entry));
-    budget.make(1);
+    budget.entries(1);
     if (!seen.has(hash)) yield entry;
     seen.add(hash);
   }
@@ -155,7 +149,7 @@ function* batch(value: Value, given: Arguments, budget: Budget): Generator<Value
       yield line;
       line = [];
     }
-    budget.make(1);
+    budget.entries(1);
     line.push(entry);
   }
   if (line.length > 0) yield withFiller(line, size - line.length, filler, budget);
@@ -169,7 +163,7 @@ function* slices(value: Value, given: Arguments, budget: Budget): Generator<Valu
   const [size, longer] = [Math.floor(list.length / parts), list.length % parts];
   for (let i = 0, at = 0; i < parts; i++) {
     const end = at + size + (i < longer ? 1 : 0);
-    budget.make(1);
+    budget.entries(1);
     yield withFiller(list.slice(at, end), i >= longer ? 1 : 0, filler, budget);
     at = end;
   }
@@ -177,7 +171,7 @@ function* slices(value: Value, given: Arguments, budget: Budget): Generator<Valu
 
 function withFiller(line: Value[], lack: number, filler: Value | undefined, budget: Budget): Value[] {
   if (filler === undefined || filler === null || lack <= 0) return line;
-  budget.make(lack);
+  budget.entries(lack);
   return [...line, ...new Array<Value>(lack).fill(filler)];
 }
 
@@ -194,24 +188,20 @@ function first(value: Value, _: Arguments, budget: Budget): Value {
 
 function last(value: Value, _: Arguments, budget: Budget): Value {
   if (value instanceof Iter) throw new TemplateError("'generator' object is not reversible");
-  return items(defined(value), budget).at(-1) ?? new Undefined("No last item, sequence was empty.");
+  return orElse(items(value, budget).at(-1), new Undefined("No last item, sequence was empty."));
 }
 
 function reverse(value: Value, _: Arguments, budget: Budget): Value {
   if (typeof value === "string") return [...characters(value, budget)].reverse().join("");
   const backwards = [...items(value, budget)].reverse();
-  return value instanceof Iter || value instanceof Undefined ? backwards : new Iter(backwards);
+  return value instanceof Iter ? backwards : new Iter(backwards);
 }
 
 const FILTERS = new Map<string, Filter>([
   ...TEXT_FILTERS,
   [
     "attr",
-    (value, given, budget) => {
-      const name = bind("attr", given, ["name"], 1)[0] as Value;
-      if (value instanceof Dict) throw new TemplateError("attr on a dict is not supported; expected dict[name]");
-      return subscriptOf(value, name, budget);
-    },
+    (value, given, budget) => ownAttribute(value, str(bind("attr", given, ["name"], 1)[0] as Value, budget), budget),
   ],
   ["batch", (value, given, budget) => new Iter(batch(value, given, budget))],
   ["count", length],
@@ -220,7 +210,7 @@ const FILTERS = new Map<string, Filter>([
     (value, given) => {
       const [missing, boolean] = bind("default", given, ["default_value", "boolean"]);
       const replace = value instanceof Undefined || (truthy(boolean ?? false) && !truthy(value));
-      return replace ? (missing ?? "") : value;
+      return replace ? orElse(missing, "") : value;
     },
   ]),
   ["dictsort", dictsort],
@@ -255,7 +245,7 @@ const FILTERS = new Map<string, Filter>([
       const parts = items(value, budget).map((entry) =>
         attribute === undefined || attribute === null ? entry : path(entry, attribute, budget),
       );
-      return parts.reduce((sum, part) => arithmetic("+", sum, part, budget), start ?? 0);
+      return parts.reduce((sum, part) => arithmetic("+", sum, part, budget), orElse(start, 0));
     },
   ],
   ["unique", (value, given, budget) => new Iter(unique(value, given, budget))],

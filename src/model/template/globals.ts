@@ -1,10 +1,10 @@
-import { asCount, asText, bind } from "./arguments.ts";
+import { asCount, asText, bind, orElse } from "./arguments.ts";
 import { type Budget, MOST_RANGE, TemplateError, TemplateLimit } from "./budget.ts";
-import { str } from "./show.ts";
+import { iterate } from "./operators.ts";
 import { Scope } from "./run.ts";
+import { str } from "./show.ts";
 import { strftime } from "./strftime.ts";
 import { type Arguments, Callable, Dict, Namespace, Range, Tuple, type Value } from "./value.ts";
-import { iterate } from "./operators.ts";
 
 /** What every template can call, as transformers sets it up. `now` is what strftime_now formats. */
 export function globals(now: Date, budget: Budget): Scope {
@@ -14,14 +14,17 @@ export function globals(now: Date, budget: Budget): Scope {
   define("dict", (given) => entries(given, budget));
   define("namespace", (given) => {
     const namespace = new Namespace();
-    for (const { items: [name, value] } of entries(given, budget).items()) namespace.values.set(str(name, budget), value);
+    for (const {
+      items: [name, value],
+    } of entries(given, budget).items())
+      namespace.values.set(str(name, budget), value);
     return namespace;
   });
   define("joiner", (given) => {
     const [separator] = bind("joiner", given, ["sep"]);
     let used = false;
     return new Callable("joiner", () => {
-      const text = used ? (separator ?? ", ") : "";
+      const text = used ? orElse(separator, ", ") : "";
       used = true;
       return text;
     });
@@ -29,7 +32,9 @@ export function globals(now: Date, budget: Budget): Scope {
   define("raise_exception", (given) => {
     throw new TemplateError(str(bind("raise_exception", given, ["message"], 1)[0] as Value, budget));
   });
-  define("strftime_now", (given) => strftime(now, asText("strftime_now", bind("strftime_now", given, ["format"], 1)[0])));
+  define("strftime_now", (given) =>
+    strftime(now, asText("strftime_now", bind("strftime_now", given, ["format"], 1)[0])),
+  );
   for (const name of ["cycler", "lipsum"])
     define(name, () => {
       throw new TemplateError(`${name}() is not supported`);
@@ -58,7 +63,7 @@ function entries({ positional, named }: Arguments, budget: Budget): Dict {
   for (const pair of pairs) {
     const parts: readonly Value[] = pair instanceof Tuple ? pair.items : Array.isArray(pair) ? pair : [];
     if (parts.length !== 2) throw new TemplateError("dict: expected pairs of a key and a value");
-    budget.make(1);
+    budget.entries(1);
     dict.set(parts[0], parts[1]);
   }
   for (const [name, value] of named) dict.set(name, value);

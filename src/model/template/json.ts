@@ -40,7 +40,13 @@ function block(open: string, close: string, shown: string[], layout: JsonLayout,
   if (layout.indent === null) return open + joined(shown, layout.separators[0], budget) + close;
   budget.text(layout.indent.length * (depth + 1));
   const line = `\n${layout.indent.repeat(depth + 1)}`;
-  return open + line + joined(shown, layout.separators[0] + line, budget) + line.slice(0, -layout.indent.length || undefined) + close;
+  return (
+    open +
+    line +
+    joined(shown, layout.separators[0] + line, budget) +
+    line.slice(0, -layout.indent.length || undefined) +
+    close
+  );
 }
 
 function sortable(a: Value, b: Value): number {

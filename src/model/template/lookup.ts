@@ -1,3 +1,4 @@
+import { orElse } from "./arguments.ts";
 import { type Budget, TemplateError } from "./budget.ts";
 import { builtIn } from "./methods.ts";
 import { defined, subscript } from "./operators.ts";
@@ -8,7 +9,8 @@ import { Attributes, Dict, typeName, Undefined, type Value } from "./value.ts";
 export function attribute(value: Value, name: string, budget: Budget): Value {
   budget.step();
   defined(value);
-  return ownAttribute(value, name, budget) ?? subscript(value, name, budget) ?? absent(value, name);
+  const own = ownAttribute(value, name, budget);
+  return own instanceof Undefined ? orElse(subscript(value, name, budget), own) : own;
 }
 
 /** `value[key]`: the item, else the attribute. */
@@ -17,13 +19,17 @@ export function item(value: Value, key: Value, budget: Budget): Value {
   defined(value);
   const found = subscript(value, key, budget);
   if (found !== undefined) return found;
-  if (typeof key === "string") return ownAttribute(value, key, budget) ?? absent(value, key);
-  return new Undefined(`${described(value)} has no element ${key instanceof Undefined ? "Undefined" : repr(key, budget)}`);
+  if (typeof key === "string") return ownAttribute(value, key, budget);
+  return new Undefined(
+    `${described(value)} has no element ${key instanceof Undefined ? "Undefined" : repr(key, budget)}`,
+  );
 }
 
-function ownAttribute(value: Value, name: string, budget: Budget): Value | undefined {
-  if (value instanceof Attributes) return value.attribute(name);
-  return builtIn(value, name, budget);
+/** An attribute, not an item. */
+export function ownAttribute(value: Value, name: string, budget: Budget): Value {
+  defined(value);
+  const found = value instanceof Attributes ? value.attribute(name) : builtIn(value, name, budget);
+  return orElse(found, absent(value, name));
 }
 
 function absent(value: Value, name: string): Undefined {
@@ -36,10 +42,9 @@ const described = (value: Value): string => (value === null ? "None" : `${typeNa
 export function path(value: Value, where: Value, budget: Budget): Value {
   if (typeof where === "number") return item(value, where, budget);
   if (typeof where !== "string") throw new TemplateError(`an attribute's name is a ${typeName(where)}; expected str`);
-  return where.split(".").reduce<Value>(
-    (at, part) => item(at, /^\d+$/.test(part) ? Number(part) : part, budget),
-    value,
-  );
+  return where
+    .split(".")
+    .reduce<Value>((at, part) => item(at, /^\d+$/.test(part) ? Number(part) : part, budget), value);
 }
 
 export const isMapping = (value: Value): value is Dict => value instanceof Dict;

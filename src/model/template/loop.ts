@@ -97,7 +97,7 @@ export class LoopContext extends Callable {
     }
     const rest: Value[] = [];
     for (const item of new Iter({ [Symbol.iterator]: () => this.#items })) {
-      this.#budget.make(1);
+      this.#budget.entries(1);
       rest.push(item);
     }
     this.#items = rest[Symbol.iterator]();

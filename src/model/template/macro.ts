@@ -13,7 +13,7 @@ export class Macro extends Callable {
   readonly #body: MacroBody;
 
   constructor(body: MacroBody, outer: Scope, print: Print, budget: Budget) {
-    super(body.name, (given) => {
+    super(body.name ?? "caller", (given) => {
       const scope = new Scope(outer);
       fill(body, given, scope, budget);
       return print(body.body, scope);
@@ -23,7 +23,7 @@ export class Macro extends Callable {
 
   override attribute(name: string): Value | undefined {
     const { takes, parameters } = this.#body;
-    if (name === "name") return this.name;
+    if (name === "name") return this.#body.name;
     if (name === "arguments") return new Tuple(parameters.map((parameter) => parameter.name));
     if (name === "catch_varargs") return takes.varargs;
     if (name === "catch_kwargs") return takes.kwargs;
@@ -60,6 +60,7 @@ function fill({ name, parameters, takes }: MacroBody, given: Arguments, scope: S
       parameter.missing
         ? evaluate(parameter.missing, scope, budget)
         : new Undefined(`parameter '${parameter.name}' was not provided`);
-    scope.set(parameter.name, values[i] ?? missing());
+    const value = values[i];
+    scope.set(parameter.name, value === undefined ? missing() : value);
   }
 }

@@ -1,11 +1,11 @@
 // Methods and attributes of Python's types. Those that change a value are refused, as in jinja2's immutable sandbox.
-import { asCount, asText, bind } from "./arguments.ts";
+import { asCount, asText, bind, orElse } from "./arguments.ts";
 import { type Budget, TemplateError } from "./budget.ts";
 import { equals, items } from "./operators.ts";
 import { formatBraces } from "./percent.ts";
 import { joined } from "./show.ts";
 import * as text from "./text.ts";
-import { type Arguments, Callable, Dict, Range, Tuple, typeName, type Value, View } from "./value.ts";
+import { type Arguments, Callable, type Dict, Range, Tuple, typeName, type Value, View } from "./value.ts";
 
 type Method<Self> = (self: Self, given: Arguments, budget: Budget) => Value;
 
@@ -31,18 +31,18 @@ export function builtIn(value: Value, name: string, budget: Budget): Value | und
 /** All that Python's dir() lists without an underscore in front. */
 const NAMES = new Map(
   Object.entries({
-  str:
-    "capitalize casefold center count encode endswith expandtabs find format format_map index isalnum isalpha isascii " +
-    "isdecimal isdigit isidentifier islower isnumeric isprintable isspace istitle isupper join ljust lower lstrip " +
-    "maketrans partition removeprefix removesuffix replace rfind rindex rjust rpartition rsplit rstrip split " +
-    "splitlines startswith strip swapcase title translate upper zfill",
-  list: "append clear copy count extend index insert pop remove reverse sort",
-  tuple: "count index",
-  dict: "clear copy fromkeys get items keys pop popitem setdefault update values",
-  int: "as_integer_ratio bit_count bit_length conjugate denominator from_bytes imag numerator real to_bytes",
-  bool: "as_integer_ratio bit_count bit_length conjugate denominator from_bytes imag numerator real to_bytes",
-  float: "as_integer_ratio conjugate fromhex hex imag is_integer real",
-  range: "count index start step stop",
+    str:
+      "capitalize casefold center count encode endswith expandtabs find format format_map index isalnum isalpha isascii " +
+      "isdecimal isdigit isidentifier islower isnumeric isprintable isspace istitle isupper join ljust lower lstrip " +
+      "maketrans partition removeprefix removesuffix replace rfind rindex rjust rpartition rsplit rstrip split " +
+      "splitlines startswith strip swapcase title translate upper zfill",
+    list: "append clear copy count extend index insert pop remove reverse sort",
+    tuple: "count index",
+    dict: "clear copy fromkeys get items keys pop popitem setdefault update values",
+    int: "as_integer_ratio bit_count bit_length conjugate denominator from_bytes imag numerator real to_bytes",
+    bool: "as_integer_ratio bit_count bit_length conjugate denominator from_bytes imag numerator real to_bytes",
+    float: "as_integer_ratio conjugate fromhex hex imag is_integer real",
+    range: "count index start step stop",
   }).map(([type, names]) => [type, new Set(names.split(" "))]),
 );
 const MUTATING = new Set("append clear extend insert pop remove reverse sort popitem setdefault update".split(" "));
@@ -77,14 +77,14 @@ const split =
 /** find, rfind, index, rindex and count look at self[start:end]. */
 function part(self: string, name: string, given: Arguments, budget: Budget) {
   const [sought, from, to] = bind(name, given, ["sub", "start", "end"], 1);
-  const signs = text.characters(self, budget);
-  const clip = (at: number) => Math.min(Math.max(at < 0 ? at + signs.length : at, 0), signs.length);
+  const length = text.lengthOf(self, budget);
+  const clip = (at: number) => Math.min(Math.max(at < 0 ? at + length : at, 0), length);
   const start = from === null ? 0 : asCount(name, from, 0);
-  const end = to === null ? signs.length : asCount(name, to, signs.length);
+  const end = to === null ? length : asCount(name, to, length);
   const [begin, until] = [clip(start), clip(end)];
   return {
     sought: asText(name, sought),
-    within: start > signs.length || begin > until ? null : signs.slice(begin, until).join(""),
+    within: start > length || begin > until ? null : text.between(self, begin, until, budget),
     begin,
   };
 }
@@ -156,7 +156,7 @@ const STR = new Map<string, Method<string>>([
   ["find", find("find", false, false)],
   ["format", (self, given, budget) => formatBraces(self, given, budget)],
   ["index", find("index", false, true)],
-  ["isalnum", all("isalnum", /^[\p{L}\p{Nd}]+$/u)],
+  ["isalnum", all("isalnum", /^[\p{L}\p{N}]+$/u)],
   ["isalpha", all("isalpha", /^\p{L}+$/u)],
   ["isascii", plain("isascii", (self) => !/[^\0-\x7f]/.test(self))],
   ["isdecimal", all("isdecimal", /^\p{Nd}+$/u)],
@@ -194,7 +194,13 @@ const STR = new Map<string, Method<string>>([
     "replace",
     (self, given, budget) => {
       const [old, fresh, most] = bind("replace", given, ["old", "new", "count"], 2);
-      return text.replaced(self, asText("replace", old), asText("replace", fresh), asCount("replace", most, -1), budget);
+      return text.replaced(
+        self,
+        asText("replace", old),
+        asText("replace", fresh),
+        asCount("replace", most, -1),
+        budget,
+      );
     },
   ],
   ["rfind", find("rfind", true, false)],
@@ -257,7 +263,7 @@ const DICT = new Map<string, Method<Dict>>([
     "get",
     (self, given) => {
       const [key, missing] = bind("get", given, ["key", "default"], 1);
-      return self.get(key as Value) ?? missing ?? null;
+      return orElse(self.get(key as Value), orElse(missing, null));
     },
   ],
   ["copy", (self) => self],

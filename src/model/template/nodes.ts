@@ -41,7 +41,8 @@ export interface Parameter {
 }
 
 export interface MacroBody {
-  name: string;
+  /** Null for the body of a call block. */
+  name: string | null;
   parameters: Parameter[];
   body: Statement[];
   /** Whether the body names the variables that take what no parameter does. */

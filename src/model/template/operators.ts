@@ -1,19 +1,6 @@
 import { type Budget, TemplateError } from "./budget.ts";
-import { characters } from "./text.ts";
-import {
-  Dict,
-  Float,
-  hashOf,
-  Iter,
-  isInt,
-  Markup,
-  Range,
-  Tuple,
-  typeName,
-  Undefined,
-  type Value,
-  View,
-} from "./value.ts";
+import { between, characterAt, characters, lengthOf } from "./text.ts";
+import { Dict, Float, Iter, isInt, Markup, Range, Tuple, typeName, Undefined, type Value, View } from "./value.ts";
 
 /** What Python iterates over, read one by one: a loop's body may change what is still to come. */
 export function iterate(value: Value, budget: Budget): Iterable<Value> {
@@ -30,7 +17,7 @@ export function items(value: Value, budget: Budget): readonly Value[] {
   if (Array.isArray(value)) return value;
   const all: Value[] = [];
   for (const item of iterate(value, budget)) {
-    budget.make(1);
+    budget.entries(1);
     all.push(item);
   }
   return all;
@@ -38,13 +25,13 @@ export function items(value: Value, budget: Budget): readonly Value[] {
 
 /** len(), or null where there is none. */
 export function sizeOf(value: Value, budget: Budget): number | null {
-  if (typeof value === "string") return characters(value, budget).length;
+  if (typeof value === "string") return lengthOf(value, budget);
   if (value instanceof Undefined) return 0;
   if (Array.isArray(value) || value instanceof Range) return value.length;
   if (value instanceof Tuple) return value.items.length;
   if (value instanceof Dict) return value.size;
   if (value instanceof View) return value.of.size;
-  if (value instanceof Markup) return characters(value.text, budget).length;
+  if (value instanceof Markup) return lengthOf(value.text, budget);
   return null;
 }
 
@@ -56,7 +43,9 @@ export function compareText(a: string, b: string): number {
     const [left, right] = [a.charCodeAt(i), b.charCodeAt(i)];
     // A surrogate stands for a code point above all others.
     if (left !== right)
-      return left >= 0xd800 && right >= 0xd800 ? (a.codePointAt(i) as number) - (b.codePointAt(i) as number) : left - right;
+      return left >= 0xd800 && right >= 0xd800
+        ? (a.codePointAt(i) as number) - (b.codePointAt(i) as number)
+        : left - right;
   }
   return a.length - b.length;
 }
@@ -72,7 +61,11 @@ export function equals(a: Value, b: Value, budget: Budget): boolean {
   budget.step();
   if (a === b) return true;
   if (a === null || b === null) return false;
-  if (typeof a === "string" || typeof b === "string") return textOf(a) !== null && textOf(a) === textOf(b);
+  if (typeof a === "string" || typeof b === "string") {
+    const [left, right] = [textOf(a), textOf(b)];
+    if (left?.length === right?.length) budget.read(left?.length ?? 0);
+    return left !== null && left === right;
+  }
   const [x, y] = [numeric(a), numeric(b)];
   // biome-ignore lint/suspicious/noDoubleEquals: a bigint and a number may be equal
   if (x !== null && y !== null) return x == y;
@@ -80,7 +73,9 @@ export function equals(a: Value, b: Value, budget: Budget): boolean {
   if (a instanceof Tuple && b instanceof Tuple) return sameItems(a.items, b.items, budget);
   if (a instanceof Dict && b instanceof Dict) {
     if (a.size !== b.size) return false;
-    for (const { items: [key, value] } of a.items()) {
+    for (const {
+      items: [key, value],
+    } of a.items()) {
       const other = b.get(key);
       if (other === undefined || !equals(value, other, budget)) return false;
     }
@@ -103,7 +98,10 @@ export function compare(a: Value, b: Value, sign: string, budget: Budget): numbe
   budget.step();
   const [x, y] = [numeric(a), numeric(b)];
   if (x !== null && y !== null) return x < y ? -1 : x > y ? 1 : x === y || Number(x) === Number(y) ? 0 : Number.NaN;
-  if (typeof a === "string" && typeof b === "string") return compareText(a, b);
+  if (typeof a === "string" && typeof b === "string") {
+    budget.read(Math.min(a.length, b.length));
+    return compareText(a, b);
+  }
   const [left, right] = [listOf(a), listOf(b)];
   if (left && right && typeName(a) === typeName(b)) {
     const at = left.findIndex((item, i) => i >= right.length || !equals(item, right[i], budget));
@@ -121,7 +119,7 @@ const listOf = (value: Value): readonly Value[] | null =>
 /** `item in container`. */
 export function contains(container: Value, item: Value, budget: Budget): boolean {
   if (typeof container === "string") {
-    budget.step(1 + container.length / 64);
+    budget.read(container.length);
     if (typeof item === "string") return container.includes(item);
     defined(item);
     throw new TemplateError(`'in <string>' requires string as left operand, not ${typeName(item)}`);
@@ -147,23 +145,26 @@ export interface Bounds {
 /** value[start:stop:step]. */
 export function slice(value: Value, bounds: Bounds, budget: Budget): Value {
   defined(value);
-  const list = typeof value === "string" ? characters(value, budget) : (listOf(value) ?? rangeItems(value));
-  if (list === null) throw new TemplateError(`'${typeName(value)}' object cannot be sliced`);
+  const length =
+    typeof value === "string" ? lengthOf(value, budget) : (value instanceof Range ? value : listOf(value))?.length;
+  if (length === undefined) throw new TemplateError(`'${typeName(value)}' object cannot be sliced`);
   const step = bound(bounds.step) ?? 1;
   if (step === 0) throw new TemplateError("slice step cannot be zero");
   const clip = (at: number | null, low: number, high: number, missing: number) =>
-    at === null ? missing : Math.min(Math.max(at < 0 ? at + list.length : at, low), high);
-  const [low, high] = step > 0 ? [0, list.length] : [-1, list.length - 1];
+    at === null ? missing : Math.min(Math.max(at < 0 ? at + length : at, low), high);
+  const [low, high] = step > 0 ? [0, length] : [-1, length - 1];
   const start = clip(bound(bounds.start), low, high, step > 0 ? low : high);
   const stop = clip(bound(bounds.stop), low, high, step > 0 ? high : low);
+  if (typeof value === "string" && step === 1) return between(value, start, Math.max(start, stop), budget);
+  const list = typeof value === "string" ? characters(value, budget) : (listOf(value) as readonly Value[]);
   const taken: Value[] = [];
-  budget.make(Math.max(0, Math.ceil((stop - start) / step)));
+  if (value instanceof Range)
+    return new Range(value.start + start * value.step, value.start + stop * value.step, value.step * step);
+  budget.entries(Math.max(0, Math.ceil((stop - start) / step)));
   for (let i = start; step > 0 ? i < stop : i > stop; i += step) taken.push(list[i]);
   if (typeof value === "string") return taken.join("");
   return value instanceof Tuple ? new Tuple(taken) : taken;
 }
-
-const rangeItems = (value: Value): readonly Value[] | null => (value instanceof Range ? [...value] : null);
 
 function bound(value: Value): number | null {
   if (value === null) return null;
@@ -173,18 +174,18 @@ function bound(value: Value): number | null {
 
 /** value[key] as Python has it; undefined where it raises a LookupError or a TypeError. */
 export function subscript(value: Value, key: Value, budget: Budget): Value | undefined {
-  if (value instanceof Dict) return isHashable(key) ? value.get(key) : undefined;
+  if (value instanceof Dict) return isKey(key) ? value.get(key) : undefined;
   if (!isInt(key)) return undefined;
   const at = Number(key);
-  const list = typeof value === "string" ? characters(value, budget) : (listOf(value) ?? rangeItems(value));
-  return list?.[at < 0 ? at + list.length : at];
+  if (typeof value === "string") return characterAt(value, at, budget);
+  if (value instanceof Range) {
+    const from = at < 0 ? at + value.length : at;
+    return from >= 0 && from < value.length ? value.start + from * value.step : undefined;
+  }
+  return listOf(value)?.at(at);
 }
 
-function isHashable(key: Value): boolean {
-  try {
-    hashOf(key);
-    return true;
-  } catch {
-    return false;
-  }
+function isKey(key: Value): boolean {
+  if (key instanceof Tuple) return key.items.every(isKey);
+  return typeof key !== "object" || key === null || key instanceof Float || key instanceof Markup;
 }

@@ -153,10 +153,10 @@ class Parser {
     const parameters = this.#stream.is("operator", "(") ? this.#signature() : [];
     const call = parseExpression(this.#stream);
     if (call.kind !== "call") throw this.#stream.fail("expected a call");
-    return { kind: "call", call, macro: this.#macro("caller", parameters, "endcall") };
+    return { kind: "call", call, macro: this.#macro(null, parameters, "endcall") };
   }
 
-  #macro(name: string, parameters: Parameter[], end: string): MacroBody {
+  #macro(name: string | null, parameters: Parameter[], end: string): MacroBody {
     const [body] = this.#within(0, end);
     const used = names(body);
     const takes = { varargs: used.has("varargs"), kwargs: used.has("kwargs"), caller: used.has("caller") };

@@ -3,7 +3,7 @@ import { type Budget, TemplateError } from "./budget.ts";
 import { defined, numeric } from "./operators.ts";
 import { fixed, floatText, joined, MOST_FIXED, repr, str } from "./show.ts";
 import { lengthOf } from "./text.ts";
-import { type Arguments, Dict, Float, isInt, Tuple, typeName, Undefined, type Value } from "./value.ts";
+import { type Arguments, Dict, Float, isInt, Range, Tuple, typeName, Undefined, type Value } from "./value.ts";
 
 const FIELD = /%(?:\(([^)]*)\))?([-+ #0]*)(\*|\d+)?(?:\.(\*|\d+)?)?([hlL]?)(.?)/gsu;
 
@@ -33,17 +33,22 @@ export function formatPercent(format: string, values: Value, budget: Budget): st
     else {
       if (!(values instanceof Dict)) throw new TemplateError("format requires a mapping");
       named = true;
-      value = values.get(name) ?? missing(name);
+      const found = values.get(name);
+      value = found === undefined ? missing(name) : found;
     }
     const digits = precision === undefined ? (/\.$/.test(whole.slice(0, -1)) ? 0 : null) : Number(precision);
     const shown = conversion(value, kind, digits, flags, budget);
     parts.push(padded(shown, flags, Number(width ?? 0), "diuxXoeEfFgG".includes(kind), budget));
   }
   parts.push(format.slice(end));
-  if (used < list.length && !named && !(values instanceof Dict))
+  if (used < list.length && !named && !hasKeys(values))
     throw new TemplateError("not all arguments converted during string formatting");
   return joined(parts, "", budget);
 }
+
+/** Python lets these stand beside a format that takes none of them: they could be asked for keys. */
+const hasKeys = (values: Value): boolean =>
+  values instanceof Dict || Array.isArray(values) || values instanceof Range || values instanceof Undefined;
 
 function missing(name: string): never {
   throw new TemplateError(`the format's key '${name}' is missing`);
@@ -57,7 +62,7 @@ function conversion(value: Value, kind: string, digits: number | null, flags: st
   if (kind === "c" && typeof value === "string" && lengthOf(value, budget) === 1) return value;
   defined(value);
   const number = numeric(value);
-  if (number === null || digits !== null && digits > 100)
+  if (number === null || (digits !== null && digits > 100))
     throw new TemplateError(`%${kind} format: a number is required, not ${typeName(value)}`);
   const sign = (text: string) =>
     text.startsWith("-") ? text : flags.includes("+") ? `+${text}` : flags.includes(" ") ? ` ${text}` : text;
@@ -94,7 +99,8 @@ export function formatBraces(format: string, given: Arguments, budget: Budget): 
     else if (!part.startsWith("{")) parts.push(part);
     else {
       const name = part.slice(1, -1);
-      if (!/^\w*$/.test(name)) throw new TemplateError(`the format field ${part} is not supported; expected {} or {name}`);
+      if (!/^\w*$/.test(name))
+        throw new TemplateError(`the format field ${part} is not supported; expected {} or {name}`);
       const value = /^\d*$/.test(name) ? given.positional[name === "" ? used++ : Number(name)] : given.named.get(name);
       if (value === undefined) throw new TemplateError(`the format field ${part} has no value`);
       if (value instanceof Undefined) throw new TemplateError(value.reason);

@@ -38,13 +38,18 @@ export function repr(value: Value, budget: Budget): string {
   }
   if (value instanceof Dict) return `{${pairs(value.items(), budget)}}`;
   if (value instanceof View) return `dict_${value.kind}([${listed([...value], budget)}])`;
-  if (value instanceof Range)
-    return `range(${value.start}, ${value.stop}${value.step === 1 ? "" : `, ${value.step}`})`;
+  if (value instanceof Range) return `range(${value.start}, ${value.stop}${value.step === 1 ? "" : `, ${value.step}`})`;
   if (value instanceof Undefined) return "Undefined";
   if (value instanceof Markup) return `Markup(${quoted(value.text, budget)})`;
   if (value instanceof Namespace)
-    return `<Namespace {${pairs([...value.values].map((entry) => new Tuple(entry)), budget)}}>`;
-  if (value instanceof Callable && value.type === "Macro") return `<Macro ${quoted(value.name, budget)}>`;
+    return `<Namespace {${pairs(
+      [...value.values].map((entry) => new Tuple(entry)),
+      budget,
+    )}}>`;
+  if (value instanceof Callable && value.type === "Macro") {
+    const name = value.attribute("name");
+    return typeof name === "string" ? `<Macro ${quoted(name, budget)}>` : "<Macro anonymous>";
+  }
   if (value instanceof Iter || value instanceof Attributes) return unprintable(`a ${typeName(value)}`);
   return `[${listed(value, budget)}]`;
 }
@@ -77,7 +82,7 @@ export function joined(texts: readonly string[], separator: string, budget: Budg
 }
 
 /** Digits of an int; Python refuses the conversion of more. */
-const MOST_DIGITS = 4300;
+export const MOST_DIGITS = 4300;
 
 function bigText(value: bigint): string {
   const text = String(value);

@@ -58,4 +58,5 @@ export class Stream {
   }
 }
 
-export const described = (token: Token): string => (token.kind === "end" ? "the end of the template" : `"${token.text}"`);
+export const described = (token: Token): string =>
+  token.kind === "end" ? "the end of the template" : `"${token.text}"`;

@@ -7,6 +7,7 @@ const FIELD = /%([-_0^#]*)(\d*)([EO]?)([a-zA-Z%]?)/g;
 /** Conversions that the modifiers E and O may stand before. */
 const MODIFIED: Record<string, string> = { E: "cCxXyY", O: "deHIkmMSuUVwWy" };
 const MOST_WIDTH = 1000;
+const MOST_FORMAT = 10_000;
 const DAY = 86_400_000;
 
 /** What a conversion writes: a text, or a number with its digits and what fills them up. */
@@ -65,13 +66,16 @@ const FIELDS: Record<string, (date: Date) => Field> = {
 
 /** What C does not know stays as it is. */
 export function strftime(date: Date, format: string): string {
+  if (format.length > MOST_FORMAT)
+    throw new TemplateError(`strftime_now: the format has more than ${MOST_FORMAT} characters`);
   return format.replace(FIELD, (whole, flags: string, width: string, modifier: string, kind: string) => {
     if (modifier !== "" && !MODIFIED[modifier].includes(kind)) return whole;
     // Python fills in %f by itself, and only as it stands.
     if (kind === "f" && whole !== "%f") return whole;
     const composed = Object.hasOwn(COMPOSED, kind) ? strftime(date, COMPOSED[kind]) : null;
     if (composed === null && !Object.hasOwn(FIELDS, kind)) return whole;
-    if (Number(width) > MOST_WIDTH) throw new TemplateError(`strftime_now: the width of ${whole} is over ${MOST_WIDTH}`);
+    if (Number(width) > MOST_WIDTH)
+      throw new TemplateError(`strftime_now: the width of ${whole} is over ${MOST_WIDTH}`);
     return padded(composed ?? FIELDS[kind](date), flags, Number(width), kind);
   });
 }

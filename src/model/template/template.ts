@@ -6,6 +6,7 @@ import { globals } from "./globals.ts";
 import type { Statement } from "./nodes.ts";
 import { parse } from "./parser.ts";
 import { Scope } from "./run.ts";
+import { names } from "./uses.ts";
 import { fromJs } from "./value.ts";
 
 export { TemplateError, TemplateLimit } from "./budget.ts";
@@ -17,6 +18,11 @@ export class Template {
   /** Throws a TemplateError where the source is no template, or uses what is not supported. */
   constructor(source: string) {
     this.#body = shallow(() => parse(source));
+  }
+
+  /** Whether it names such a variable anywhere. */
+  uses(name: string): boolean {
+    return names(this.#body).has(name);
   }
 
   /**

@@ -10,8 +10,8 @@ import {
   Callable,
   Dict,
   Float,
-  isInt,
   Iter,
+  isInt,
   Markup,
   Range,
   Tuple,
@@ -62,7 +62,16 @@ const atMost = beside((value, other, budget) => compare(value, other, "<=", budg
 
 const TESTS = new Map<string, Test>([
   ["boolean", alone((value) => typeof value === "boolean")],
-  ["callable", alone((value) => value instanceof Callable || (value instanceof Attributes && value.type === "LoopContext"))],
+  // What is undefined has a method that refuses calls: Python takes it for callable.
+  [
+    "callable",
+    alone(
+      (value) =>
+        value instanceof Undefined ||
+        value instanceof Callable ||
+        (value instanceof Attributes && value.type === "LoopContext"),
+    ),
+  ],
   ["defined", alone((value) => !(value instanceof Undefined))],
   ["divisibleby", beside((value, divisor, budget) => equals(rest(value, divisor, budget), 0, budget))],
   ["escaped", alone((value) => value instanceof Markup)],
@@ -89,7 +98,10 @@ const TESTS = new Map<string, Test>([
   ["number", alone((value) => isInt(value) || value instanceof Float)],
   ["odd", alone((value, budget) => equals(rest(value, 2, budget), 1, budget))],
   ["sameas", beside((value, other) => value === other)],
-  ["sequence", alone((value) => isString(value) || isList(value) || value instanceof Dict || value instanceof Undefined)],
+  [
+    "sequence",
+    alone((value) => isString(value) || isList(value) || value instanceof Dict || value instanceof Undefined),
+  ],
   ["string", alone(isString)],
   ["true", alone((value) => value === true)],
   ["undefined", alone((value) => value instanceof Undefined)],

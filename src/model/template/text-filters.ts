@@ -1,14 +1,14 @@
 // jinja2's filters of texts and numbers.
-import { asCount, asText, bind } from "./arguments.ts";
+import { asCount, asText, bind, orElse } from "./arguments.ts";
 import { signed } from "./arithmetic.ts";
 import { type Budget, TemplateError } from "./budget.ts";
 import { toJson } from "./json.ts";
 import { filled } from "./methods.ts";
-import { defined, items, numeric } from "./operators.ts";
+import { defined, items, numeric, sizeOf } from "./operators.ts";
 import { formatPercent } from "./percent.ts";
-import { fixed, joined, MOST_FIXED, str } from "./show.ts";
+import { fixed, joined, MOST_DIGITS, MOST_FIXED, str } from "./show.ts";
 import * as text from "./text.ts";
-import { type Arguments, Dict, Float, isInt, Markup, narrowed, Tuple, typeName, truthy, type Value } from "./value.ts";
+import { type Arguments, Dict, Float, isInt, Markup, narrowed, Tuple, truthy, typeName, type Value } from "./value.ts";
 
 export type Filter = (value: Value, given: Arguments, budget: Budget) => Value;
 
@@ -50,13 +50,14 @@ function indent(value: Value, given: Arguments, budget: Budget): Value {
 
 function truncate(value: Value, given: Arguments, budget: Budget): Value {
   const [length, kill, end, leeway] = bind("truncate", given, ["length", "killwords", "end", "leeway"]);
-  const signs = text.characters(asText("truncate", value), budget);
+  const size = sizeOf(value, budget);
+  if (size === null) throw new TemplateError(`object of type '${typeName(value)}' has no len()`);
   const tail = end === undefined ? "..." : asText("truncate", end);
   const keep = asCount("truncate", length, 255) - text.lengthOf(tail, budget);
   const slack = leeway === null ? 5 : asCount("truncate", leeway, 5);
   if (keep < 0 || slack < 0) throw new TemplateError("truncate: the length is too small for its end");
-  if (signs.length <= asCount("truncate", length, 255) + slack) return value;
-  const head = signs.slice(0, keep).join("");
+  if (size <= asCount("truncate", length, 255) + slack) return value;
+  const head = text.between(asText("truncate", value), 0, keep, budget);
   return like(value, (truthy(kill ?? false) ? head : text.splitFromRight(head, " ", 1, budget)[0]) + tail);
 }
 
@@ -72,7 +73,7 @@ function wholeNumber(shown: string, base: number): number | bigint | null {
   if (!INTEGER[base]) throw new TemplateError(`int: the base ${base} is not supported`);
   const sign = /^[-+]/.exec(shown)?.[0] ?? "";
   const digits = shown.slice(sign.length);
-  if (!INTEGER[base].test(digits) || digits.length > 1000) return null;
+  if (!INTEGER[base].test(digits) || digits.length > MOST_DIGITS) return null;
   const value = BigInt(PREFIX[base] + digits.replace(/_/g, "").replace(/^0[box]/i, ""));
   return narrowed(sign === "-" ? -value : value);
 }
@@ -99,10 +100,10 @@ function int(value: Value, given: Arguments, budget: Budget): Value {
     if (whole !== null) return whole;
   }
   const number = floatOf(value, budget);
-  if (number === null || Number.isNaN(number)) return missing ?? 0;
+  if (number === null || Number.isNaN(number)) return orElse(missing, 0);
   if (Number.isFinite(number)) return narrowed(BigInt(Math.trunc(number)));
   if (value instanceof Float) throw new TemplateError("cannot convert float infinity to integer");
-  return missing ?? 0;
+  return orElse(missing, 0);
 }
 
 function round(value: Value, given: Arguments): Value {
@@ -129,7 +130,8 @@ function tojson(value: Value, given: Arguments, budget: Budget): Value {
   let step: string | null = null;
   if (typeof width === "string") step = width;
   else if (width !== undefined && width !== null) step = filled("", asCount("tojson", width, 0), "left", " ", budget);
-  const [item, key] = separators === undefined || separators === null ? [step === null ? ", " : ",", ": "] : items(separators, budget);
+  const [item, key] =
+    separators === undefined || separators === null ? [step === null ? ", " : ",", ": "] : items(separators, budget);
   return toJson(
     value,
     {
@@ -152,43 +154,71 @@ export const TEXT_FILTERS: [string, Filter][] = [
   ],
   ["e", (value, _, budget) => escaped(value, budget)],
   ["escape", (value, _, budget) => escaped(value, budget)],
-  ["float", (value, given, budget) => {
-    const number = floatOf(value, budget);
-    return number === null ? (bind("float", given, ["default"])[0] ?? new Float(0)) : new Float(number);
-  }],
-  ["format", (value, given, budget) => {
-    const named = new Dict();
-    for (const [name, entry] of given.named) named.set(name, entry);
-    if (named.size > 0 && given.positional.length > 0)
-      throw new TemplateError("can't handle positional and keyword arguments at the same time");
-    return formatPercent(str(value, budget), named.size > 0 ? named : new Tuple(given.positional), budget);
-  }],
+  [
+    "float",
+    (value, given, budget) => {
+      const number = floatOf(value, budget);
+      return number === null ? orElse(bind("float", given, ["default"])[0], new Float(0)) : new Float(number);
+    },
+  ],
+  [
+    "format",
+    (value, given, budget) => {
+      const named = new Dict();
+      for (const [name, entry] of given.named) named.set(name, entry);
+      if (named.size > 0 && given.positional.length > 0)
+        throw new TemplateError("can't handle positional and keyword arguments at the same time");
+      return formatPercent(str(value, budget), named.size > 0 ? named : new Tuple(given.positional), budget);
+    },
+  ],
   ["indent", indent],
   ["int", int],
   ["lower", plain("lower", (shown) => shown.toLowerCase())],
-  ["replace", (value, given, budget) => {
-    const [old, fresh, most] = bind("replace", given, ["old", "new", "count"], 2);
-    if (value instanceof Markup || old instanceof Markup || fresh instanceof Markup)
-      throw new TemplateError("replace on text marked as safe or escaped is not supported");
-    const count = most === null ? -1 : asCount("replace", most, -1);
-    return text.replaced(str(value, budget), str(old as Value, budget), str(fresh as Value, budget), count, budget);
-  }],
+  [
+    "replace",
+    (value, given, budget) => {
+      const [old, fresh, most] = bind("replace", given, ["old", "new", "count"], 2);
+      if (value instanceof Markup || old instanceof Markup || fresh instanceof Markup)
+        throw new TemplateError("replace on text marked as safe or escaped is not supported");
+      const count = most === null ? -1 : asCount("replace", most, -1);
+      return text.replaced(str(value, budget), str(old as Value, budget), str(fresh as Value, budget), count, budget);
+    },
+  ],
   ["round", round],
   ["safe", (value, _, budget) => new Markup(str(value, budget))],
   ["string", (value, _, budget) => (value instanceof Markup ? value : str(value, budget))],
-  ["title", plain("title", (shown) => shown.split(TITLE).map((word) => word && word[0].toUpperCase() + word.slice(1).toLowerCase()).join(""))],
+  [
+    "title",
+    plain("title", (shown) =>
+      shown
+        .split(TITLE)
+        .map((word) => word && word[0].toUpperCase() + word.slice(1).toLowerCase())
+        .join(""),
+    ),
+  ],
   ["tojson", tojson],
-  ["trim", (value, given, budget) => {
-    const [set] = bind("trim", given, ["chars"]);
-    const shown = str(value, budget);
-    return like(value, text.strip(shown, set === undefined || set === null ? null : asText("trim", set), "both", budget));
-  }],
+  [
+    "trim",
+    (value, given, budget) => {
+      const [set] = bind("trim", given, ["chars"]);
+      const shown = str(value, budget);
+      return like(
+        value,
+        text.strip(shown, set === undefined || set === null ? null : asText("trim", set), "both", budget),
+      );
+    },
+  ],
   ["truncate", truncate],
   ["upper", plain("upper", (shown) => shown.toUpperCase())],
-  ["wordcount", (value, given, budget) => {
-    bind("wordcount", given, []);
-    return str(value, budget).match(/[\p{L}\p{N}_]+/gu)?.length ?? 0;
-  }],
+  [
+    "wordcount",
+    (value, given, budget) => {
+      bind("wordcount", given, []);
+      const shown = str(value, budget);
+      budget.entries(shown.length / 2);
+      return shown.match(/[\p{L}\p{N}_]+/gu)?.length ?? 0;
+    },
+  ],
 ];
 
 const TITLE = new RegExp(`([-${text.SPACE}({\\[<]+)`);

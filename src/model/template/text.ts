@@ -11,13 +11,30 @@ export const isSpace = (sign: string): boolean => IS_SPACE.test(sign);
 
 /** The characters of a text as Python counts them. */
 export function characters(text: string, budget: Budget): readonly string[] {
-  budget.make(text.length);
+  budget.entries(text.length);
   return SURROGATE.test(text) ? [...text] : text.split("");
 }
 
 export function lengthOf(text: string, budget: Budget): number {
-  if (!SURROGATE.test(text)) return text.length;
-  return characters(text, budget).length;
+  return isPlain(text, budget) ? text.length : characters(text, budget).length;
+}
+
+/** Whether every character is one unit: the usual case, in which no list of them is needed. */
+function isPlain(text: string, budget: Budget): boolean {
+  budget.read(text.length);
+  return !SURROGATE.test(text);
+}
+
+/** The character at a position, from the end where it is negative. */
+export function characterAt(text: string, at: number, budget: Budget): string | undefined {
+  if (isPlain(text, budget)) return text.at(at);
+  return characters(text, budget).at(at);
+}
+
+/** The characters from one position to another. */
+export function between(text: string, start: number, end: number, budget: Budget): string {
+  if (isPlain(text, budget)) return text.slice(start, end);
+  return characters(text, budget).slice(start, end).join("");
 }
 
 /** A position in UTF-16 units as one in characters. */
@@ -26,7 +43,7 @@ export const position = (text: string, units: number, budget: Budget): number =>
 
 /** str.strip: `set` is a set of characters, null for white space. */
 export function strip(text: string, set: string | null, side: "both" | "left" | "right", budget: Budget): string {
-  budget.step(1 + text.length / 64);
+  budget.read(text.length);
   const drop = set === null ? isSpace : memberOf(set);
   let begin = 0;
   let end = text.length;
@@ -54,12 +71,13 @@ function memberOf(set: string): (sign: string) => boolean {
 /** str.split without a separator: at most `most` splits, the rest as it stands; -1 for all. */
 export function words(text: string, most: number, budget: Budget): string[] {
   const found: string[] = [];
-  budget.make(text.length);
+  budget.read(text.length);
   for (const run of text.matchAll(RUNS)) {
     if (most >= 0 && found.length === most) {
-      found.push(strip(text.slice(run.index), null, "right", budget));
+      found.push(text.slice(run.index));
       break;
     }
+    budget.entries(1);
     found.push(run[0]);
   }
   return found;
@@ -68,18 +86,18 @@ export function words(text: string, most: number, budget: Budget): string[] {
 /** str.rsplit without a separator. */
 export function wordsFromRight(text: string, most: number, budget: Budget): string[] {
   if (most < 0) return words(text, most, budget);
+  budget.entries(text.length / 2);
   const runs = [...text.matchAll(RUNS)];
-  budget.make(text.length);
   if (runs.length <= most) return runs.map((run) => run[0]);
   const cut = runs.length - most;
   const rest = runs[cut - 1];
-  const head = text.slice(0, (rest.index as number) + rest[0].length);
-  return [strip(head, null, "left", budget), ...runs.slice(cut).map((run) => run[0])];
+  const head = text.slice(0, rest.index + rest[0].length);
+  return [head, ...runs.slice(cut).map((run) => run[0])];
 }
 
 /** str.split with a separator. */
 export function splitAt(text: string, separator: string, most: number, budget: Budget): string[] {
-  budget.make(text.length);
+  budget.entries(occurrences(text, separator, budget));
   const parts = text.split(separator);
   if (most < 0 || parts.length <= most + 1) return parts;
   return [...parts.slice(0, most), parts.slice(most).join(separator)];
@@ -88,11 +106,12 @@ export function splitAt(text: string, separator: string, most: number, budget: B
 /** str.rsplit with a separator. */
 export function splitFromRight(text: string, separator: string, most: number, budget: Budget): string[] {
   const parts: string[] = [];
-  budget.make(text.length);
+  budget.read(text.length);
   let end = text.length;
   while (most < 0 || parts.length < most) {
     const at = end < separator.length ? -1 : text.lastIndexOf(separator, end - separator.length);
     if (at < 0) break;
+    budget.entries(1);
     parts.push(text.slice(at + separator.length, end));
     end = at;
   }
@@ -100,18 +119,23 @@ export function splitFromRight(text: string, separator: string, most: number, bu
   return parts.reverse();
 }
 
-/** str.splitlines: at every line end that Python knows. */
+/** What str.splitlines takes for the end of a line. */
+const LINE_END = "\\n-\\r\\x1c-\\x1e\\x85\\u2028\\u2029";
+const LINE = new RegExp(`[^${LINE_END}]*(?:\\r\\n|[${LINE_END}]|$)`, "g");
+const LAST_END = new RegExp(`\\r\\n$|[${LINE_END}]$`);
+
+/** str.splitlines. */
 export function lines(text: string, keepEnds: boolean, budget: Budget): string[] {
-  budget.make(text.length);
-  const found = text.match(/[^\n-\r\x1c-\x1e\x85\u2028\u2029]*(?:\r\n|[\n-\r\x1c-\x1e\x85\u2028\u2029]|$)/g) ?? [];
+  budget.entries(occurrences(text, "\n", budget));
+  const found = text.match(LINE) ?? [];
   if (found.at(-1) === "") found.pop();
-  return keepEnds ? found : found.map((line) => line.replace(/\r\n$|[\n-\r\x1c-\x1e\x85\u2028\u2029]$/, ""));
+  return keepEnds ? found : found.map((line) => line.replace(LAST_END, ""));
 }
 
 /** str.count and the number of replacements: matches that do not overlap. */
 export function occurrences(text: string, part: string, budget: Budget): number {
   if (part === "") return lengthOf(text, budget) + 1;
-  budget.step(1 + text.length / 64);
+  budget.read(text.length);
   let count = 0;
   for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) count++;
   return count;
@@ -145,6 +169,9 @@ export function title(text: string, budget: Budget): string {
 }
 
 export function capitalize(text: string): string {
-  const first = text.slice(0, text.codePointAt(0) === undefined ? 0 : String.fromCodePoint(text.codePointAt(0) as number).length);
+  const first = text.slice(
+    0,
+    text.codePointAt(0) === undefined ? 0 : String.fromCodePoint(text.codePointAt(0) as number).length,
+  );
   return first.toUpperCase() + text.slice(first.length).toLowerCase();
 }

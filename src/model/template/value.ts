@@ -1,6 +1,6 @@
 // The values of a template: Python's, as far as a template can tell. A number is an int; a float is a Float, because
 // 1 and 1.0 print differently. Values are never changed: jinja2's immutable sandbox refuses what would.
-import { type Budget, TemplateError } from "./budget.ts";
+import { type Budget, TemplateError, TemplateLimit } from "./budget.ts";
 
 export type Value =
   | null
@@ -158,19 +158,32 @@ export class View {
   }
 }
 
+/** Characters of a dict's key, for that of a tuple of all its items. */
+const MOST_KEY = 1 << 20;
+
 /** Equal for keys that are equal, different for those that are not. */
 export function hashOf(key: Value): string {
-  if (typeof key === "string") return `s${key}`;
+  if (typeof key === "string") return bounded(`s${key}`);
   if (key === null) return "n";
   if (typeof key === "boolean") return `i${Number(key)}`;
   if (typeof key === "number" || typeof key === "bigint") return `i${key}`;
   if (key instanceof Float) return `i${Object.is(key.value, -0) ? 0 : key.value}`;
   if (key instanceof Markup) return `s${key.text}`;
+  if (key instanceof Undefined) return "u";
   if (key instanceof Tuple) {
-    const parts = key.items.map(hashOf);
-    return `t${parts.map((part) => `${part.length}:${part}`).join("")}`;
+    let hash = "t";
+    for (const item of key.items) {
+      const part = hashOf(item);
+      hash = bounded(`${hash}${part.length}:${part}`);
+    }
+    return hash;
   }
   throw new TemplateError(`unhashable type: '${typeName(key)}'`);
+}
+
+function bounded(hash: string): string {
+  if (hash.length > MOST_KEY) throw new TemplateLimit(`it has a key of more than ${MOST_KEY} characters`);
+  return hash;
 }
 
 export const isInt = (value: Value): value is number | bigint | boolean =>
@@ -221,7 +234,7 @@ export function fromJs(value: unknown, budget: Budget): Value {
   if (typeof value === "string" || typeof value === "boolean") return value;
   if (typeof value === "bigint") return narrowed(value);
   if (typeof value === "number") {
-    if (Number.isSafeInteger(value)) return Object.is(value, -0) ? new Float(-0) : value;
+    if (Number.isSafeInteger(value)) return value + 0;
     // JSON.parse has rounded a long integer already; 1e300 was a float wherever it came from.
     return Number.isInteger(value) && Math.abs(value) < 1e21 ? BigInt(value) : new Float(value);
   }
