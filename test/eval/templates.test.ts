@@ -37,7 +37,9 @@ describe("verify, kind templates", () => {
   });
 
   test("the date is the golden one", async () =>
-    assert.ok(passed(await check(one("{{ strftime_now('%A, %d %B %Y %H:%M') }}", "Thursday, 26 November 2026 09:05")))));
+    assert.ok(
+      passed(await check(one("{{ strftime_now('%A, %d %B %Y %H:%M') }}", "Thursday, 26 November 2026 09:05"))),
+    ));
 
   test("floats of the file stay floats, long integers keep their digits", async () => {
     const text = JSON.stringify(one("{{ x }}", "[1, 1.0, 9223372036854775807]", { x: "HERE" }));
@@ -66,7 +68,10 @@ describe("verify, kind templates", () => {
       [{ ...good, templates: { t: 1 } }, /texts by name/],
       [{ ...good, templates: undefined }, /texts by name/],
       [{ ...good, cases: [] }, /a list of 1 to/],
-      [{ ...good, cases: [{ template: "constructor", variables: {}, want: "" }] }, /case 0 with the name of a template/],
+      [
+        { ...good, cases: [{ template: "constructor", variables: {}, want: "" }] },
+        /case 0 with the name of a template/,
+      ],
       [{ ...good, cases: [{ template: "t", variables: [], want: "" }] }, /case 0/],
       [{ ...good, cases: [{ template: "t", variables: {} }] }, /case 0/],
       [{ ...good, now: "soon" }, /expected a date/],
