@@ -6,6 +6,7 @@ import type { Check, VerifyOptions } from "./verify/check.ts";
 import { verifyDecodePolicies } from "./verify/decode-policies.ts";
 import { verifyLogits } from "./verify/logits.ts";
 import { verifyPolicies } from "./verify/policies.ts";
+import { verifyTemplates } from "./verify/templates.ts";
 import { verifyText } from "./verify/text.ts";
 
 export type { Check, VerifyOptions } from "./verify/check.ts";
@@ -28,11 +29,12 @@ export async function verify(folder: string, options: VerifyOptions = {}): Promi
     text: verifyText,
     policies: verifyPolicies,
     "decode-policies": verifyDecodePolicies,
+    templates: verifyTemplates,
   }[kind];
   if (!run)
     throw new HyperthinkError(
       "unsupported",
-      `${folder}/golden.json has kind "${kind}": expected logits, text, policies or decode-policies`,
+      `${folder}/golden.json has kind "${kind}": expected logits, text, policies, decode-policies or templates`,
     );
   const probe = openDevice(options.device, options.threads);
   const device = probe.description;

@@ -1,6 +1,7 @@
-import { Template } from "@huggingface/jinja";
 import { HyperthinkError } from "../base/errors.ts";
 import type { Source } from "./source.ts";
+import { type SpecialTokens, specialTokens } from "./special.ts";
+import { Template, TemplateLimit } from "./template/template.ts";
 
 export interface ChatMessage {
   role: string;
@@ -8,50 +9,85 @@ export interface ChatMessage {
 }
 
 export interface ChatTemplate {
-  /** The prompt text of a conversation. Throws `bad-argument` with the template's own words where it refuses one. */
+  /**
+   * The prompt text of a conversation. Throws `bad-argument` with the template's own words where it refuses one, and
+   * `bad-file` where it does not end in time or grows too large.
+   */
   render(
     messages: readonly ChatMessage[],
     variables: { addGenerationPrompt: boolean } & Record<string, unknown>,
   ): string;
+  /** What a user should know about it: one sentence each. */
+  readonly notes: readonly string[];
 }
 
 const MOST_TEMPLATE = 1 << 20;
+/** Templates of one model. */
+const MOST_NAMED = 64;
 /** Variables that transformers always passes. */
 const NOTHING = { tools: null, documents: null };
-/** The library's own strftime_now names months in the machine's language; it cannot be replaced, only shadowed. */
-const DATE = "{% set strftime_now = english_date %}";
 
-/** From chat_template.jinja, else from tokenizer_config.json (one template, or a list with one named "default"). */
+/**
+ * From chat_template.jinja, else from tokenizer_config.json, else from chat_template.json. Of several by name,
+ * "tool_use" serves conversations with tools, "default" all else.
+ */
 export async function loadChat(source: Source): Promise<ChatTemplate> {
   const config = ((await source.json("tokenizer_config.json")) ?? {}) as Record<string, unknown>;
-  const text = (await source.text("chat_template.jinja")) ?? fromConfig(config.chat_template);
-  if (text === null)
+  const texts = (await fromFiles(source)) ?? fromValue(config.chat_template) ?? (await fromProcessor(source));
+  if (texts === null)
     throw new HyperthinkError(
       "bad-file",
       `${source.path}: no chat template (chat_template.jinja, or chat_template in tokenizer_config.json); prompt it with raw text (--raw)`,
     );
-  return compileTemplate(text, specialTokens(config), source.path);
+  const plain = texts.get("default");
+  if (plain === undefined)
+    throw new HyperthinkError(
+      "bad-file",
+      `${source.path}: expected a chat template named "default", found ${[...texts.keys()].map((name) => JSON.stringify(name)).join(", ") || "none with a name"}; save the one to use as chat_template.jinja`,
+    );
+  const special = await specialTokens(source, config);
+  const chat = compileTemplate(plain, special, source.path);
+  const tools = texts.get("tool_use");
+  if (tools === undefined) return chat;
+  const withTools = compileTemplate(tools, special, source.path);
+  return {
+    notes: [...new Set([...chat.notes, ...withTools.notes])],
+    render: (messages, variables) =>
+      ((variables.tools ?? null) === null ? chat : withTools).render(messages, variables),
+  };
 }
 
-function fromConfig(value: unknown): string | null {
-  if (typeof value === "string") return value;
+async function fromFiles(source: Source): Promise<Map<string, string> | null> {
+  const plain = await source.text("chat_template.jinja");
+  if (plain === null) return null;
+  const tools = await source.text("additional_chat_templates/tool_use.jinja");
+  const texts = new Map([["default", plain.replace(/^\ufeff/, "")]]);
+  return tools === null ? texts : texts.set("tool_use", tools.replace(/^\ufeff/, ""));
+}
+
+/** The file that processors of images and sound save. */
+async function fromProcessor(source: Source): Promise<Map<string, string> | null> {
+  const file = (await source.json("chat_template.json")) as { chat_template?: unknown } | null;
+  return fromValue(file?.chat_template);
+}
+
+/** A template, or a list of them with names. */
+function fromValue(value: unknown): Map<string, string> | null {
+  if (typeof value === "string") return new Map([["default", value]]);
   if (!Array.isArray(value)) return null;
-  const named = value.filter((entry) => typeof entry?.template === "string");
-  return (named.find((entry) => entry.name === "default") ?? named[0])?.template ?? null;
+  const texts = new Map<string, string>();
+  for (const entry of value.slice(0, MOST_NAMED))
+    if (typeof entry?.name === "string" && typeof entry.template === "string") texts.set(entry.name, entry.template);
+  return texts;
 }
 
-/** bos_token and the like: strings, or objects with `content`. */
-function specialTokens(config: Record<string, unknown>): Record<string, string> {
-  const tokens: Record<string, string> = {};
-  for (const key of ["bos_token", "eos_token", "pad_token", "unk_token"]) {
-    const value = config[key];
-    const text = typeof value === "object" && value !== null ? (value as { content?: unknown }).content : value;
-    if (typeof text === "string") tokens[key] = text;
-  }
-  return tokens;
-}
-
-export function compileTemplate(text: string, special: Record<string, string>, path: string): ChatTemplate {
+/** `now` is what the template's strftime_now formats. */
+export function compileTemplate(
+  text: string,
+  special: SpecialTokens,
+  path: string,
+  now: () => Date = () => new Date(),
+): ChatTemplate {
   if (text.length > MOST_TEMPLATE)
     throw new HyperthinkError(
       "bad-file",
@@ -59,22 +95,25 @@ export function compileTemplate(text: string, special: Record<string, string>, p
     );
   let template: Template;
   try {
-    template = new Template(text.includes("strftime_now") ? DATE + text : text);
+    template = new Template(text);
   } catch (error) {
     throw new HyperthinkError("bad-file", `${path}: the chat template cannot be read: ${(error as Error).message}`);
   }
+  const known = Object.fromEntries(Object.entries(special).filter(([, token]) => token !== null));
   return {
+    notes: NAMED_TOKENS.filter((name) => !Object.hasOwn(special, name) && template.uses(name)).map(
+      (name) =>
+        `the chat template writes ${name}, which neither tokenizer_config.json nor special_tokens_map.json gives: nothing stands in its place`,
+    ),
     render(messages, { addGenerationPrompt, ...variables }) {
       try {
-        return template.render({
-          english_date: (format: string) => strftime(new Date(), format),
-          ...NOTHING,
-          ...special,
-          ...variables,
-          messages: messages.map((message) => ({ ...message })),
-          add_generation_prompt: addGenerationPrompt,
-        });
+        return template.render(
+          { ...NOTHING, ...known, ...variables, messages, add_generation_prompt: addGenerationPrompt },
+          now(),
+        );
       } catch (error) {
+        if (error instanceof TemplateLimit)
+          throw new HyperthinkError("bad-file", `${path}: the chat template was stopped: ${error.message}`);
         throw new HyperthinkError(
           "bad-argument",
           `the chat template refuses this conversation: ${(error as Error).message}`,
@@ -84,30 +123,12 @@ export function compileTemplate(text: string, special: Record<string, string>, p
   };
 }
 
+const NAMED_TOKENS = ["bos_token", "eos_token"];
+
 /** What ends a user's turn and opens the model's. Empty where the template does not show it. */
 export function replyOpening(chat: ChatTemplate): string {
   const question = "Why?";
   const text = chat.render([{ role: "user", content: question }], { addGenerationPrompt: true });
   const at = text.lastIndexOf(question);
   return at < 0 ? "" : text.slice(at + question.length);
-}
-
-const MONTHS = "January February March April May June July August September October November December".split(" ");
-
-/** The date formats that templates use. In English whatever the machine's locale: models were trained so. */
-export function strftime(date: Date, format: string): string {
-  const two = (n: number) => String(n).padStart(2, "0");
-  const month = MONTHS[date.getMonth()];
-  const fields: Record<string, string> = {
-    "%Y": String(date.getFullYear()),
-    "%m": two(date.getMonth() + 1),
-    "%d": two(date.getDate()),
-    "%B": month,
-    "%b": month.slice(0, 3),
-    "%H": two(date.getHours()),
-    "%M": two(date.getMinutes()),
-    "%S": two(date.getSeconds()),
-    "%%": "%",
-  };
-  return format.replace(/%./g, (field) => fields[field] ?? field);
 }

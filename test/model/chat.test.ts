@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { HyperthinkError } from "../../src/base/errors.ts";
-import { compileTemplate, loadChat, strftime } from "../../src/model/chat.ts";
+import { compileTemplate, loadChat } from "../../src/model/chat.ts";
 import { openSource } from "../../src/model/source.ts";
 import { withFolder } from "../support/checkpoint.ts";
 
@@ -68,7 +68,7 @@ describe("templates of well-known models", () => {
 
 test("variables", () => {
   assert.equal(render("{{ bos_token }}{{ messages[0].content }}{{ extra }}", { extra: 7 }), "<s>Q7");
-  assert.equal(render("{{ tools is none }} {{ unknown is defined }}"), "true false");
+  assert.equal(render("{{ tools is none }} {{ unknown is defined }}"), "True False");
 });
 
 test("what a template refuses is told in its own words", () =>
@@ -78,13 +78,16 @@ test("what a template refuses is told in its own words", () =>
       error instanceof HyperthinkError && error.code === "bad-argument" && /roles must alternate/.test(error.message),
   ));
 
-test("dates are English", () => {
-  const date = new Date(2024, 6, 4, 9, 5, 3);
-  assert.equal(strftime(date, "%d %b %Y, %B %m, %H:%M:%S %% %Q"), "04 Jul 2024, July 07, 09:05:03 % %Q");
-  assert.equal(
-    render("{% if strftime_now is defined %}{{ strftime_now('%Y') }}{% endif %}"),
-    strftime(new Date(), "%Y"),
-  );
+test("dates are English, of the time that was given", () => {
+  const now = () => new Date(2024, 6, 4, 9, 5, 3);
+  const chat = compileTemplate("\n{{ strftime_now('%A, %d %B %Y, %H:%M:%S') }}", {}, "t", now);
+  assert.equal(chat.render([], { addGenerationPrompt: false }), "\nThursday, 04 July 2024, 09:05:03");
+  assert.equal(render("{{ strftime_now('%Y') }}"), String(new Date().getFullYear()));
+});
+
+test("a message's text is text, whatever it spells", () => {
+  const content = "{{ x }}{% if %}{# #}\r\n\t\ufeff \u0000 <|im_end|> 🙂";
+  assert.equal(render("{% for m in messages %}{{ m.content }}{% endfor %}", {}, [user(content)]), content);
 });
 
 describe("where templates stand", () => {
@@ -110,6 +113,74 @@ describe("where templates stand", () => {
       await load({ "tokenizer_config.json": { chat_template: "{{ eos_token }}", eos_token: { content: "</s>" } } }),
       "</s>",
     ));
+  test("tools have a template of their own, where there is one", () =>
+    withFolder({ "config.json": {}, "chat_template.jinja": "\ufeffplain\r\nfile\r\n" }, async (folder) => {
+      mkdirSync(`${folder}/additional_chat_templates`);
+      writeFileSync(`${folder}/additional_chat_templates/tool_use.jinja`, "{{ tools|length }} tools");
+      const chat = await loadChat(await openSource(folder));
+      assert.equal(chat.render([], { addGenerationPrompt: false }), "plain\nfile");
+      assert.equal(chat.render([], { addGenerationPrompt: false, tools: null }), "plain\nfile");
+      assert.equal(chat.render([], { addGenerationPrompt: false, tools: [{}] }), "1 tools");
+    }));
+  test("several, none of them the default: their names", () =>
+    assert.rejects(
+      load({
+        "tokenizer_config.json": {
+          chat_template: [
+            { name: "rag", template: "a" },
+            { name: "tool_use", template: "b" },
+          ],
+        },
+      }),
+      /named "default", found "rag", "tool_use"/,
+    ));
+  test("a processor's file, last", async () => {
+    const files = { "chat_template.json": { chat_template: "processor" } };
+    assert.equal(await load(files), "processor");
+    assert.equal(await load({ ...files, "tokenizer_config.json": { chat_template: "config" } }), "config");
+  });
+  test("CRLF is LF, also inside tokenizer_config.json", async () => {
+    assert.equal(
+      await load({ "tokenizer_config.json": { chat_template: "a\r\n{% if true %}\r\nb\r\n{% endif %}\r\n" } }),
+      "a\nb\n",
+    );
+    assert.equal(await load({ "chat_template.jinja": "a\rb\r\nc\r\n" }), "a\nb\nc");
+  });
   test("none: how to go without", () => assert.rejects(load({}), /no chat template.*raw/));
   test("broken", () => assert.rejects(load({ "chat_template.jinja": "{% if %}" }), /cannot be read/));
+});
+
+describe("special tokens", () => {
+  const files = { "config.json": {}, "chat_template.jinja": "{{ bos_token }}|{{ eos_token }}|{{ image_token }}" };
+  const load = (more: Record<string, object>) =>
+    withFolder({ ...files, ...more }, async (folder) => {
+      const chat = await loadChat(await openSource(folder));
+      return [chat.render([], { addGenerationPrompt: false }), ...chat.notes];
+    });
+  const map = { bos_token: "<map>", eos_token: { content: "</map>", lstrip: false } };
+  test("of special_tokens_map.json, where tokenizer_config.json does not name them", async () => {
+    assert.deepEqual(await load({ "special_tokens_map.json": map }), ["<map>|</map>|"]);
+    assert.deepEqual(
+      await load({ "special_tokens_map.json": map, "tokenizer_config.json": { bos_token: "<config>" } }),
+      ["<config>|</map>|"],
+    );
+  });
+  test("a model that says it has none has none", async () =>
+    assert.deepEqual(await load({ "special_tokens_map.json": map, "tokenizer_config.json": { bos_token: null } }), [
+      "|</map>|",
+    ]));
+  test("a note for those that nothing gives", async () => {
+    const [text, ...notes] = await load({ "special_tokens_map.json": { eos_token: "</s>" } });
+    assert.equal(text, "|</s>|");
+    assert.equal(notes.length, 1);
+    assert.match(notes[0], /writes bos_token, which neither/);
+  });
+  test("others by their names", async () =>
+    assert.deepEqual(
+      await load({
+        "special_tokens_map.json": map,
+        "tokenizer_config.json": { extra_special_tokens: { image_token: "<image>" } },
+      }),
+      ["<map>|</map>|<image>"],
+    ));
 });
