@@ -17,6 +17,7 @@ import { greedy } from "../engine/sampling.ts";
 import type { Session } from "../engine/session.ts";
 import { ChainText } from "../engine/text.ts";
 import { type Extraction, extractAnswer, type Thinking } from "./answer.ts";
+import { opensThinking } from "./opening.ts";
 import { Vote, type VoteGroup } from "./vote.ts";
 
 export interface ScaleOptions extends Omit<GenerateOptions, "logprobs"> {
@@ -36,6 +37,8 @@ export interface ScaleResult {
   /** The winning answer as its first chain wrote it; null where every chain abstained. */
   answer: string | null;
   groups: VoteGroup[];
+  /** Groups with as many chains as the winner's: it won by the order of chains alone. Empty where it leads. */
+  tied: VoteGroup[];
   abstained: number;
   /** Chains that were stopped because the vote was decided. */
   stopped: number;
@@ -79,12 +82,15 @@ export class Scaling implements AsyncIterable<ScaleEvent> {
     if (!Number.isInteger(width) || width < 1 || width > 1024)
       throw new HyperthinkError("bad-argument", `width must be a whole number of chains from 1 to 1024, got ${width}`);
     // Some templates (QwQ's among them) close the thinking at once unless they are told not to; others ignore the variable.
-    const { text, ids } = encodePrompt(session, prompt, { enable_thinking: true, ...options.template });
+    const template = { enable_thinking: true, ...options.template };
+    const { text, ids } = encodePrompt(session, prompt, template);
     const maxTokens = tokenLimit(session, ids.length, options.maxTokens);
     const policy = policyOf(session, prompt, options, ids.length, ids.length + maxTokens);
     return session.with(policy, async (engine, gauge) => {
       throwIfAborted(options.signal);
-      const run = new Run(session, engine, this.#events, { ...options, width, maxTokens, promptText: text ?? "" });
+      const thinking = options.thinking === undefined ? THINK : options.thinking;
+      const opened = thinking !== null && opensThinking(session, prompt, template, thinking);
+      const run = new Run(session, engine, this.#events, { ...options, width, maxTokens, thinking, opened });
       this.#events.push({ type: "start", width, promptTokens: ids.length, policy: policy.key });
       await run.all(ids);
       const result: ScaleResult = {
@@ -99,7 +105,7 @@ export class Scaling implements AsyncIterable<ScaleEvent> {
   }
 }
 
-type RunOptions = ScaleOptions & { width: number; maxTokens: number; promptText: string };
+type RunOptions = ScaleOptions & { width: number; maxTokens: number; thinking: Thinking | null; opened: boolean };
 
 /** State of one call: its chains' texts and the vote. */
 class Run {
@@ -149,10 +155,11 @@ class Run {
     throwIfAborted(signal);
   }
 
-  outcome(): Pick<ScaleResult, "answer" | "groups" | "abstained" | "stopped" | "savedTokens" | "chains"> {
+  outcome(): Pick<ScaleResult, "answer" | "groups" | "tied" | "abstained" | "stopped" | "savedTokens" | "chains"> {
     return {
       answer: this.#vote.winner()?.text ?? null,
       groups: this.#vote.groups(),
+      tied: this.#vote.tied(),
       abstained: this.#vote.abstained,
       stopped: this.#stopped,
       savedTokens: this.#savedTokens,
@@ -201,8 +208,8 @@ class Run {
     const answer: Extraction = wasStopped
       ? { kind: "abstain", reason: "stopped" }
       : extractAnswer(text, {
-          thinking: this.#options.thinking === undefined ? THINK : this.#options.thinking,
-          opened: this.#opened(),
+          thinking: this.#options.thinking,
+          opened: this.#options.opened,
           finished: chain.finish === "stop",
         });
     const result: ChainResult = { ...receipt(chain, text), answer };
@@ -223,14 +230,6 @@ class Run {
         decided: this.#decided || running.length === 0,
       });
     if (this.#decided && this.#options.earlyStop !== false) for (const c of this.group!.chains) this.#engine.abort(c);
-  }
-
-  /** Did the prompt's template already open the thinking? */
-  #opened(): boolean {
-    const tags = this.#options.thinking === undefined ? THINK : this.#options.thinking;
-    if (!tags) return false;
-    const { promptText } = this.#options;
-    return promptText.lastIndexOf(tags.open) > promptText.lastIndexOf(tags.close);
   }
 }
 
