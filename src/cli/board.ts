@@ -2,7 +2,7 @@ import { createLogUpdate } from "log-update";
 import type { Extraction } from "../scale/answer.ts";
 import type { ChainResult, ScaleEvent, ScaleResult } from "../scale/scale.ts";
 import type { VoteGroup } from "../scale/vote.ts";
-import { count, size, tail } from "./format.ts";
+import { count, size, some, tail } from "./format.ts";
 
 /** Shows the events of one `scale` call: redrawn on a terminal, a line per ended chain and vote elsewhere. */
 export interface Board {
@@ -12,6 +12,8 @@ export interface Board {
 export const openBoard = (stream: NodeJS.WriteStream): Board =>
   stream.isTTY ? new LiveBoard(stream) : new PlainBoard(stream);
 
+const startLine = ({ width, promptTokens, policy }: ScaleEvent & { type: "start" }): string =>
+  `${some(width, "chain")} over a prompt of ${some(promptTokens, "token")}, policy ${policy}`;
 const answerText = (answer: Extraction): string =>
   answer.kind === "answer" ? `= ${answer.text}` : `(${answer.reason.replaceAll("-", " ")})`;
 const voteText = (groups: readonly VoteGroup[], abstained: number): string =>
@@ -22,15 +24,25 @@ const voteText = (groups: readonly VoteGroup[], abstained: number): string =>
 export function billLines(result: ScaleResult): string[] {
   const { bill } = result;
   return [
-    `answer ${result.answer ?? "none: every chain abstained"}`,
-    `${result.chains.length} chains, ${count(bill.tokens)} tokens over a prompt of ${bill.promptTokens}; ${count(bill.kvReads)} KV reads where the full cache ` +
-      `takes ${count(bill.fullReads)} (${bill.compressionRatio.toFixed(2)}x smaller); peak ${count(bill.peakPages)} pages = ${size(bill.peakBytes)}`,
+    answerLine(result),
+    `${some(result.chains.length, "chain")}, ${some(bill.tokens, "token")} over a prompt of ${bill.promptTokens}; ${some(bill.kvReads, "KV read")} where the full cache ` +
+      `takes ${count(bill.fullReads)} (${bill.compressionRatio.toFixed(2)}x smaller); peak ${some(bill.peakPages, "page")} = ${size(bill.peakBytes)}`,
     ...(result.stopped
       ? [
-          `${result.stopped} chains stopped once the vote was decided: at most ${count(result.savedTokens)} tokens saved`,
+          `${some(result.stopped, "chain")} stopped once the vote was decided: at most ${some(result.savedTokens, "token")} saved`,
         ]
       : []),
   ];
+}
+
+/** A winner by the order of chains is shown as a tie. */
+function answerLine({ answer, groups, tied }: ScaleResult): string {
+  if (answer === null) return "answer none: every chain abstained";
+  if (tied.length === 0) return `answer ${answer}`;
+  const rivals = tied.slice(0, MOST_GROUPS).map(({ text }) => text);
+  if (tied.length > MOST_GROUPS) rivals.push(`${tied.length - MOST_GROUPS} more`);
+  const named = new Intl.ListFormat("en").format(rivals);
+  return `answer ${answer} (tied with ${named}: ${some(groups[0].count, "chain")} each; the lowest chain decides)`;
 }
 
 class PlainBoard implements Board {
@@ -41,11 +53,10 @@ class PlainBoard implements Board {
 
   show(event: ScaleEvent): void {
     const line = (text: string) => this.#stream.write(`${text}\n`);
-    if (event.type === "start")
-      line(`${event.width} chains over a prompt of ${event.promptTokens} tokens, policy ${event.policy}`);
+    if (event.type === "start") line(startLine(event));
     else if (event.type === "chain") {
       const { chain, tokens, answer, kvReads } = event.result;
-      line(`chain ${chain}: ${tokens} tokens, ${count(kvReads)} KV reads ${answerText(answer)}`);
+      line(`chain ${chain}: ${some(tokens, "token")}, ${some(kvReads, "KV read")} ${answerText(answer)}`);
     } else if (event.type === "vote")
       line(`vote: ${voteText(event.groups, event.abstained)}${event.decided && event.running ? "  decided" : ""}`);
     else if (event.type === "result") for (const text of billLines(event.result)) line(text);
@@ -80,7 +91,7 @@ class LiveBoard implements Board {
 
   show(event: ScaleEvent): void {
     if (event.type === "start") {
-      this.#head = `${event.width} chains over a prompt of ${event.promptTokens} tokens, policy ${event.policy}`;
+      this.#head = startLine(event);
       this.#lines = Array.from({ length: event.width }, () => ({ text: "", tokens: 0, keys: 0, result: null }));
     } else if (event.type === "text") {
       const line = this.#lines[event.chain];
@@ -110,7 +121,7 @@ class LiveBoard implements Board {
       const shown = line.result ? answerText(line.result.answer) : tail(line.text, columns - facts.length - 1);
       return facts + shown;
     });
-    if (this.#lines.length > MOST_LINES) chains.push(`    and ${this.#lines.length - MOST_LINES} more chains`);
+    if (this.#lines.length > MOST_LINES) chains.push(`    and ${some(this.#lines.length - MOST_LINES, "more chain")}`);
     const most = Math.max(1, this.#lines.length);
     const votes = this.#groups
       .slice(0, MOST_GROUPS)

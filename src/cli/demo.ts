@@ -5,7 +5,7 @@ import { type Interval, pairedDifference } from "../eval/interval.ts";
 import { accuracy, BEADS_SAMPLING, meanReads, type ProblemRun, percent, runProblems, soloPeak } from "../eval/race.ts";
 import { scale } from "../scale/scale.ts";
 import { openBoard } from "./board.ts";
-import { count, table } from "./format.ts";
+import { count, some, table } from "./format.ts";
 import { interruptible, note, open } from "./open.ts";
 import { embedded, type ModelFlags } from "./options.ts";
 import { choice, whole } from "./parse.ts";
@@ -49,7 +49,7 @@ async function run(flags: Flags): Promise<void> {
     console.log(`${first.question}\n(the right answer: ${first.answer})\n`);
     const options = { ...BEADS_SAMPLING, earlyStop: true, width: flags.most, seed: flags.seed, signal };
     for await (const event of scale(dms, first.question, options)) live.show(event);
-    console.log(`\n${problems.length} more problems, ${dms.device.description}\n`);
+    console.log(`\n${some(problems.length, "more problem")}, ${dms.device.description}\n`);
     if (dms.device.name === "reference")
       note(
         "the reference device is some 50 times slower than cpu: 120 problems take about a quarter of an hour; try --problems 8",
@@ -87,12 +87,13 @@ async function race(
     onRun: () => {
       done++;
       if (stderr.isTTY && !flags.json)
-        stderr.write(`\r${name}: ${done} of ${problems.length} problems, ${width} chains each `);
+        stderr.write(`\r${name}: ${done} of ${some(problems.length, "problem")}, ${some(width, "chain")} each `);
     },
   });
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
   const clear = stderr.isTTY ? "\r\x1b[K" : "";
-  if (!flags.json) stderr.write(`${clear}${name}: ${problems.length} problems, ${width} chains each, ${seconds} s\n`);
+  if (!flags.json)
+    stderr.write(`${clear}${name}: ${some(problems.length, "problem")}, ${some(width, "chain")} each, ${seconds} s\n`);
   return runs;
 }
 
@@ -122,7 +123,7 @@ function render(rows: readonly Row[], gain: Interval, problems: number): string 
       ? "more right answers for no more reads"
       : gain.high < 0
         ? "fewer right answers: the compressed cache lost here"
-        : `the interval holds 0: ${problems} problems cannot tell them apart (try --problems 400)`;
+        : `the interval holds 0: ${some(problems, "problem")} cannot tell them apart (try --problems 400)`;
   return [
     "",
     table([

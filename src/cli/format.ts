@@ -10,6 +10,9 @@ export function size(bytes: number): string {
   return `${unit === 0 ? value : value < 100 ? value.toPrecision(3) : value.toFixed(0)} ${units[unit]}`;
 }
 
+/** "1 chain", "2 chains". */
+export const some = (n: number, noun: string): string => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
+
 export const count = (n: number): string => Math.round(n).toLocaleString("en-US");
 
 /** Rows as a table with columns of equal width; the first row is the head. */
