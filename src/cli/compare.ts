@@ -10,7 +10,7 @@ import { readText, windows } from "../eval/compare/texts.ts";
 import { recipes } from "../policy/index.ts";
 import { parseSpec } from "../policy/spec.ts";
 import { accuracyRows } from "./compare-accuracy.ts";
-import { size, table } from "./format.ts";
+import { size, some, table } from "./format.ts";
 import { interruptible, note, open } from "./open.ts";
 import { loadOptions, type ModelFlags, modelOptions } from "./options.ts";
 import { number, whole } from "./parse.ts";
@@ -41,7 +41,10 @@ export function registerCompare(program: Command): void {
       "name or name:setting=value,... (default: every policy that the model has what it takes for)",
     )
     .option("--text <file>", "a text; windows of it are read and scored token by token")
-    .option("--problems <what>", "beads, beads:N, or a JSONL file of {prompt, answer}: accuracy instead of divergence")
+    .option(
+      "--problems <what>",
+      "beads, beads:N, or a JSONL file of {prompt, answer}, as GSM8K, MATH and AIME have it: accuracy instead of divergence",
+    )
     .option("--cr <list>", "ratios for policies that name no budget", ratios, [2, 4, 8])
     .option("--texts <n>", "windows of the text", whole, 8)
     .option("--replay-texts <n>", "windows for policies that replay the prompt, which is slow", whole, 4)
@@ -119,7 +122,7 @@ async function run(specs: string[], flags: CompareFlags, command: Command): Prom
     if (flags.plot)
       await writeFile(
         flags.plot,
-        await plotSvg(summaries, `${flags.texts} windows, ${flags.prefix} + ${flags.scored} tokens`),
+        await plotSvg(summaries, `${some(flags.texts, "window")}, ${flags.prefix} + ${flags.scored} tokens`),
       );
   }
   if (!flags.json)
