@@ -6,22 +6,33 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { cpuAvailable } from "../src/device/cpu.ts";
-import { passed, verify } from "../src/eval/verify.ts";
+import { DEVICELESS, NO_DEVICE, passed, verify } from "../src/eval/verify.ts";
 
 const golden = fileURLToPath(new URL("../golden/", import.meta.url));
 const models = fileURLToPath(new URL("../models/", import.meta.url));
-const folders = readdirSync(golden, { withFileTypes: true })
+const all = readdirSync(golden, { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && entry.name !== "smollm2-text")
   .map((entry) => entry.name);
-
-/** Kinds that no device computes: once is enough. */
-const WITHOUT_DEVICE = ["templates"];
 const kindOf = (folder: string) => JSON.parse(readFileSync(`${golden}${folder}/golden.json`, "utf8")).kind;
+const [deviceless, folders] = [true, false].map((no) => all.filter((name) => DEVICELESS.has(kindOf(name)) === no));
+
+describe("golden data without a device", () => {
+  for (const folder of deviceless)
+    test(folder, async () => {
+      const report = await verify(golden + folder);
+      assert.deepEqual(
+        report.checks.filter((check) => check.status !== "PASS"),
+        [],
+      );
+      assert.equal(report.device, NO_DEVICE);
+      assert.ok(report.checks.length >= 1);
+    });
+});
 
 for (const device of ["reference", "cpu"] as const) {
   const reason = device === "cpu" ? cpuAvailable() : null;
   describe(`golden data on ${device}`, { skip: reason ? `UNRUN: ${reason}` : false }, () => {
-    for (const folder of folders.filter((name) => device === "reference" || !WITHOUT_DEVICE.includes(kindOf(name))))
+    for (const folder of folders)
       test(folder, async () => {
         const report = await verify(golden + folder, { device, model: (name) => models + name });
         assert.deepEqual(

@@ -2,7 +2,7 @@ import { createLogUpdate } from "log-update";
 import type { Extraction } from "../scale/answer.ts";
 import type { ChainResult, ScaleEvent, ScaleResult } from "../scale/scale.ts";
 import type { VoteGroup } from "../scale/vote.ts";
-import { count, size } from "./format.ts";
+import { count, counted, size } from "./format.ts";
 import { cell, oneLine, redraws, tail } from "./terminal.ts";
 
 /** Shows the events of one `scale` call: redrawn where a terminal can, a line per ended chain and vote elsewhere. */
@@ -13,6 +13,8 @@ export interface Board {
 export const openBoard = (stream: NodeJS.WriteStream): Board =>
   redraws(stream) ? new LiveBoard(stream) : new PlainBoard(stream);
 
+const startLine = ({ width, promptTokens, policy }: ScaleEvent & { type: "start" }): string =>
+  `${counted(width, "chain")} over a prompt of ${counted(promptTokens, "token")}, policy ${policy}`;
 const answerText = (answer: Extraction): string =>
   answer.kind === "answer" ? `= ${oneLine(answer.text)}` : `(${answer.reason.replaceAll("-", " ")})`;
 const voteText = (groups: readonly VoteGroup[], abstained: number): string =>
@@ -24,15 +26,25 @@ const voteText = (groups: readonly VoteGroup[], abstained: number): string =>
 export function billLines(result: ScaleResult): string[] {
   const { bill } = result;
   return [
-    `answer ${result.answer === null ? "none: every chain abstained" : oneLine(result.answer)}`,
-    `${result.chains.length} chains, ${count(bill.tokens)} tokens over a prompt of ${bill.promptTokens}; ${count(bill.kvReads)} KV reads where the full cache ` +
-      `takes ${count(bill.fullReads)} (${bill.compressionRatio.toFixed(2)}x smaller); peak ${count(bill.peakPages)} pages = ${size(bill.peakBytes)}`,
+    answerLine(result),
+    `${counted(result.chains.length, "chain")}, ${counted(bill.tokens, "token")} over a prompt of ${bill.promptTokens}; ${counted(bill.kvReads, "KV read")} where the full cache ` +
+      `takes ${count(bill.fullReads)} (${bill.compressionRatio.toFixed(2)}x smaller); peak ${counted(bill.peakPages, "page")} = ${size(bill.peakBytes)}`,
     ...(result.stopped
       ? [
-          `${result.stopped} chains stopped once the vote was decided: at most ${count(result.savedTokens)} tokens saved`,
+          `${counted(result.stopped, "chain")} stopped once the vote was decided: at most ${counted(result.savedTokens, "token")} saved`,
         ]
       : []),
   ];
+}
+
+/** A winner by the order of chains is shown as a tie. */
+function answerLine({ answer, groups, tied }: ScaleResult): string {
+  if (answer === null) return "answer none: every chain abstained";
+  if (tied.length === 0) return `answer ${answer}`;
+  const rivals = tied.slice(0, MOST_GROUPS).map(({ text }) => text);
+  if (tied.length > MOST_GROUPS) rivals.push(`${tied.length - MOST_GROUPS} more`);
+  const named = new Intl.ListFormat("en").format(rivals);
+  return `answer ${answer} (tied with ${named}: ${counted(groups[0].count, "chain")} each; the lowest chain decides)`;
 }
 
 class PlainBoard implements Board {
@@ -43,11 +55,10 @@ class PlainBoard implements Board {
 
   show(event: ScaleEvent): void {
     const line = (text: string) => this.#stream.write(`${text}\n`);
-    if (event.type === "start")
-      line(`${event.width} chains over a prompt of ${event.promptTokens} tokens, policy ${event.policy}`);
+    if (event.type === "start") line(startLine(event));
     else if (event.type === "chain") {
       const { chain, tokens, answer, kvReads } = event.result;
-      line(`chain ${chain}: ${tokens} tokens, ${count(kvReads)} KV reads ${answerText(answer)}`);
+      line(`chain ${chain}: ${counted(tokens, "token")}, ${counted(kvReads, "KV read")} ${answerText(answer)}`);
     } else if (event.type === "vote")
       line(`vote: ${voteText(event.groups, event.abstained)}${event.decided && event.running ? "  decided" : ""}`);
     else if (event.type === "result") for (const text of billLines(event.result)) line(text);
@@ -82,7 +93,7 @@ class LiveBoard implements Board {
 
   show(event: ScaleEvent): void {
     if (event.type === "start") {
-      this.#head = `${event.width} chains over a prompt of ${event.promptTokens} tokens, policy ${event.policy}`;
+      this.#head = startLine(event);
       this.#lines = Array.from({ length: event.width }, () => ({ text: "", tokens: 0, keys: 0, result: null }));
     } else if (event.type === "text") {
       const line = this.#lines[event.chain];
@@ -111,7 +122,8 @@ class LiveBoard implements Board {
       const facts = `${String(i).padStart(3)} ${String(line.tokens).padStart(5)} tok ${String(Math.round(line.keys)).padStart(5)} keys `;
       return facts + tail(line.result ? answerText(line.result.answer) : line.text, columns - facts.length - 1);
     });
-    if (this.#lines.length > MOST_LINES) chains.push(`    and ${this.#lines.length - MOST_LINES} more chains`);
+    if (this.#lines.length > MOST_LINES)
+      chains.push(`    and ${counted(this.#lines.length - MOST_LINES, "more chain")}`);
     const most = Math.max(1, this.#lines.length);
     const votes: [name: string, bar: string, n: number | ""][] = this.#groups
       .slice(0, MOST_GROUPS)

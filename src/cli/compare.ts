@@ -42,7 +42,10 @@ export function registerCompare(program: Command): void {
       "name or name:setting=value,... (default: every policy that the model has what it takes for)",
     )
     .option("--text <file>", "a text; windows of it are read and scored token by token")
-    .option("--problems <what>", "beads, beads:N, or a JSONL file of {prompt, answer}: accuracy instead of divergence")
+    .option(
+      "--problems <what>",
+      "beads, beads:N, or a JSONL file of {prompt, answer}, as GSM8K, MATH and AIME have it: accuracy instead of divergence",
+    )
     .option("--cr <list>", "ratios for policies that name no budget", ratios, [2, 4, 8])
     .option("--texts <n>", "windows of the text", whole, 8)
     .option("--replay-texts <n>", "windows for policies that replay the prompt, which is slow", whole, 4)

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { type GenerateResult, generate } from "../engine/generate.ts";
-import { count, size } from "./format.ts";
+import { counted, size } from "./format.ts";
 import { interruptible, note, noteIdle, open } from "./open.ts";
 import {
   generateOptions,
@@ -66,7 +66,7 @@ async function run(words: string[], flags: Flags): Promise<void> {
 }
 
 const receiptLine = (r: GenerateResult, seconds: number): string =>
-  `[${r.prompt.tokens} + ${r.tokens} tokens, ${(r.tokens / seconds).toFixed(1)} tokens/s, ended by ${r.finish}; ` +
+  `[${r.prompt.tokens} + ${counted(r.tokens, "token")}, ${(r.tokens / seconds).toFixed(1)} tokens/s, ended by ${r.finish}; ` +
   `${samplingText(r.sampling)}; ` +
-  `${count(r.kvReads)} KV reads, ${r.compressionRatio.toFixed(2)}x fewer than the full cache, ` +
-  `peak ${r.bill.peakPages} pages = ${size(r.bill.peakBytes)}]`;
+  `${counted(r.kvReads, "KV read")}, ${r.compressionRatio.toFixed(2)}x fewer than the full cache, ` +
+  `peak ${counted(r.bill.peakPages, "page")} = ${size(r.bill.peakBytes)}]`;

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { HyperthinkError } from "../base/errors.ts";
 import { cpuAvailable } from "../device/cpu.ts";
-import { passed, type Report, verify } from "../eval/verify.ts";
+import { NO_DEVICE, passed, type Report, verify } from "../eval/verify.ts";
 import { embedded, type ModelFlags } from "./options.ts";
 import { choice, whole } from "./parse.ts";
 import { oneLine } from "./terminal.ts";
@@ -16,7 +16,10 @@ export function registerVerify(program: Command): void {
   program
     .command("verify")
     .description("compare a device with golden data; exit code 1 when a check fails")
-    .argument("<dir...>", "folders with golden.json (kinds logits, text, policies, decode-policies, templates)")
+    .argument(
+      "<dir...>",
+      "folders with golden.json (kinds logits, text, policies, decode-policies, answers, templates, tokens)",
+    )
     .option("-m, --model <dir>", "the model of text folders (default: an embedded model of that name)")
     .option(
       "--device <name>",
@@ -51,6 +54,7 @@ async function run(folders: string[], flags: Flags): Promise<void> {
           });
       reports.push(report);
       if (!flags.json) print(report);
+      if (report.device === NO_DEVICE) break; // the same on every device
     }
   if (flags.json) console.log(JSON.stringify(reports));
   if (!reports.every(passed)) process.exitCode = 1;

@@ -4,6 +4,7 @@
 import { HyperthinkError } from "../base/errors.ts";
 import { type Seeded, seeded } from "../base/rng.ts";
 import type { Extraction } from "../scale/answer.ts";
+import { answerKey } from "../scale/key.ts";
 
 const NAMES =
   "cup jar bag tin pot can tub bin pan keg vat jug pail crate sack chest tray bowl mug case rack drum basket bucket".split(
@@ -130,5 +131,5 @@ export function beadsProblems({
 /** A chain's, or a vote's, answer against the problem's. No answer is neither right nor a vote. */
 export function grade(problem: BeadsProblem, extraction: Extraction): "correct" | "wrong" | "abstain" {
   if (extraction.kind === "abstain") return "abstain";
-  return extraction.key === String(problem.answer) ? "correct" : "wrong";
+  return extraction.key === answerKey(String(problem.answer)) ? "correct" : "wrong";
 }

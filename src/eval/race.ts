@@ -1,5 +1,6 @@
 import type { Session } from "../engine/session.ts";
 import type { Policy } from "../policy/policy.ts";
+import { answerKey } from "../scale/key.ts";
 import { scale } from "../scale/scale.ts";
 import { type Answers, avgAt1, type Interval, majAtK, pairedDifference, wilson } from "./interval.ts";
 
@@ -62,7 +63,7 @@ export async function runProblems(
         problem: i,
         answers: {
           keys: result.chains.map(({ answer }) => (answer.kind === "answer" ? answer.key : null)),
-          correct: String(problems[i].answer),
+          correct: answerKey(String(problems[i].answer)),
         },
         reads: result.chains.map((chain) => chain.kvReads),
         fullReads: result.bill.fullReads,

@@ -1,83 +1,57 @@
 // One canonical string for answers that are equal on sight. Where in doubt two answers stay apart: a vote survives a
 // split group better than a merged wrong one. Real equality of expressions is a later, slower step between keys.
 
+import { rationalKey, readQuantity } from "./quantity.ts";
+import { tidy } from "./spelling.ts";
+import { readUnit } from "./units.ts";
+
 /** Longest answer in characters; a longer one is prose, and bounds the work here. */
 export const LONGEST_ANSWER = 1000;
-/** Longest number in characters that is turned into a BigInt; gcd of two such takes well under a millisecond. */
-const LONGEST_NUMBER = 300;
 
 /**
- * The key under which equal answers meet: an exact rational ("-10/9", "5") for numbers, a normalised string for the rest;
- * "" when nothing is left or the answer is too long.
+ * The key under which equal answers meet: an exact rational ("-10/9", "5") for numbers, with its unit for measures ("5 cm"),
+ * a normalised string for the rest; "" when nothing is left or the answer is too long.
  *
- * Taken as equal: decimals, fractions, percentages (50% = 1/2, not 50), thousands separators, signs, leading zeros;
- * `x = 5` and `5`; degrees, dollars and counted things (`30 beads`) and the bare number. A measure keeps its unit:
- * `5 m` and `5 cm` differ, so neither may meet a bare 5.
+ * Taken as equal: decimals, fractions, mixed numbers, powers of ten, percentages (50% = 1/2, not 50), thousands
+ * separators, signs, leading zeros; `x = 5` and `5`; degrees, sums of any currency and counted things (`30 beads`) and the
+ * bare number; a choice's letter with and without its text (`E`, `E. 12`). A measure keeps its unit: `5 m` and `5 cm`
+ * differ, so neither may meet a bare 5.
  */
 export function answerKey(answer: string): string {
   if (answer.length > LONGEST_ANSWER) return "";
   const plain = peel(tidy(answer));
-  return counted(plain) ?? valued(plain) ?? listed(plain) ?? spelled(plain);
+  return chosen(plain) ?? amount(plain) ?? joined(plain.replace(AND, ", "));
 }
+
+const joined = (text: string): string => valued(text) ?? listed(text) ?? spelled(text);
 
 /** Whether a key stands for one number. */
 export const isNumberKey = (key: string): boolean => /^-?\d+(?:\/\d+)?$/.test(key);
 
-const SYMBOLS: Record<string, string> = {
-  "−": "-",
-  "–": "-",
-  "≤": "\\leq ",
-  "≥": "\\geq ",
-  "≠": "\\neq ",
-  "≈": "\\approx ",
-  π: "\\pi ",
-  "∞": "\\infty ",
-  "∪": "\\cup ",
-  "±": "\\pm ",
-};
-/** What a LaTeX token becomes; those that only lay out vanish. A Map: an answer may well say `\constructor`. */
-const TOKENS = new Map(
-  Object.entries({
-    ...Object.fromEntries(["(", ")", "[", "]", ",", ";", ":", " ", "\n", "quad", "qquad"].map((name) => [name, " "])),
-    ...Object.fromEntries(["left", "right", "displaystyle", "limits"].map((name) => [name, ""])),
-    dfrac: "\\frac",
-    tfrac: "\\frac",
-    le: "\\leq",
-    ge: "\\geq",
-    ne: "\\neq",
-    lt: "<",
-    gt: ">",
-    degree: "°",
-    "%": "%",
-    $: "¤", // currency, while a bare $ delimits
-  }),
-);
+/** Whether a key stands for one number with its unit, or several of a compound measure. */
+export const isMeasureKey = (key: string): boolean => /^-?\d+(?:\/\d+)? [A-Za-z°]/.test(key);
 
-/** One spelling for what looks alike; no space at the ends, single ones within. */
-function tidy(answer: string): string {
-  return answer
-    .replace(/[−–≤≥≠≈π∞∪±]/g, (symbol) => SYMBOLS[symbol])
-    .replace(/\\(!\s*|[a-zA-Z]+|[\s\S])/g, (token, name: string) =>
-      name[0] === "!" ? "" : (TOKENS.get(name) ?? token),
-    )
-    .replace(/\\(?:text|mbox|textbf|textrm|textit|mathrm)\s*\{([^{}]*)\}/g, " $1 ")
-    .replace(/\^\s*(?:\\circ(?![a-zA-Z])|\{\s*\\circ\s*\})/g, "°")
-    .replace(/[$~\s]+/g, " ")
-    .replace(/(\d) ?\{ ?, ?\} ?(?=\d)/g, "$1,")
-    .replace(/ ?(?:, ?)?(?<![A-Za-z])and(?![A-Za-z]) ?/g, ",")
-    .replace(/ ?(?<![A-Za-z])(?:percent|percentage|per cent)$/i, "%")
-    .trim();
-}
+const AND = / ?(?:, ?)?(?<![A-Za-z\\])and(?![A-Za-z]) ?/g;
+const QUOTES = /^(?:(\*{1,3})(?!\*)(.+)\1|(["'`])(.*)\3|(“)(.*)”|(``)(.*)'')$/;
+
+const SIGNED_BRACKETS = /^([-+] ?|negative |minus )\( ?([\d\\.][^(),]*?) ?\)$/i;
 
 /** Takes off trailing stops, emphasis, quotes, boxes and braces around the whole, and brackets around one number or letter. */
 function peel(text: string): string {
   for (let i = 0; i < 8; i++) {
-    let next = text.replace(/^[*"'`“”]+|[*"'`“”.,;:]+$/g, "").trim();
+    let next = text.replace(/(?:(?<!\.)[.。]|[,;:\s])+$/, "").trim();
+    const quoted = QUOTES.exec(next);
     const box = /^\\f?box(?:ed)?\s*(?=\{)/.exec(next);
     const inside = next.slice((box?.[0].length ?? 0) + 1, -1);
-    if (next.at(-1) === "}" && (box || next[0] === "{") && closed(inside)) next = inside.trim();
-    else if (/^\([^(),]*\)$/.test(next) && (numbered(inside, true) !== null || /^ ?[A-Za-z] ?$/.test(inside)))
+    if (quoted) next = (quoted[2] ?? quoted[4] ?? quoted[6] ?? quoted[8]).trim();
+    else if (/^\*+$/.test(next)) next = "";
+    else if (next.at(-1) === "}" && (box || next[0] === "{") && closed(inside)) next = inside.trim();
+    else if (/^\([^(),]*\)$/.test(next) && (amount(inside.trim()) !== null || /^ ?[A-Za-z] ?$/.test(inside)))
       next = inside.trim();
+    else
+      next = next.replace(SIGNED_BRACKETS, (whole, sign, value) =>
+        amount(value) === null ? whole : `${sign}${value}`,
+      );
     if (next === text) break;
     text = next;
   }
@@ -95,31 +69,80 @@ function closed(text: string): boolean {
   return depth === 0;
 }
 
-const COUNTED = /(?: ?°| degrees?| dollars?| beads?| (?:square |cubic )?units?| ways?| people| students?| points?)$/i;
+const CHOICE = /^(?:option |choice )?(?:\(([A-J])\)(?: ?:| )|([A-J])(?:\)|:|\. )) ?(?![,.)\]}=+*/^])(\S.*)$/i;
 
-/** A number alone, or with a word or sign that no other answer could stand there with instead. */
-function counted(text: string): string | null {
-  return (
-    numbered(text, true) ??
-    numbered(text.replace(COUNTED, ""), true) ??
-    numbered(text.replace(/^([+-]? ?)¤ ?/, "$1"), true)
-  );
+/** The letter of a choice given with its text. One letter only: "(A) 1 or (B) 2" is no choice. */
+function chosen(text: string): string | null {
+  const named = /^(?:option|choice) \(?([A-J])\)?$/i.exec(text)?.[1];
+  if (named) return named.toUpperCase();
+  const found = CHOICE.exec(text);
+  const letter = found?.[1] ?? found?.[2];
+  if (!found || !letter || letter > "J") return null;
+  return /\([A-J]\)|(?<![A-Za-z0-9\\])[A-J](?:\)|:|\. )/.test(found[3]) ? null : letter;
+}
+
+const COUNTED = /^(?: ?°| degrees?| beads?| (?:square |cubic )?units?| ways?| people| students?| points?)$/i;
+
+/** A number alone, or with a word or sign that no other answer could stand there with instead; a number with a unit. */
+function amount(text: string, grouped = true): string | null {
+  let key = "";
+  // A compound measure is several: 2 hours 30 minutes.
+  for (let at = 0; at < text.length; ) {
+    const number = readQuantity(text, at, { grouped });
+    if (!number || (at > 0 && !/\d/.test(text[at]))) return null;
+    const value = rationalKey(number);
+    if (number.end === text.length) return at === 0 ? value : null;
+    if (number.percent) return null;
+    if (at === 0 && COUNTED.test(text.slice(number.end))) return value;
+    const blank = text[number.end] === " ";
+    const measure = readUnit(text, number.end + Number(blank));
+    if (!measure) return null;
+    // "1/2m" may be half a metre or one over 2m.
+    const single = /^[A-Za-z]$/.test(text.slice(number.end, measure.end));
+    if (single && /\/ ?\d+$/.test(text.slice(at, number.end))) return null;
+    key += `${key && " "}${value} ${measure.unit}`;
+    at = measure.end;
+    if (at < text.length && text[at++] !== " ") return null;
+  }
+  return key || null;
 }
 
 const NAME = String.raw`(?:[A-Za-z]|\\[a-zA-Z]+)(?:_(?:\{[^{}]*\}|\w))?'*`;
-const NAMED = new RegExp(String.raw`^(?:${NAME} ?)?(?:=|\\approx) ?(.+)$`);
+const ONE_NAME = new RegExp(String.raw`^(?:(?!\\pi$)${NAME})?$`);
 const TUPLE_NAMED = new RegExp(String.raw`^\(((?: ?${NAME} ?,)+ ?${NAME} ?)\) ?= ?(\(.+\))$`);
+const RELATION = /[<>]|\\(?:leq|geq|neq)(?![a-z])/;
+const LETTERS = /[A-Za-z]/;
 
-/** `x = 5` as 5, `(p, q) = (3, 2)` as (3, 2): one name, and a value that is no equation and holds no letter of its own. */
+/**
+ * `x = 5` and `x = 3 + 2 = 5` as 5, `(p, q) = (3, 2)` as (3, 2): one name, then sides without a letter of their own, of which
+ * the last exact one counts. A computation without a name stays as it is: it may be the answer (make 24 of 4 and 6).
+ */
 function valued(text: string): string | null {
   const tuple = TUPLE_NAMED.exec(text);
-  const value = tuple?.[2] ?? NAMED.exec(text)?.[1];
-  if (!value || /[=<>]|\\(?:leq|geq|neq|approx)(?![a-z])/.test(value)) return null;
-  if (/[A-Za-z]/.test(value.replace(/\\[a-zA-Z]+/g, ""))) return null;
-  if (tuple && split(tuple[1])?.length !== split(value.slice(1, -1))?.length) return null;
-  const inner = peel(value);
-  return counted(inner) ?? listed(inner) ?? spelled(inner);
+  if (tuple) {
+    const parts = split(tuple[2].slice(1, -1));
+    if (parts?.length !== split(tuple[1])?.length || RELATION.test(tuple[2]) || letters(tuple[2])) return null;
+    return listed(tuple[2]);
+  }
+  if (RELATION.test(text) || !closed(text)) return null;
+  const [exact, ...about] = text.split(/\\approx(?![a-z])/).map((side) => side.trim());
+  const sides = exact.split("=").map((side) => side.trim());
+  const name = ONE_NAME.test(sides[0]);
+  if (sides.length === 1) {
+    if (about.length !== 1) return null;
+    if (!name) return letters(exact) ? null : (amount(exact) ?? spelled(exact)); // \frac13 \approx 0.33
+    sides.push(...about); // x \approx 11
+  }
+  if (/!$/.test(sides[0])) return null;
+  const value = peel(sides.at(-1)!);
+  const number = amount(value);
+  const first = name ? null : amount(sides[0]);
+  if (number !== null && (isNumberKey(number) || /[A-Za-z°]{2}/.test(value)) && !sides.slice(1, -1).some(letters))
+    if (name || first === number) return number;
+  return name && sides.length === 2 && value !== "" && !letters(value) ? (listed(value) ?? spelled(value)) : null;
 }
+
+const letters = (text: string): boolean => LETTERS.test(text.replace(/\\[a-zA-Z]+/g, ""));
 
 /** Elements one by one, so that (1, 9/2) meets (1, 4.5). Their order counts, and a comma in here is no thousands separator. */
 function listed(text: string): string | null {
@@ -127,13 +150,21 @@ function listed(text: string): string | null {
   const end = enclosed && /(?:[)\]]|\\\})$/.exec(text)?.[0];
   const inside = text.slice(enclosed.length, end ? text.length - end.length : undefined);
   const whole = end ? split(inside) : null;
+  if (!whole) {
+    // 1,234, 5,678: the commas without a blank are the thousands'.
+    const amounts = /\d,\d/.test(text) && text.includes(", ") ? text.split(/, +/).map((part) => amount(part)) : [null];
+    if (amounts.every((key) => key !== null)) return amounts.join(",");
+  }
   const parts = whole ?? split(text);
   if (!parts || parts.length < 2) return null;
   const keys = parts.map((part) => element(part.trim())).join(",");
   return whole ? enclosed + keys + end : keys;
 }
 
-const element = (text: string): string => numbered(text, false) ?? listed(text) ?? spelled(text);
+function element(text: string): string {
+  const inner = /^\\f?box(?:ed)? ?\{/.test(text) ? peel(text) : text;
+  return amount(inner, false) ?? listed(inner) ?? spelled(inner);
+}
 
 /** The parts between commas outside all brackets; null when brackets do not pair. */
 function split(text: string): string[] | null {
@@ -160,45 +191,5 @@ function spelled(text: string): string {
     .replace(/\\frac(\d)(\d)/g, "\\frac{$1}{$2}")
     .replace(/\\sqrt([A-Za-z0-9])(?![A-Za-z0-9])/g, "\\sqrt{$1}")
     .replace(/([\^_])(?:(\d)(?!\d)|([A-Za-z])(?![A-Za-z0-9]))/g, "$1{$2$3}");
-  return /^[A-Z][a-z]{2,}(?: [a-z]+)*$/.test(dense) ? dense.toLowerCase() : dense;
-}
-
-const ARGUMENT = String.raw`\{([^{}]*)\}|(\d)`;
-const FRACTION = new RegExp(String.raw`^\\frac ?(?:${ARGUMENT}) ?(?:${ARGUMENT})$`);
-
-/** An exact rational in lowest terms, or null when `text` is anything else. `thousands`: 1,000 may be one number. */
-function numbered(text: string, thousands: boolean): string | null {
-  if (text.length > LONGEST_NUMBER) return null;
-  const signed = /^([+-]?) ?(.*?) ?(%?)$/.exec(text);
-  if (!signed) return null;
-  const [, sign, body, percent] = signed;
-  const fraction = FRACTION.exec(body);
-  const parts = fraction
-    ? [fraction[1] ?? fraction[2], fraction[3] ?? fraction[4]].map((part) => part.trim())
-    : body.split("/").map((part) => part.trim());
-  if (parts.length > 2) return null;
-  const [top, bottom = { n: 1n, d: 1n }] = parts.map((part) => decimal(part, thousands, fraction !== null));
-  if (!top || !bottom || bottom.n === 0n) return null;
-  let n = top.n * bottom.d * (sign === "-" ? -1n : 1n);
-  let d = top.d * bottom.n * (percent ? 100n : 1n);
-  if (d < 0n) [n, d] = [-n, -d];
-  const common = gcd(n < 0n ? -n : n, d);
-  return d === common ? `${n / common}` : `${n / common}/${d / common}`;
-}
-
-/** Digits with at most one point; grouped by commas or spaces when `thousands`, and then zeros may lead (an AIME 033). */
-function decimal(text: string, thousands: boolean, signed: boolean): { n: bigint; d: bigint } | null {
-  const negative = signed && text[0] === "-";
-  let digits = negative ? text.slice(1) : text;
-  if (thousands && /^[1-9]\d{0,2}(?:(?:,\d{3})+|(?: \d{3})+)(?:\.\d+)?$/.test(digits))
-    digits = digits.replace(/[, ]/g, "");
-  if (!/^(?:\d+\.?\d*|\.\d+)$/.test(digits) || (!thousands && /^0\d/.test(digits))) return null;
-  const [whole, part = ""] = digits.split(".");
-  const n = BigInt(whole + part);
-  return { n: negative ? -n : n, d: 10n ** BigInt(part.length) };
-}
-
-function gcd(a: bigint, b: bigint): bigint {
-  while (b) [a, b] = [b, a % b];
-  return a;
+  return /^(?:No|[A-Z][a-z]{2,})$|^[A-Z][a-z]+(?: [a-z]+)+$/.test(dense) ? dense.toLowerCase() : dense;
 }

@@ -19,6 +19,7 @@ import type { Session } from "../engine/session.ts";
 import type { Stop } from "../engine/stop.ts";
 import { ChainText } from "../engine/text.ts";
 import { type Extraction, extractAnswer, type Thinking } from "./answer.ts";
+import { opensThinking } from "./opening.ts";
 import { Vote, type VoteGroup } from "./vote.ts";
 
 /** As for `generate`, but the temperature is 1 where nobody names one, or where the checkpoint asks for greedy: equal chains cannot vote. */
@@ -39,6 +40,8 @@ export interface ScaleResult {
   /** The winning answer as its first chain wrote it; null where every chain abstained. */
   answer: string | null;
   groups: VoteGroup[];
+  /** Groups with as many chains as the winner's: it won by the order of chains alone. Empty where it leads. */
+  tied: VoteGroup[];
   abstained: number;
   /** Chains that were stopped because the vote was decided, or because the reader left. */
   stopped: number;
@@ -82,7 +85,8 @@ async function runChains(
   if (!Number.isInteger(width) || width < 1 || width > 1024)
     throw new HyperthinkError("bad-argument", `width must be a whole number of chains from 1 to 1024, got ${width}`);
   // Some templates (QwQ's among them) close the thinking at once unless they are told not to; others ignore the variable.
-  const { text, ids } = encodePrompt(session, prompt, { enable_thinking: true, ...options.template });
+  const template = { enable_thinking: true, ...options.template };
+  const { text, ids } = encodePrompt(session, prompt, template);
   const maxTokens = tokenLimit(session, ids.length, options.maxTokens);
   const stopIds = stopIdsOf(session, options.stopIds);
   const { sampling: suggested } = session.suggested;
@@ -91,10 +95,11 @@ async function runChains(
     { ...suggested, temperature: suggested.temperature || undefined },
     { ...greedy, temperature: 1 },
   );
+  const thinking = options.thinking === undefined ? THINK : options.thinking;
+  const opened = thinking !== null && opensThinking(session, prompt, template, thinking);
   const policy = policyOf(session, prompt, options, ids.length, ids.length + maxTokens);
   const work = async (engine: Engine, gauge: Gauge): Promise<ScaleResult> => {
-    const promptText = text ?? "";
-    const run = new Run(session, engine, events, { ...options, width, maxTokens, sampling, stopIds, promptText });
+    const run = new Run(session, engine, events, { ...options, width, maxTokens, sampling, stopIds, thinking, opened });
     events.push({ type: "start", width, promptTokens: ids.length, policy: policy.key });
     await run.all(ids, stop);
     const result: ScaleResult = {
@@ -123,7 +128,8 @@ interface RunOptions extends Omit<ScaleOptions, "stopIds"> {
   maxTokens: number;
   sampling: SamplingUsed;
   stopIds: ReadonlySet<number>;
-  promptText: string;
+  thinking: Thinking | null;
+  opened: boolean;
 }
 
 /** State of one call: its chains' texts and the vote. */
@@ -166,10 +172,11 @@ class Run {
     for (const end of settled) if (end.status === "rejected") throw end.reason;
   }
 
-  outcome(): Pick<ScaleResult, "answer" | "groups" | "abstained" | "stopped" | "savedTokens" | "chains"> {
+  outcome(): Pick<ScaleResult, "answer" | "groups" | "tied" | "abstained" | "stopped" | "savedTokens" | "chains"> {
     return {
       answer: this.#vote.winner()?.text ?? null,
       groups: this.#vote.groups(),
+      tied: this.#vote.tied(),
       abstained: this.#vote.abstained,
       stopped: this.#stopped,
       savedTokens: this.#savedTokens,
@@ -215,8 +222,8 @@ class Run {
     const answer: Extraction = wasStopped
       ? { kind: "abstain", reason: "stopped" }
       : extractAnswer(text, {
-          thinking: this.#options.thinking === undefined ? THINK : this.#options.thinking,
-          opened: this.#opened(),
+          thinking: this.#options.thinking,
+          opened: this.#options.opened,
           finished: chain.finish === "stop",
         });
     const result: ChainResult = { ...receipt(chain, text), answer };
@@ -237,14 +244,6 @@ class Run {
         decided: this.#decided || running.length === 0,
       });
     if (this.#decided && this.#options.earlyStop !== false) for (const c of this.group!.chains) this.#engine.abort(c);
-  }
-
-  /** Did the prompt's template already open the thinking? */
-  #opened(): boolean {
-    const tags = this.#options.thinking === undefined ? THINK : this.#options.thinking;
-    if (!tags) return false;
-    const { promptText } = this.#options;
-    return promptText.lastIndexOf(tags.open) > promptText.lastIndexOf(tags.close);
   }
 }
 

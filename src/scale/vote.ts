@@ -49,6 +49,12 @@ export class Vote {
       .sort((a, b) => (beats(a.count, a.chains[0], b.count, b.chains[0]) ? -1 : 1));
   }
 
+  /** The groups with as many chains as the winner, which only the order of chains puts behind it. */
+  tied(): VoteGroup[] {
+    const [first, ...others] = this.groups();
+    return others.filter(({ count }) => count === first.count);
+  }
+
   /** The group that wins if no other chain votes; null when none has an answer. */
   winner(): VoteGroup | null {
     return this.groups()[0] ?? null;

@@ -5,10 +5,11 @@ import { cpSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } fr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { stopTexts, thinkingTags, variables } from "../../src/cli/parse.ts";
 import { promptOf } from "../../src/cli/prompt.ts";
 
-const root = new URL("../../", import.meta.url).pathname;
+const root = fileURLToPath(new URL("../../", import.meta.url));
 const beads = `${root}models/beads`;
 const [golden] = JSON.parse(readFileSync(`${root}golden/beads-text/golden.json`, "utf8")).cases;
 

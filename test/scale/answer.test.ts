@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { seeded } from "../../src/base/rng.ts";
 import { type Extraction, extractAnswer } from "../../src/scale/answer.ts";
+import { answerKey } from "../../src/scale/key.ts";
 
 const tags = { open: "<think>", close: "</think>" };
 const plain = (text: string, finished = true) => extractAnswer(text, { thinking: null, finished });
@@ -96,6 +98,16 @@ test("the final answer in words", () => {
     ["The answer is 5 because 2 + 3 is not 6.", "final-answer 5"],
     ["The answer is 5. Check: the answer is correct, as 2 + 3 = 5", "final-answer 5"],
     ["The answer is $5$ or $6$.", "final-answer 5or6"],
+    ["The answer is 12 apples.", "final-answer 12"],
+    ["The answer is 12 cm.", "final-answer 12 cm"],
+    ["The answer is 3*4 = 12", "final-answer 12"],
+    ["The answer is yes.", "final-answer yes"],
+    ["Answer: \\sqrt{2}", "final-answer \\sqrt{2}"],
+    ["The answer is (B) because A is wrong.", "final-answer B"],
+    ["The answer is B. 12 apples", "final-answer B"],
+    ["The answer is (A) or (B).", "no-answer"],
+    ["The answer is 5 if x > 0, 3 otherwise.", "final-answer 5if x>0,3otherwise"],
+    ["答案：42", "final-answer 42"],
     ["The answer is unclear.", "no-answer"],
     ["The answer is a mystery", "no-answer"],
     ["Final Answer: The largest $n$ is 34.", "last-number 34"],
@@ -138,6 +150,126 @@ test("the last number stands alone or is none", () => {
   ]);
 });
 
+test("the last number is the whole value", () => {
+  table([
+    ["You need 2 1/2 cups.", "last-number 5/2"],
+    ["It is 2 and a half.", "last-number 5/2"],
+    ["In all there are 12 345 people.", "last-number 12345"],
+    ["The temperature is negative 5.", "last-number -5"],
+    ["The profit is $2.5 billion.", "last-number 2500000000"],
+    ["The box holds 3 dozen eggs.", "last-number 36"],
+    ["The distance is $1.5 \\times 10^8$ km.", "last-number 150000000"],
+    ["The distance is 1.5e8 km.", "last-number 150000000"],
+    ["The share is $28$ percent.", "last-number 7/25"],
+    ["The area is 3*4 = 12.", "last-number 12"],
+    ["40 minutes / 2 minutes/page = 20 pages", "last-number 20"],
+    ["答案是42。", "last-number 42"],
+    ["所以一共有４２个。", "last-number 42"],
+    ["答えは42です。", "last-number 42"],
+    ["정답은 42입니다.", "last-number 42"],
+    ["It costs €5.", "last-number 5"],
+    ["He owes -$5.", "last-number -5"],
+    // One number of several, a bound, a part, another thing's number.
+    ["The train leaves at 12:00.", "no-answer"],
+    ["The ratio of boys to girls is 3 : 2.", "no-answer"],
+    ["The grid is 2x3.", "no-answer"],
+    ["The numbers are 1331 and 1728.", "no-answer"],
+    ["They have 5 apples and 3 oranges.", "no-answer"],
+    ["$k = 45$ and $n = 2$", "no-answer"],
+    ["It takes 3 to 5 days.", "no-answer"],
+    ["It takes 3–5 days.", "no-answer"],
+    ["It lies between 3 and 5.", "no-answer"],
+    ["The answer is either 3 or 5.", "no-answer"],
+    ["It takes 2 hours 30 minutes.", "no-answer"],
+    ["He is 5 feet 3 inches tall.", "no-answer"],
+    ["The answer is not 5.", "no-answer"],
+    ["x cannot be 5.", "no-answer"],
+    ["There are at least 5.", "no-answer"],
+    ["He got 5 of the 9.", "no-answer"],
+    ["That is half of 5.", "no-answer"],
+    ["It is 5 squared.", "no-answer"],
+    ["It is at 5 p.m.", "no-answer"],
+    ["It happened on May 6, 2024.", "no-answer"],
+    ["42 remain. (Checked in 3 ways.)", "no-answer"],
+    ["The number of wins is L + 8.", "no-answer"],
+    ["答案不是42。", "no-answer"],
+    ["一共有42万。", "no-answer"],
+    ["这是42的一半。", "no-answer"],
+  ]);
+});
+
+test("several boxes of one sentence are a list; a correction, a conclusion, the same again are not", () => {
+  table([
+    ["The roots are \\boxed{3} and \\boxed{5}.", "boxed 3,5"],
+    ["The solutions are $\\boxed{3}$, $\\boxed{5}$, $\\boxed{7}$.", "boxed 3,5,7"],
+    ["\\boxed{2} or \\boxed{-7}", "boxed 2,-7"],
+    ["$x = \\boxed{3}$ and $y = \\boxed{4}$", "boxed 3,4"],
+    ["$\\boxed{1/2}$ or $\\boxed{0.5}$", "boxed 1/2"],
+    ["\\boxed{3} and \\boxed{5}. Wait, \\boxed{6}", "boxed 6"],
+    ["\\boxed{3}, no, \\boxed{5}", "boxed 5"],
+    ["$m = \\boxed{3}$, so the answer is \\boxed{6}", "boxed 6"],
+    ["from \\boxed{3} to \\boxed{5}", "no-answer"],
+    ["$\\boxed{3} : \\boxed{2}$", "no-answer"],
+    ["\\boxed{2} hours \\boxed{30} minutes", "no-answer"],
+    ["\\boxed{2} + \\boxed{3} = \\boxed{5}", "boxed 5"],
+    ["Part one: \\boxed{3}.\n\nIn all: \\boxed{6}", "boxed 6"],
+    ["\\boxed 2", "boxed 2"],
+    ["our answer is $\\boxed 2$.", "boxed 2"],
+    ["\\boxed5.", "boxed 5"],
+    ["\\boxed12", "boxed 12"],
+    ["\\boxed{?}", "no-answer"],
+    ["\\boxed{5}. Hm. \\boxed{\\text{?}}", "no-answer"],
+    ["\\boxed{5}, written \\boxed{\\text{your answer}}", "boxed 5"],
+  ]);
+});
+
+test("a firm statement after a box stands against it", () => {
+  table([
+    ["so \\boxed{\\Delta E > 0}.\n\n**Answer: D**", "final-answer D"],
+    ["\\boxed{5}\n\nFinal answer: 6", "final-answer 6"],
+    ["\\boxed{5}\n\nAnswer: 5 apples", "boxed 5"],
+    ["\\boxed{44}. We check our answer: $17 \\cdot 44 = 748$.", "boxed 44"],
+  ]);
+});
+
+test("a chain cut off while it corrects itself", () => {
+  const cut = { thinking: null, finished: false };
+  table(
+    [
+      ["I get \\boxed{12}. Wait, recompute: \\boxed{1", "no-answer"],
+      ["I get \\boxed{12}. Then \\boxed{", "no-answer"],
+      ["I get \\boxed{12}. Then \\box", "no-answer"],
+      ["I get \\boxed{12}. Wait, that is", "no-answer"],
+      ["\\boxed1", "no-answer"], // of 12, perhaps
+      ["I get \\boxed{12}. So", "boxed 12"],
+    ],
+    cut,
+  );
+});
+
+test("questions invented after the answer are not read", () => {
+  const rows: [string, string][] = [
+    ["#### 57\n\nQuestion: A man has 2 dogs.\nAnswer: He has 2.\n#### 2", "final-answer 57"],
+    ["#### 18\n\nAnn has 4 dogs. How many? He has 4.\n#### 4\n", "final-answer 18"],
+    ["The answer is 18.\n\nQ: A man has 2. How many?\nA: The answer is 2.", "final-answer 18"],
+    ["\\boxed{18}\n\nQuestion: What is it?\nAnswer: \\boxed{2}", "boxed 18"],
+    ["Answer: 18\n<|im_start|>user\nand 2?", "final-answer 18"],
+  ];
+  table(rows);
+  table(rows, { thinking: null, finished: false }); // they run on to the limit
+  table([
+    ["#### 18", "final-answer 18"],
+    ["#### $1,250", "final-answer 1250"],
+    ["#### Step 1\nAdd them. So 5.", "last-number 5"],
+    ["#### 17\nWait, no.\n#### 18", "final-answer 18"],
+    ["Answer: He has 4", "last-number 4"],
+    ["Answer: Mary is 5 years older.", "last-number 5"],
+    ["What the answer is, we seek.\nProblem: how many?\nAnswer: 5", "final-answer 5"],
+    ["Question: how many?\nSo 5.", "last-number 5"],
+  ]);
+  table([["#### 18", "no-answer"]], { thinking: null, finished: false }); // of 180, perhaps
+});
+
 test("a lone formula, a lone choice", () => {
   table([
     ["$(3,2)$", "final-answer (3,2)"],
@@ -174,10 +306,39 @@ test("hostile texts cost little and never vote", () => {
     `${" ".repeat(n)}x`,
     "(A".repeat(n / 2),
     "<think>".repeat(n / 7),
+    "not 1 and ".repeat(n / 10),
   ])
     assert.equal(plain(text).kind, "abstain", text.slice(0, 30));
   assert.equal(show(plain(`${"x ".repeat(n)}\\boxed{7}`)), "boxed 7");
   assert.ok(performance.now() - began < 5000, `${performance.now() - began} ms`);
+});
+
+test("eight times the text takes nowhere near 64 times the time", () => {
+  const time = (text: string, options: Parameters<typeof extractAnswer>[1]) =>
+    Math.min(
+      ...[1, 2, 3].map(() => {
+        const began = performance.now();
+        extractAnswer(text, options);
+        return performance.now() - began;
+      }),
+    );
+  // Up to what is searched for the answer; then up to a megabyte, which the search for tags reads wholly.
+  const searched =
+    "\\boxed1 { 9 1, 1_ : $ \\ \n####_ \n####_1\n \nQuestion: answer:_ ٤ 1_and_ \\boxed{1}, _ ( (1 -9 1/ <|im_start|> 答案";
+  const tagged = '` `a``b ```\n <think> </think> "</think>" <think></think> <th';
+  for (const [crumbs, size, thinking] of [
+    [searched, 8_000, null],
+    [tagged, 125_000, tags],
+  ] as const) {
+    const parts = crumbs.split(" ").map((crumb) => crumb.replaceAll("_", " "));
+    for (const [i, part] of parts.entries())
+      for (const crumb of [part, part + parts[(i + 3) % parts.length]]) {
+        const text = (length: number) => crumb.repeat(Math.ceil(length / crumb.length));
+        const options = { thinking, opened: false, finished: true };
+        const [once, eight] = [time(text(size), options), time(text(8 * size), options)];
+        assert.ok(eight < 24 * once + 50, `${JSON.stringify(crumb)}: ${once.toFixed(1)}, then ${eight.toFixed(1)} ms`);
+      }
+  }
 });
 
 test("any text of LaTeX crumbs gives an answer or abstains, with a key that is stable", () => {
@@ -213,4 +374,21 @@ test("any text of LaTeX crumbs gives an answer or abstains, with a key that is s
     assert.ok(e.key !== "" && text.includes(e.text), JSON.stringify(text));
   }
   assert.ok(answers > 1000);
+});
+
+const gsm8k = new URL("../../../shared/data/bench/gsm8k_test.jsonl", import.meta.url);
+
+test("GSM8K's own solutions, their markers taken away: the last number is found, and seldom another", (t) => {
+  if (!existsSync(gsm8k)) return t.skip("UNRUN: shared/data/bench/gsm8k_test.jsonl is absent");
+  let right = 0;
+  let wrong = 0;
+  for (const line of readFileSync(gsm8k, "utf8").trim().split("\n")) {
+    const [solution, gold] = (JSON.parse(line).answer as string).split("####");
+    const found = plain(solution.replace(/<<[^>]*>>/g, "").trim());
+    if (found.kind === "abstain") continue;
+    if (found.key === answerKey(gold)) right++;
+    else wrong++;
+  }
+  // Those that are wrong end on another number ("... in the 40 minutes") or say a percentage where the gold has no unit.
+  assert.ok(right >= 1255 && wrong <= 37, `${right} right, ${wrong} wrong of 1319`);
 });

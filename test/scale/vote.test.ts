@@ -29,6 +29,17 @@ test("the largest group wins, a tie goes to the lower first chain, whatever the 
   assert.deepEqual(backwards.groups(), forwards.groups());
 });
 
+test("groups that only the order of chains puts second are tied", () => {
+  const tied = (keys: (string | null)[]) =>
+    voteOf(keys)
+      .tied()
+      .map(({ key }) => key);
+  assert.deepEqual(tied(["7", "9", "9", "7", "5"]), ["9"]);
+  assert.deepEqual(tied(["1", "2", "3"]), ["2", "3"]);
+  assert.deepEqual(tied(["7", "9", "7"]), []);
+  assert.deepEqual(tied([null]), []);
+});
+
 test("a group shows the text of its first chain", () => {
   const vote = new Vote();
   vote.cast(3, said("1/2", "0.5"));

@@ -1,0 +1,209 @@
+// The last number of running text, if it is the whole value: else null. A number stands here without its noun or unit
+// ("18 apples", "15 cm"), as the question asked for it. Read off: what stands before it (a sign, another number with "and",
+// "to", a colon or a unit between, "not", "at least", an operator) and after it ("million", "and a half", "percent").
+
+import { answerKey, isNumberKey } from "./key.ts";
+import { rationalKey, readQuantity, readSuffix, VULGAR } from "./quantity.ts";
+import { fold } from "./spelling.ts";
+
+/** A number or a formula with digits. `key`: of its number, "" where it is none. */
+interface Item {
+  from: number;
+  to: number;
+  key: string;
+  formula: boolean;
+}
+
+/** Characters looked at before the last digit, and after it. */
+const BEFORE = 1000;
+const AFTER = 300;
+
+/** The last number as written, with its key. */
+export function lastNumber(reply: string): { text: string; key: string } | null {
+  const whole = reply.trim();
+  const wholeKey = whole.length <= 200 ? answerKey(whole) : "";
+  if (isNumberKey(wholeKey)) return { text: whole, key: wholeKey };
+  const { text, start } = tail(reply);
+  const items = itemsOf(text);
+  const last = items.at(-1);
+  if (!last) return null;
+  const before = leftOf(text, last, items.at(-2));
+  if (before === null) return null;
+  const suffix = last.formula ? readSuffix(text, last.to) : null;
+  const to = suffix?.end ?? last.to;
+  const written = reply.slice(start + before.from, start + to).trim();
+  // A formula's own key, for what "$" and a word after it leave: $28$ percent, negative $5$, $5$ million.
+  const key = last.formula ? answerKey(`${before.negative ? "-" : ""}${last.key}${text.slice(last.to, to)}`) : last.key;
+  if (!isNumberKey(key) || !endsWell(text.slice(to))) return null;
+  if (/[$¤]/.test(text.slice(before.from, to)) && !last.formula && /^ ?[mMbB](?![A-Za-z])/.test(text.slice(to)))
+    return null; // $5m
+  return { text: written, key };
+}
+
+/** The lines around the last digit, folded: every index is the reply's, less `start`. */
+function tail(reply: string): { text: string; start: number } {
+  let last = reply.length - 1;
+  while (last >= 0 && !DIGIT.test(reply[last])) last--;
+  let start = Math.max(0, last - BEFORE);
+  const line = reply.indexOf("\n", start);
+  if (start > 0 && line >= 0 && line < last) start = line + 1;
+  // The currency and percent signs of LaTeX are signs.
+  const text = fold(reply.slice(start, last + AFTER))
+    .replaceAll("\\$", " ¤")
+    .replaceAll("\\%", " %");
+  return { text, start };
+}
+
+const DIGIT = new RegExp(`[${Object.keys(VULGAR).join("")}0-9\\p{Nd}]`, "u");
+
+function itemsOf(text: string): Item[] {
+  const items: Item[] = [];
+  for (let i = 0; i < text.length; ) {
+    const formula = formulaAt(text, i);
+    if (formula) {
+      const { content, to, sound } = formula;
+      if (/\d/.test(content) || !sound) {
+        const number = sound ? value(content) : null;
+        items.push({ from: i, to, key: number === null ? "" : numberKey(number), formula: true });
+      }
+      i = to;
+    } else if (DIGIT.test(text[i]) || (text[i] === "." && /\d/.test(text[i + 1] ?? ""))) {
+      const from = signStart(text, i);
+      const quantity = readQuantity(text, from);
+      const end = quantity?.end ?? i + 1;
+      const bare = quantity && !/\\(?:times|cdot)/.test(text.slice(from, end)); // TeX outside math may be cut from a term
+      items.push({ from, to: end, key: bare ? rationalKey(quantity) : "", formula: false });
+      i = Math.max(end, i + 1);
+    } else i++;
+  }
+  return items;
+}
+
+const numberKey = (text: string): string => {
+  const key = answerKey(text);
+  return isNumberKey(key) ? key : "";
+};
+
+const SIGNED =
+  /(?:(?<=^|[\s=:*"'`(≈])[-+][$¤]?|(?<![A-Za-z])(?:negative|minus) [$¤]?|(?<=(?:^|[=:])\s?)- [$¤]?|[$¤][- ]?)$/i;
+
+/** Where the sign and the currency before a number begin. A blank after the sign makes it an operator, unless nothing stands before. */
+function signStart(text: string, at: number): number {
+  const from = Math.max(0, at - 14);
+  const lead = SIGNED.exec((from > 0 ? "…" : "") + text.slice(from, at));
+  return at - (lead?.[0].length ?? 0);
+}
+
+const CLOSERS: Record<string, string> = { $$: "$$", "\\(": "\\)", "\\[": "\\]" };
+
+/**
+ * The formula that opens at `at`. A single $ opens one where Pandoc has it so: no blank within its ends (or one at both),
+ * no digit after it; else it is a currency sign. `sound`: it closes, and only display math spans lines.
+ */
+function formulaAt(text: string, at: number): { content: string; to: number; sound: boolean } | null {
+  const mark = text.startsWith("$$", at) ? "$$" : text.slice(at, at + 2);
+  if (CLOSERS[mark]) {
+    const end = text.indexOf(CLOSERS[mark], at + 2);
+    const content = end < 0 ? text.slice(at + 2) : text.slice(at + 2, end);
+    const inline = mark === "\\(" && content.includes("\n");
+    return { content, to: end < 0 ? text.length : end + 2, sound: end >= 0 && !inline && content.length <= 400 };
+  }
+  if (text[at] !== "$") return null;
+  const end = text.slice(0, at + 400).indexOf("$", at + 1);
+  const content = text.slice(at + 1, end);
+  if (end < 0 || content.includes("\n") || /^\d/.test(text.slice(end + 1))) return null;
+  const blanks = [content[0], content.at(-1)].filter((c) => c === " ").length;
+  return blanks === 1 ? null : { content, to: end + 1, sound: true };
+}
+
+const EQUALS = /=|≈|\\approx(?![a-zA-Z])/;
+
+/** The right side of a formula's last equals sign, unless the left is an equation's (2x + z = 1 says nothing of 1). */
+export function value(formula: string): string | null {
+  if (isNumberKey(answerKey(formula))) return formula;
+  const sides = formula.split(EQUALS);
+  const right = sides.pop()!;
+  const left = sides.pop()?.replace(/\\(?:text|mbox|mathrm)\s*\{[^{}]*\}|\\[a-zA-Z]+/g, "");
+  if (left === undefined || /[<>!]\s*$|[,;]\s/.test(left)) return null;
+  const letters = left.match(/[A-Za-z]+/g) ?? [];
+  return letters.length === 0 || /^\s*[A-Za-z]+\s*$/.test(left) ? right : null;
+}
+
+const SENTENCE_END = /[.!?](?:["')*$]|\\[)\]])*\s|[。！？\n]|[^\s\d]:\s|\d:\s(?!\d)|[=≈]/g;
+const LABEL = /\b(?:step|section|part|case|equation|figure|table|chapter|example|problem|question|line|page|base)\s+$/i;
+const MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december";
+const NUMBER_WORDS =
+  "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|[a-z]{3,5}teen|[a-z]{3,4}ty|hundred|thousand|million|point";
+/** The number is denied, bounded, an argument, or the end of something longer; perhaps a word or a currency is between. */
+const UNLIKE = new RegExp(
+  [
+    String.raw`(?:\b(?:not|never|cannot|without|nor)\b|n't)(?: [a-z]+){0,3}`,
+    String.raw`\b(?:than|except|least|most|almost|nearly|over|under|above|below|up to|between|from|either|exceeds?)(?: the| an?| only)?`,
+    String.raw`\b(?:half|thirds?|quarters?|fifths?|tenths?|roots?|power|square|cube|reciprocal|inverse|multiples?|factors?) of`,
+    String.raw`\b(?:twice|double|triple|sqrt|log|ln|sin|cos|tan|year|${MONTHS})`,
+    String.raw`\b(?:${NUMBER_WORDS})(?: (?:and|or|to|by|over|out of|minus|plus|times))?`,
+    "(?:不|非|没有|沒有)[是为為]?",
+  ]
+    .map((words) => String.raw`(?:${words})\s*[$¤]?\s*$`)
+    .join("|"),
+  "i",
+);
+/** Before a number without a blank: nothing, or a sign that opens a value; or a word that does in Chinese, Japanese, Korean. */
+const OPENS = /(?:^|[\s=:$¤*"'`≈]|[是为為爲有共得于於はが은는이가])$/;
+/** Words that begin a value of its own after another number. */
+const FRESH =
+  /\b(?:is|are|was|were|be|equals?|gives?|gets?|makes?|leaves?|becomes?|costs?|pays?|has|have|had|totals?|yields?|earns?|needs?|spends?|so|then|hence|thus|therefore|giving|find|which)\b/i;
+const JOINER =
+  /(?:,|\b(?:and|or|plus|minus|to|of|in|per|by|over|times|through|until|into|past|x)(?: the| an?)?|[&×+\-/~;至到和与或及、])[\s$¤]*$/i;
+
+/** Where the number begins with its sign; null where what stands before it makes it no whole value. */
+function leftOf(text: string, item: Item, previous: Item | undefined): { from: number; negative: boolean } | null {
+  const sign = item.formula
+    ? /(?<![A-Za-z])((?:negative|minus)\s+)$/i.exec(text.slice(Math.max(0, item.from - 14), item.from))
+    : null;
+  const from = item.from - (sign?.[1].length ?? 0);
+  const left = text.slice(0, from);
+  // With the last stop that a formula holds: "$x^2 = 4.$ Hence".
+  const gap = previous ? text.slice(previous.formula ? previous.to - 2 : previous.to, from) : left;
+  const ends = [...gap.matchAll(SENTENCE_END)].at(-1);
+  const clause = ends ? gap.slice(ends.index + ends[0].length) : gap;
+  if (UNLIKE.test(clause) || LABEL.test(left) || /\([^)]*$/.test(clause)) return null;
+  if (previous && !ends && joint(text.slice(previous.to, from), /[=≈]/.test(text.slice(item.from, item.to))))
+    return null;
+  if (item.formula) return { from, negative: sign !== null };
+  if (!OPENS.test(left)) return null;
+  // A list's marker or a heading's number: "2. Add both".
+  if (/(?:^|\n)[\s#*>-]*$/.test(left) && /^[.):]\s+\S/.test(text.slice(item.to))) return null;
+  const lead = left.trimEnd();
+  if (/[-+/^_<>≤≥≠×·([{&]$|\d\s*[,;*]$|[<>!:]=$/.test(lead)) return null;
+  if (/\\[a-zA-Z]+$/.test(lead) && !/\\(?:approx|quad)$/.test(lead)) return null;
+  if (lead.endsWith("=") && /(?:[-+*^]\s*[A-Za-z]\w*|\/\s*[A-Za-z]|\d[A-Za-z])\s*=$/.test(lead.slice(-60))) return null;
+  return { from, negative: false };
+}
+
+/** Whether a number is one thing with the one before, `gap` between: a list, a range, a ratio, a sum, a compound measure. */
+function joint(gap: string, computed: boolean): boolean {
+  if (computed) return /^[\s,;]*(?:and|or)?\s*$/.test(gap); // $k = 45$ and $n = 2$
+  const words = gap.match(/\p{L}+/gu)?.length ?? 0;
+  if (words > 6 || FRESH.test(gap)) return false;
+  return words <= 4 || JOINER.test(gap);
+}
+
+/** Words that make another value of the number before them, or a bound. */
+const WORD_AFTER = new RegExp(
+  String.raw`^[\s-]*(?:(?:half|halves|thirds|quarters|fourths|fifths|sixths|sevenths|eighths|ninths|tenths|hundredths|thousandths|` +
+    String.raw`squared|cubed|factorial|modulo|mod|[ap]\.?m|o'clock|times (?:as|more|the)|tens|scores?|noon|midnight|lakhs?|crores?|bn|mn|mil|k|plus|minus|${MONTHS.replace("|may", "")})\b|` +
+    String.raw`(?:[a-z]+ )?(?:or (?:so|more|less|fewer|higher|lower)|and (?:up|above|over|below))\b|` +
+    String.raw`(?:and an?|(?:and|or|to) (?:\d|${NUMBER_WORDS}))\b)`,
+  "i",
+);
+const CLASSIFIERS =
+  /^(?:[个個元人名只隻岁歲本张張条條块塊枚颗顆件天种種次步米円匹冊台歳명개원살](?!半)|です|である|だ|입니다|이다)/;
+const UNITS_AFTER = /^(?:°[CF]?|(?:mm|cm|km|m|kg|g|h|s)[²³]?)(?![A-Za-z0-9])/;
+
+/** Whether what stands after a number leaves it as it is. */
+function endsWell(right: string): boolean {
+  if (WORD_AFTER.test(right)) return false;
+  if (/^\s+[-+*/^=<>≤≥×](?!\|)|^\s*\\(?:leq?|geq?|neq?|times|cdot|in)\b|^\s*\*\*?\d/.test(right)) return false;
+  return /^(?:$|[\s.,;:?)*"'`$¤。！？<]|\/[A-Za-z])/.test(right) || UNITS_AFTER.test(right) || CLASSIFIERS.test(right);
+}
