@@ -6,6 +6,7 @@ import type { Device, Dtype } from "../device/device.ts";
 import { reference } from "../device/reference.ts";
 import { type ChatTemplate, loadChat, replyOpening } from "../model/chat.ts";
 import type { ModelConfig } from "../model/config.ts";
+import { type Ends, endsOf } from "../model/ends.ts";
 import { defaultDtype, loadConfig, loadWeights } from "../model/load.ts";
 import { addProbe } from "../model/probe.ts";
 import { openSource } from "../model/source.ts";
@@ -13,6 +14,7 @@ import { loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
 import type { Weights } from "../model/weights.ts";
 import { adoptPolicy } from "../policy/check.ts";
 import { makePolicy } from "../policy/index.ts";
+import { REPLAY } from "../policy/kvzip.ts";
 import type { Policy, PolicyOptions, Trained } from "../policy/policy.ts";
 import { parseSpec } from "../policy/spec.ts";
 import { Engine } from "./engine.ts";
@@ -60,8 +62,11 @@ export class Session implements AsyncDisposable {
   readonly config: ModelConfig;
   readonly device: Device;
   readonly runner: Runner;
+  /** What whoever uses this model should know: nothing here stops it from working. */
+  readonly notes: readonly string[];
   readonly #tokenizer: Tokenizer | Error;
   readonly #chat: ChatTemplate | Error;
+  readonly #replay: Trained["replay"];
   #engine: Engine | null = null;
   #users = 0;
   readonly #waiting: (() => void)[] = [];
@@ -74,14 +79,19 @@ export class Session implements AsyncDisposable {
       weights: Weights;
       tokenizer: Tokenizer | Error;
       chat: ChatTemplate | Error;
+      ends: Ends;
+      replay: Trained["replay"];
     },
     options: LoadOptions,
   ) {
-    const { device, config, weights } = parts;
+    const { device, weights } = parts;
+    const config = { ...parts.config, eosIds: parts.ends.ids };
     this.device = device;
     this.config = config;
+    this.notes = parts.ends.notes;
     this.#tokenizer = parts.tokenizer;
     this.#chat = parts.chat;
+    this.#replay = parts.replay;
     const chains = whole("chains", options.chains ?? 64, 1, 1024);
     const sets = chains + ROOTS;
     const chunk = whole("chunk", options.chunk ?? 256, 1, 65536);
@@ -135,13 +145,8 @@ export class Session implements AsyncDisposable {
   }
 
   #trained(): Trained {
-    const { dms } = this.config;
-    const tokenizer = this.#tokenizer;
     const probe = this.runner.model.weights.layers.every((layer) => layer.probe !== null);
-    if (tokenizer instanceof Error) return { dms, probe };
-    const encode = (text: string) => tokenizer.encode(text, { special: false });
-    const chat = this.#chat;
-    return { dms, probe, encode, reply: () => (chat instanceof Error ? [] : encode(replyOpening(chat))) };
+    return { dms: this.config.dms, probe, replay: this.#replay };
   }
 
   /**
@@ -179,6 +184,7 @@ export class Session implements AsyncDisposable {
     this.#closed = true;
     while (this.#engine) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.device.close();
+    if (!(this.#tokenizer instanceof Error)) this.#tokenizer.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -201,6 +207,7 @@ export async function load(options: LoadOptions): Promise<Session> {
   const adapter = options.adapter ? await openSource(options.adapter) : undefined;
   const config = await loadConfig(source, adapter);
   const device = openDevice(options.device, options.threads);
+  const opening = loadTokenizer(source).catch((error: Error) => error); // while the weights come
   try {
     const weights = await loadWeights(device, config, source, {
       weights: options.weights ?? (await defaultDtype(source)),
@@ -210,11 +217,21 @@ export async function load(options: LoadOptions): Promise<Session> {
       signal: options.signal,
     });
     if (options.probe) await addProbe(device, config, weights, await openSource(options.probe));
-    const tokenizer = await loadTokenizer(source).catch((error: Error) => error);
+    const tokenizer = await opening;
     const chat = await loadChat(source).catch((error: Error) => error);
-    return new Session({ device, config, weights, tokenizer, chat }, options);
+    const ends = await endsOf(config, source, tokenizer, chat);
+    const replay = tokenizer instanceof Error ? undefined : await replayIds(tokenizer, chat);
+    return new Session({ device, config, weights, tokenizer, chat, ends, replay }, options);
   } catch (error) {
     device.close();
+    const tokenizer = await opening;
+    if (!(tokenizer instanceof Error)) tokenizer.close();
     throw error;
   }
+}
+
+async function replayIds(tokenizer: Tokenizer, chat: ChatTemplate | Error): Promise<Trained["replay"]> {
+  const ids = (text: string) => tokenizer.encode(text, { special: false });
+  const reply = chat instanceof Error ? [] : await ids(replyOpening(chat));
+  return { first: await ids(REPLAY.first), next: await ids(REPLAY.next), reply };
 }

@@ -79,9 +79,10 @@ export class Scaling implements AsyncIterable<ScaleEvent> {
     if (!Number.isInteger(width) || width < 1 || width > 1024)
       throw new HyperthinkError("bad-argument", `width must be a whole number of chains from 1 to 1024, got ${width}`);
     // Some templates (QwQ's among them) close the thinking at once unless they are told not to; others ignore the variable.
-    const { text, ids } = encodePrompt(session, prompt, { enable_thinking: true, ...options.template });
+    const template = { enable_thinking: true, ...options.template };
+    const { text, ids } = await encodePrompt(session, prompt, { ...options, template });
     const maxTokens = tokenLimit(session, ids.length, options.maxTokens);
-    const policy = policyOf(session, prompt, options, ids.length, ids.length + maxTokens);
+    const policy = await policyOf(session, prompt, options, ids.length, ids.length + maxTokens);
     return session.with(policy, async (engine, gauge) => {
       throwIfAborted(options.signal);
       const run = new Run(session, engine, this.#events, { ...options, width, maxTokens, promptText: text ?? "" });

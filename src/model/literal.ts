@@ -1,0 +1,85 @@
+import { HyperthinkError } from "../base/errors.ts";
+import type { ChatMessage, ChatTemplate } from "./chat.ts";
+import { type ControlTokens, unusedCharacter } from "./tokenizer/control.ts";
+
+/** Messages that the model itself wrote: their control tokens (thinking, tool calls) are what they look like. */
+const isOwn = (message: ChatMessage): boolean => message.role === "assistant";
+
+/**
+ * The prompt of a conversation, and where in it the spelling of a control token came out of a message that is not the assistant's:
+ * there it is text. A mark inside each such spelling goes through the template with it, and keeps the template from taking it for
+ * its own. Without such spellings the prompt is the template's, untouched.
+ */
+export function renderLiteral(
+  chat: ChatTemplate,
+  messages: readonly ChatMessage[],
+  variables: Parameters<ChatTemplate["render"]>[1],
+  control: ControlTokens,
+): { text: string; literal: number[] } {
+  const strings: string[] = [];
+  const collect = (texts: readonly string[]) => {
+    strings.push(...texts);
+    return texts;
+  };
+  for (const message of messages) if (!isOwn(message)) mapStrings(message, collect);
+  // Parts of a message may make a control token only together, so all is looked at as one text.
+  if (control.starts(strings.join("")).length === 0) return { text: chat.render(messages, variables), literal: [] };
+  const marker = unusedCharacter(JSON.stringify([messages, variables]));
+  if (marker === null)
+    throw new HyperthinkError(
+      "bad-argument",
+      "the messages hold all of U+FDD0 to U+FDEF, which no text needs: expected one of them to be free",
+    );
+  const mark = (texts: readonly string[]) => markSpellings(texts, control, marker);
+  const marked = messages.map((message) => (isOwn(message) ? message : (mapStrings(message, mark) as ChatMessage)));
+  const pieces = chat.render(marked, variables).split(marker);
+  const literal: number[] = [];
+  let length = 0;
+  for (const piece of pieces.slice(0, -1)) {
+    length += piece.length;
+    literal.push(length - (isLowSurrogate(piece.charCodeAt(piece.length - 1)) ? 2 : 1));
+  }
+  return { text: pieces.join(""), literal };
+}
+
+const isLowSurrogate = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdfff;
+
+/** Texts that a template may join, with `marker` after the first character of each control token that they spell, alone or together. */
+function markSpellings(texts: readonly string[], control: ControlTokens, marker: string): string[] {
+  const joined = texts.join("");
+  const places = control.starts(joined).map((start) => start + String.fromCodePoint(joined.codePointAt(start)!).length);
+  let offset = 0;
+  let next = 0;
+  return texts.map((text) => {
+    const parts: string[] = [];
+    let done = 0;
+    for (; next < places.length && places[next] <= offset + text.length; next++) {
+      parts.push(text.slice(done, places[next] - offset), marker);
+      done = places[next] - offset;
+    }
+    offset += text.length;
+    parts.push(text.slice(done));
+    return parts.join("");
+  });
+}
+
+const DEEPEST = 64;
+
+/** A copy of a JSON-like value, its strings mapped all together, in order. */
+function mapStrings(root: unknown, map: (texts: readonly string[]) => readonly string[]): unknown {
+  const strings: string[] = [];
+  const gather = (value: unknown, depth: number): void => {
+    if (typeof value === "string") strings.push(value);
+    else if (typeof value === "object" && value !== null && depth < DEEPEST)
+      for (const item of Object.values(value)) gather(item, depth + 1);
+  };
+  gather(root, 0);
+  const mapped = map(strings).values();
+  const build = (value: unknown, depth: number): unknown => {
+    if (typeof value === "string") return mapped.next().value;
+    if (typeof value !== "object" || value === null || depth >= DEEPEST) return value;
+    if (Array.isArray(value)) return value.map((item) => build(item, depth + 1));
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, build(item, depth + 1)]));
+  };
+  return build(root, 0);
+}
