@@ -5,13 +5,29 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { cpuAvailable } from "../src/device/cpu.ts";
-import { passed, verify } from "../src/eval/verify.ts";
+import { NO_DEVICE, passed, verify } from "../src/eval/verify.ts";
 
 const golden = new URL("../golden/", import.meta.url).pathname;
 const models = new URL("../models/", import.meta.url).pathname;
-const folders = readdirSync(golden, { withFileTypes: true })
+const all = readdirSync(golden, { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && entry.name !== "smollm2-text")
   .map((entry) => entry.name);
+/** What needs no device: run once. */
+const DEVICELESS = ["smollm2-tokens"];
+const folders = all.filter((name) => !DEVICELESS.includes(name));
+
+describe("golden data without a device", () => {
+  for (const folder of DEVICELESS)
+    test(folder, async () => {
+      const report = await verify(golden + folder);
+      assert.deepEqual(
+        report.checks.filter((check) => check.status !== "PASS"),
+        [],
+      );
+      assert.equal(report.device, NO_DEVICE);
+      assert.ok(report.checks.length >= 3);
+    });
+});
 
 for (const device of ["reference", "cpu"] as const) {
   const reason = device === "cpu" ? cpuAvailable() : null;

@@ -15,7 +15,7 @@ export function registerVerify(program: Command): void {
   program
     .command("verify")
     .description("compare a device with golden data; exit code 1 when a check fails")
-    .argument("<dir...>", "folders with golden.json (kinds logits, text, policies, decode-policies)")
+    .argument("<dir...>", "folders with golden.json (kinds logits, text, tokens, policies, decode-policies)")
     .option("-m, --model <dir>", "the model of text folders (default: an embedded model of that name)")
     .option(
       "--device <name>",

@@ -7,15 +7,20 @@ import { verifyDecodePolicies } from "./verify/decode-policies.ts";
 import { verifyLogits } from "./verify/logits.ts";
 import { verifyPolicies } from "./verify/policies.ts";
 import { verifyText } from "./verify/text.ts";
+import { verifyTokens } from "./verify/tokens.ts";
 
 export type { Check, VerifyOptions } from "./verify/check.ts";
 
 export interface Report {
   folder: string;
   kind: string;
-  device: string;
+  device: string; // in words; NO_DEVICE for kinds that compute nothing on one
   checks: Check[];
 }
+
+export const NO_DEVICE = "no device";
+/** Kinds that need none. */
+const DEVICELESS = new Set(["tokens"]);
 
 export const passed = (report: Report): boolean => report.checks.every((check) => check.status !== "FAIL");
 
@@ -23,26 +28,35 @@ export const passed = (report: Report): boolean => report.checks.every((check) =
 export async function verify(folder: string, options: VerifyOptions = {}): Promise<Report> {
   const golden = await readGolden(folder);
   const kind = String(golden.kind);
-  const run = {
+  const runs = {
     logits: verifyLogits,
     text: verifyText,
     policies: verifyPolicies,
     "decode-policies": verifyDecodePolicies,
-  }[kind];
-  if (!run)
+    tokens: verifyTokens,
+  };
+  if (!Object.hasOwn(runs, kind))
     throw new HyperthinkError(
       "unsupported",
-      `${folder}/golden.json has kind "${kind}": expected logits, text, policies or decode-policies`,
+      `${folder}/golden.json has kind "${kind}": expected ${new Intl.ListFormat("en", { type: "disjunction" }).format(Object.keys(runs))}`,
     );
-  const probe = openDevice(options.device, options.threads);
-  const device = probe.description;
-  probe.close();
+  const run = runs[kind as keyof typeof runs];
+  const device = DEVICELESS.has(kind) ? NO_DEVICE : describe(options);
   const checks: Check[] = [];
   for await (const check of run(resolve(folder), golden, options)) {
     checks.push(check);
     options.onCheck?.(check);
   }
   return { folder: basename(resolve(folder)), kind, device, checks };
+}
+
+function describe({ device, threads }: VerifyOptions): string {
+  const probe = openDevice(device, threads);
+  try {
+    return probe.description;
+  } finally {
+    probe.close();
+  }
 }
 
 async function readGolden(folder: string): Promise<Record<string, unknown>> {
