@@ -16,14 +16,13 @@ export function renderLiteral(
   variables: Parameters<ChatTemplate["render"]>[1],
   control: ControlTokens,
 ): { text: string; literal: number[] } {
-  const strings: string[] = [];
-  const collect = (texts: readonly string[]) => {
-    strings.push(...texts);
+  let spelled = false;
+  const look = (texts: readonly string[]) => {
+    spelled ||= control.starts(texts.join("")).length > 0;
     return texts;
   };
-  for (const message of messages) if (!isOwn(message)) mapStrings(message, collect);
-  // Parts of a message may make a control token only together, so all is looked at as one text.
-  if (control.starts(strings.join("")).length === 0) return { text: chat.render(messages, variables), literal: [] };
+  for (const message of messages) if (!isOwn(message)) mapStrings(message, look);
+  if (!spelled) return { text: chat.render(messages, variables), literal: [] };
   const marker = unusedCharacter(JSON.stringify([messages, variables]));
   if (marker === null)
     throw new HyperthinkError(
@@ -65,21 +64,23 @@ function markSpellings(texts: readonly string[], control: ControlTokens, marker:
 
 const DEEPEST = 64;
 
-/** A copy of a JSON-like value, its strings mapped all together, in order. */
+/** A copy of a JSON-like value, its strings mapped: those under one name together, in order, since a template may join them. */
 function mapStrings(root: unknown, map: (texts: readonly string[]) => readonly string[]): unknown {
-  const strings: string[] = [];
-  const gather = (value: unknown, depth: number): void => {
-    if (typeof value === "string") strings.push(value);
-    else if (typeof value === "object" && value !== null && depth < DEEPEST)
-      for (const item of Object.values(value)) gather(item, depth + 1);
-  };
-  gather(root, 0);
-  const mapped = map(strings).values();
-  const build = (value: unknown, depth: number): unknown => {
-    if (typeof value === "string") return mapped.next().value;
-    if (typeof value !== "object" || value === null || depth >= DEEPEST) return value;
-    if (Array.isArray(value)) return value.map((item) => build(item, depth + 1));
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, build(item, depth + 1)]));
-  };
-  return build(root, 0);
+  const byName = new Map<string, string[]>();
+  walk(root, (text, name) => {
+    const texts = byName.get(name);
+    if (texts) texts.push(text);
+    else byName.set(name, [text]);
+    return text;
+  });
+  const mapped = new Map([...byName].map(([name, texts]) => [name, map(texts).values()]));
+  return walk(root, (_, name) => mapped.get(name)!.next().value!);
+}
+
+/** A copy with each string replaced. An item of a list has the list's name. */
+function walk(value: unknown, replace: (text: string, name: string) => string, name = "", depth = 0): unknown {
+  if (typeof value === "string") return replace(value, name);
+  if (typeof value !== "object" || value === null || depth >= DEEPEST) return value;
+  if (Array.isArray(value)) return value.map((item) => walk(item, replace, name, depth + 1));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, walk(item, replace, key, depth + 1)]));
 }

@@ -62,7 +62,10 @@ export async function loadTokenizer(source: Source): Promise<Tokenizer> {
 async function openTokenizer(json: object): Promise<Tokenizer> {
   const { tokens, added } = readVocabulary(json);
   checkSteps(json);
-  const { process, opened } = await TokenizerProcess.open(JSON.stringify(forUse(json)));
+  const { process, opened } = await TokenizerProcess.open(
+    JSON.stringify(forUse(json)),
+    added.map(({ content }) => content),
+  );
   try {
     const special = new Set<number>();
     const byContent = new Map<string, number>();

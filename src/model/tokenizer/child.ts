@@ -3,8 +3,8 @@
 import { Tokenizer as Library } from "tokenizers";
 import { rename } from "./rename.ts";
 
-/** What the parent asks, one at a time. The first opens; the others need it. */
-export type Request = { open: string } | { encode: string; marker: string | null };
+/** What the parent asks, one at a time. The first opens (and tells the file's added tokens); the others need it. */
+export type Request = { open: string; added: string[] } | { encode: string; marker: string | null };
 export type Answer = { opened: Opened } | { ids: Uint32Array } | { error: string };
 
 export interface Opened {
@@ -27,7 +27,7 @@ process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
 process.on("message", async (request: Request) => {
   let answer: Answer;
   try {
-    if ("open" in request) answer = { opened: await open(request.open) };
+    if ("open" in request) answer = { opened: await open(request.open, request.added) };
     else answer = { ids: Uint32Array.from(await ids(await libraryFor(request.marker), request.encode)) };
   } catch (error) {
     answer = { error: (error as Error).message };
@@ -38,13 +38,12 @@ process.on("message", async (request: Request) => {
 const ids = async (library: Library, text: string, special = false): Promise<number[]> =>
   (await library.encode(text, null, { addSpecialTokens: special })).getIds();
 
-async function open(text: string): Promise<Opened> {
+async function open(text: string, contents: string[]): Promise<Opened> {
   json = text;
   plain = Library.fromString(json);
-  const { added_tokens = [] } = JSON.parse(json) as { added_tokens?: { content: string }[] };
-  const added = added_tokens.map(({ content }) => plain!.tokenToId(content) ?? -1);
+  const added = contents.map((content) => plain!.tokenToId(content) ?? -1);
   const [body, whole] = [await ids(plain, "a"), await ids(plain, "a", true)];
-  const from = whole.findIndex((_, i) => body.every((id, j) => whole[i + j] === id));
+  const from = [...whole, null].findIndex((_, i) => body.every((id, j) => whole[i + j] === id));
   if (from < 0) throw new Error("its post_processor does not leave a text in one piece");
   tryDecoder(plain);
   return { added, before: whole.slice(0, from), after: whole.slice(from + body.length) };
@@ -62,14 +61,13 @@ function tryDecoder(library: Library): void {
 async function libraryFor(marker: string | null): Promise<Library> {
   if (marker === null) return plain!;
   if (renamed?.marker !== marker) {
-    const { text, tokens } = rename(json, marker);
+    const { text, tokens, unknown } = rename(json, marker);
     const library = Library.fromString(text);
-    for (const { content, marked } of tokens) {
-      const id = plain!.tokenToId(content);
-      const [found, spelled] = [await ids(library, marked), await ids(library, content)];
-      if (id === null || found.length !== 1 || found[0] !== id || (spelled.length === 1 && spelled[0] === id))
-        throw new Error(`its control token ${JSON.stringify(content)} cannot be told from its spelling`);
-    }
+    const own = tokens.map(({ content }) => plain!.tokenToId(content));
+    const found = await ids(library, tokens.map(({ marked }) => marked).join(""));
+    const spelled = new Set(await ids(library, tokens.map(({ content }) => content).join("\n")));
+    if (found.length !== own.length || found.some((id, i) => id !== own[i] || (id !== unknown && spelled.has(id))))
+      throw new Error("its control tokens cannot be told from their spelling");
     renamed = { marker, library };
   }
   return renamed.library;

@@ -10,17 +10,19 @@ import type { Answer, Opened, Request } from "./child.ts";
  */
 export class TokenizerProcess {
   readonly #json: string;
+  readonly #added: string[];
   #child: ChildProcess | null = null;
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  private constructor(json: string) {
+  private constructor(json: string, added: string[]) {
     this.#json = json;
+    this.#added = added;
   }
 
-  /** Throws `bad-file` with the library's own words where it cannot read the file. */
-  static async open(json: string): Promise<{ process: TokenizerProcess; opened: Opened }> {
-    const process = new TokenizerProcess(json);
+  /** Opens a tokenizer.json, whose added tokens are `added`. Throws in the library's own words where it cannot read the file. */
+  static async open(json: string, added: string[]): Promise<{ process: TokenizerProcess; opened: Opened }> {
+    const process = new TokenizerProcess(json, added);
     try {
       return { process, opened: await process.#start() };
     } catch (error) {
@@ -74,7 +76,7 @@ export class TokenizerProcess {
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
     this.#child.on("error", () => {}); // whoever asks is told
-    const answer = await this.#ask({ open: this.#json });
+    const answer = await this.#ask({ open: this.#json, added: this.#added });
     if ("opened" in answer) return answer.opened;
     this.#end();
     throw new Error("error" in answer ? answer.error : "it was not opened");
