@@ -32,12 +32,22 @@ const FAMILIES: { name: string; template: string; tokenizer: string; control: st
   tokenizer: family.tokenizer.startsWith("/") ? family.tokenizer : at(`../shared/data/tokenizers/${family.tokenizer}`),
 }));
 
+const opened = new Map<string, Promise<Tokenizer>>();
+const tokenizerOf = (folder: string): Promise<Tokenizer> => {
+  const tokenizer = opened.get(folder) ?? openSource(folder).then(loadTokenizer);
+  opened.set(folder, tokenizer);
+  return tokenizer;
+};
+
 describe("control tokens, by family", () => {
+  after(async () => {
+    for (const tokenizer of opened.values()) (await tokenizer).close();
+  });
   for (const { name, template, tokenizer: folder, control } of FAMILIES) {
     const here = existsSync(folder) && (template === "" || existsSync(template));
     test(name, { skip: here ? false : "UNRUN: no shared templates and tokenizers" }, async () => {
       const source = await openSource(folder);
-      const tokenizer = await loadTokenizer(source);
+      const tokenizer = await tokenizerOf(folder);
       const special = { bos_token: "", eos_token: control[0] };
       const chat = template ? compileTemplate(readFileSync(template, "utf8"), special, name) : await loadChat(source);
       const encode = async (messages: ChatMessage[]) => {
@@ -68,7 +78,6 @@ describe("control tokens, by family", () => {
         assert.deepEqual(controls(marked.ids), controls(clean.ids), `${token} is text`);
         assert.equal(tokenizer.decode(marked.ids, { special: true }), marked.text);
       }
-      tokenizer.close();
     });
   }
 });
