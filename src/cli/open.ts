@@ -21,6 +21,7 @@ export async function open(options: LoadOptions): Promise<Session> {
     },
   });
   if (shown) stderr.write("\r\x1b[K");
+  for (const text of session.notes) note(text);
   return session;
 }
 

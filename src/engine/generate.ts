@@ -15,7 +15,10 @@ import { greedy, type Sampling } from "./sampling.ts";
 import type { Session } from "./session.ts";
 import { ChainText } from "./text.ts";
 
-/** A question (rendered by the model's chat template), a conversation, text as it is, or token ids. */
+/**
+ * A question (rendered by the model's chat template), a conversation, text as it is (control tokens that it spells are tokens; what
+ * the tokenizer puts around a text is added where it is not there already), or token ids.
+ */
 export type Prompt = string | readonly ChatMessage[] | { raw: string } | { ids: readonly number[] };
 
 export interface GenerateOptions extends Partial<Sampling> {

@@ -1,9 +1,10 @@
-import { Tokenizer as Library } from "tokenizers";
+import type { Tokenizer as LibraryClass } from "tokenizers";
 import { HyperthinkError } from "../base/errors.ts";
 import type { Source } from "./source.ts";
 import { ControlTokens, isControl, unusedCharacter } from "./tokenizer/control.ts";
 import { leastTokens } from "./tokenizer/least.ts";
 import { TokenizerProcess } from "./tokenizer/process.ts";
+import { slicer } from "./tokenizer/slices.ts";
 import { checkSteps, readVocabulary } from "./tokenizer/vocabulary.ts";
 
 export interface EncodeOptions {
@@ -41,7 +42,7 @@ export interface Tokenizer {
   close(): void;
 }
 
-/** Throws `bad-file` where tokenizer.json is missing or not one. */
+/** Throws `bad-file` where tokenizer.json is missing or not one, `unsupported` where the library has no build for this machine. */
 export async function loadTokenizer(source: Source): Promise<Tokenizer> {
   const json = await source.json("tokenizer.json");
   if (json === null)
@@ -52,6 +53,7 @@ export async function loadTokenizer(source: Source): Promise<Tokenizer> {
   try {
     return await openTokenizer(json);
   } catch (error) {
+    if (error instanceof HyperthinkError) throw error;
     throw new HyperthinkError(
       "bad-file",
       `${source.path}/tokenizer.json: not a tokenizer that can be read: ${(error as Error).message}`,
@@ -62,7 +64,8 @@ export async function loadTokenizer(source: Source): Promise<Tokenizer> {
 async function openTokenizer(json: object): Promise<Tokenizer> {
   const { tokens, added } = readVocabulary(json);
   checkSteps(json);
-  const { process, opened } = await TokenizerProcess.open(
+  const Library = await loadLibrary();
+  const { process: encoder, opened } = await TokenizerProcess.open(
     JSON.stringify(forUse(json)),
     added.map(({ content }) => content),
   );
@@ -76,7 +79,8 @@ async function openTokenizer(json: object): Promise<Tokenizer> {
       if (added[i].special) special.add(id);
     }
     const control = new ControlTokens(added.filter(isControl).map(({ content }) => content));
-    const decode = decoderOf(json);
+    const slices = slicer(json, added);
+    const decode = decoderOf(Library, json);
     return {
       size: tokens.length,
       has: (id) => tokens[id] !== undefined,
@@ -92,18 +96,31 @@ async function openTokenizer(json: object): Promise<Tokenizer> {
             "the text holds all of U+FDD0 to U+FDEF, which no text needs: expected one of them to be free",
           );
         const sent = marker === null ? text : control.mark(text, marker, literal);
-        const ids = [...(await process.encode(sent, marker, signal))];
-        return special ? surround(ids, opened) : ids;
+        const parts: number[][] = [];
+        for (const slice of slices(sent)) parts.push([...(await encoder.encode(slice, marker, signal))]);
+        return special ? surround(parts.flat(), opened) : parts.flat();
       },
       decode(ids, options) {
         const shown = ids.filter((id) => tokens[id] !== undefined && (options?.special || !special.has(id)));
         return decode(shown.map((id) => tokens[id]!));
       },
-      close: () => process.close(),
+      close: () => encoder.close(),
     };
   } catch (error) {
-    process.close();
+    encoder.close();
     throw error;
+  }
+}
+
+/** Models can be inspected, and run on token ids, without it. */
+async function loadLibrary(): Promise<typeof LibraryClass> {
+  try {
+    return (await import("tokenizers")).Tokenizer;
+  } catch (error) {
+    throw new HyperthinkError(
+      "unsupported",
+      `the npm package "tokenizers" does not load here: expected Linux, macOS or Windows on x64 or arm64; ${(error as Error).message.split("\n")[0]}`,
+    );
   }
 }
 
@@ -125,7 +142,7 @@ function forUse(json: object): object {
 }
 
 /** The file's decoder alone. It is quick and was tried on every token, so it may work in this process. */
-function decoderOf(json: object): (tokens: string[]) => string {
+function decoderOf(Library: typeof LibraryClass, json: object): (tokens: string[]) => string {
   const { decoder } = json as { decoder?: object | null };
   if (!decoder) return (tokens) => tokens.join(" ");
   const empty = { type: "BPE", vocab: {}, merges: [] };

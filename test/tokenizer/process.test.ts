@@ -1,8 +1,11 @@
 // The library works in a process of its own: it can be dropped, and what ends it ends nothing else.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { HyperthinkError } from "../../src/base/errors.ts";
 import { openSource } from "../../src/model/source.ts";
+import { TokenizerProcess } from "../../src/model/tokenizer/process.ts";
+import { slicer } from "../../src/model/tokenizer/slices.ts";
 import { loadTokenizer } from "../../src/model/tokenizer.ts";
 import { withFolder } from "../support/checkpoint.ts";
 
@@ -47,6 +50,30 @@ describe("a long text without blanks", () => {
     assert.ok(ticks >= 10, `${ticks} ticks in ${seconds} s`);
     assert.ok((await tokenizer.encode("A jug", plain)).length > 0, "it works again");
     tokenizer.close();
+  });
+
+  test("a long text with blanks goes in slices, and has the ids of the whole", async () => {
+    const folder = new URL("../../golden/smollm2-tokens/", import.meta.url);
+    const file = readFileSync(new URL("tokenizer.json", folder), "utf8");
+    const text = "He\u0301llo wörld, x² = 12 <|im_start|>user\nsays  ½\n\nand ſo on\tagain. ".repeat(15_000);
+    const slices = slicer(JSON.parse(file), JSON.parse(file).added_tokens)(text);
+    assert.ok(slices.length >= 3 && slices.join("") === text);
+    const tokenizer = await loadTokenizer(await openSource(folder.pathname));
+    const { process } = await TokenizerProcess.open(file, []);
+    assert.deepEqual(await tokenizer.encode(text, plain), [...(await process.encode(text, null))]);
+    process.close();
+    tokenizer.close();
+    // Not where a token could be cut, or a text begins otherwise than its parts.
+    const step = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
+    for (const [pre_tokenizer, added] of [
+      [{ ...step, add_prefix_space: true }, []],
+      [{ ...step, use_regex: false }, []],
+      [step, [{ id: 1, content: "one token" }]],
+      [step, [{ id: 1, content: "<x>", rstrip: true }]],
+      [null, []],
+    ] as const)
+      assert.equal(slicer({ ...json, pre_tokenizer }, added)(text).length, 1);
+    assert.ok(slicer({ ...json, pre_tokenizer: step }, [])(text).length > 1);
   });
 
   test("one that was aborted before is not begun", async () => {
