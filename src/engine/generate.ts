@@ -70,7 +70,7 @@ export async function encodePrompt(
   if (typeof prompt === "object" && "ids" in prompt) return { text: null, ids: [...prompt.ids] };
   const { tokenizer } = session;
   const encode = async (text: string, options: EncodeOptions) => {
-    checkLength(tokenizer.least(text), session.runner.options.contextLength);
+    if (text.length > LONG) checkLength(tokenizer.least(text), session.runner.options.contextLength);
     return { text, ids: await tokenizer.encode(text, { ...options, signal }) };
   };
   if (typeof prompt === "object" && "raw" in prompt) return encode(prompt.raw, { special: true });
@@ -81,7 +81,9 @@ export async function encodePrompt(
   return encode(text, { special: false, literal });
 }
 
-/** Before a text that cannot fit is tokenised in full. */
+/** Characters that take so long to tokenise that it is worth knowing before that they cannot fit. */
+const LONG = 1 << 16;
+
 function checkLength(least: number, contextLength: number): void {
   if (least >= contextLength)
     throw new HyperthinkError(
