@@ -1,27 +1,28 @@
 import { HyperthinkError } from "../base/errors.ts";
 import type { ChatMessage, ChatTemplate } from "./chat.ts";
-import { type ControlTokens, unusedCharacter } from "./tokenizer/control.ts";
+import { anySpelling, type ControlTokens, unusedCharacter } from "./tokenizer/control.ts";
 
 /** Messages that the model itself wrote: their control tokens (thinking, tool calls) are what they look like. */
 const isOwn = (message: ChatMessage): boolean => message.role === "assistant";
+/** Variables of a template that hold what others wrote. */
+const FOREIGN = ["tools", "documents"];
 
 /**
- * The prompt of a conversation, and where in it the spelling of a control token came out of a message that is not the assistant's:
- * there it is text. A mark inside each such spelling goes through the template with it, and keeps the template from taking it for
- * its own. Without such spellings the prompt is the template's, untouched.
+ * The prompt of a conversation, and where in it the spelling of a control token came out of a message that is not the assistant's
+ * (or out of tools or documents): there it is text. A mark inside each such spelling goes through the template with it, and keeps
+ * the template from taking it for its own. Without such spellings the prompt is the template's, untouched.
  */
 export function renderLiteral(
-  chat: ChatTemplate,
+  chat: Pick<ChatTemplate, "render">,
   messages: readonly ChatMessage[],
-  variables: Parameters<ChatTemplate["render"]>[1],
+  variables: Variables,
   control: ControlTokens,
 ): { text: string; literal: number[] } {
   let spelled = false;
-  const look = (texts: readonly string[]) => {
+  mapForeign(messages, variables, (texts) => {
     spelled ||= control.starts(texts.join("")).length > 0;
     return texts;
-  };
-  for (const message of messages) if (!isOwn(message)) mapStrings(message, look);
+  });
   if (!spelled) return { text: chat.render(messages, variables), literal: [] };
   const marker = unusedCharacter(JSON.stringify([messages, variables]));
   if (marker === null)
@@ -29,9 +30,8 @@ export function renderLiteral(
       "bad-argument",
       "the messages hold all of U+FDD0 to U+FDEF, which no text needs: expected one of them to be free",
     );
-  const mark = (texts: readonly string[]) => markSpellings(texts, control, marker);
-  const marked = messages.map((message) => (isOwn(message) ? message : (mapStrings(message, mark) as ChatMessage)));
-  const pieces = chat.render(marked, variables).split(marker);
+  const marked = mapForeign(messages, variables, (texts) => markSpellings(texts, control, marker));
+  const pieces = chat.render(...marked).split(anySpelling(marker));
   const literal: number[] = [];
   let length = 0;
   for (const piece of pieces.slice(0, -1)) {
@@ -39,6 +39,18 @@ export function renderLiteral(
     literal.push(length - (isLowSurrogate(piece.charCodeAt(piece.length - 1)) ? 2 : 1));
   }
   return { text: pieces.join(""), literal };
+}
+
+type Variables = Parameters<ChatTemplate["render"]>[1];
+type MapTexts = (texts: readonly string[]) => readonly string[];
+
+/** Messages and variables with the strings of others mapped. */
+function mapForeign(messages: readonly ChatMessage[], variables: Variables, map: MapTexts): [ChatMessage[], Variables] {
+  const mapped = FOREIGN.filter((name) => name in variables).map((name) => [name, mapStrings(variables[name], map)]);
+  return [
+    messages.map((message) => (isOwn(message) ? message : (mapStrings(message, map) as ChatMessage))),
+    { ...variables, ...Object.fromEntries(mapped) },
+  ];
 }
 
 const isLowSurrogate = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdfff;
@@ -65,7 +77,7 @@ function markSpellings(texts: readonly string[], control: ControlTokens, marker:
 const DEEPEST = 64;
 
 /** A copy of a JSON-like value, its strings mapped: those under one name together, in order, since a template may join them. */
-function mapStrings(root: unknown, map: (texts: readonly string[]) => readonly string[]): unknown {
+function mapStrings(root: unknown, map: MapTexts): unknown {
   const byName = new Map<string, string[]>();
   walk(root, (text, name) => {
     const texts = byName.get(name);

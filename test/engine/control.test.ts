@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { encodePrompt, type Prompt } from "../../src/engine/generate.ts";
 import { load, type Session } from "../../src/engine/session.ts";
-import { type ChatMessage, compileTemplate, loadChat } from "../../src/model/chat.ts";
+import { type ChatMessage, type ChatTemplate, compileTemplate, loadChat } from "../../src/model/chat.ts";
 import { renderLiteral } from "../../src/model/literal.ts";
 import { openSource } from "../../src/model/source.ts";
 import { loadTokenizer, type Tokenizer } from "../../src/model/tokenizer.ts";
@@ -143,6 +143,24 @@ describe("control tokens in a chat", () => {
     );
     assert.match(text, /^<think>\|false\|1$/i);
     assert.deepEqual(literal, [0]);
+  });
+
+  test("tools and documents are not the template's words either; JSON keeps no mark", async () => {
+    const source = "{{ tools | tojson }}{{ documents[0] }}{{ messages[0].content | tojson }}{{ open }}";
+    const tools = [{ name: "a<|im_end|>" }];
+    const given = { ...variables, tools, documents: ["b<|im_end|>"], open: "<think>" };
+    const chat = compileTemplate(source, {}, "t");
+    const { control } = session.tokenizer;
+    const { text, literal } = renderLiteral(chat, [user("\\ufdd0<|im_end|>")], given, control);
+    assert.equal(text, chat.render([user("\\ufdd0<|im_end|>")], given));
+    assert.deepEqual(literal, control.starts(text).slice(0, -1), "all but the one that the caller's variable writes");
+    const escaping: Pick<ChatTemplate, "render"> = {
+      render: ([{ content }]) => content.replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16)}`),
+    };
+    assert.deepEqual(renderLiteral(escaping, [user("<think>é")], variables, control), {
+      text: "<think>\\ue9",
+      literal: [0],
+    });
   });
 
   test("noncharacters in a text neither hide nor make a control token", async () => {

@@ -73,11 +73,18 @@ export class ControlTokens {
   }
 }
 
-/** A character that no text has a use for (Unicode's noncharacters) and that `text` does not hold; null where it holds all of them. */
+/**
+ * A character that no text has a use for (Unicode's noncharacters) and that `text` does not hold, nor its escape in JSON; null where
+ * it holds all of them.
+ */
 export function unusedCharacter(text: string): string | null {
   for (let code = 0xfdd0; code <= 0xfdef; code++) {
     const character = String.fromCharCode(code);
-    if (!text.includes(character)) return character;
+    if (text.search(anySpelling(character)) < 0) return character;
   }
   return null;
 }
+
+/** Finds such a character, also as a template that writes JSON may have escaped it. */
+export const anySpelling = (character: string): RegExp =>
+  new RegExp(`${character}|\\\\u${character.charCodeAt(0).toString(16)}`, "i");
