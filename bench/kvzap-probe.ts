@@ -168,7 +168,7 @@ function judge(weights: readonly Float64Array[]): { r2: number; predicted: numbe
   return { r2: explained / (layers * kvHeads), predicted };
 }
 
-const ids = session.tokenizer.encode(await readText(args.text), { special: false });
+const ids = await session.tokenizer.encode(await readText(args.text), { special: false });
 const parts = trainingWindows(ids);
 for (const [i, part] of parts.entries()) {
   await gather(part, i % Math.floor(count / HELD_OUT) === 0);

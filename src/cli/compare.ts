@@ -193,7 +193,7 @@ async function onText(
   signal: AbortSignal,
 ): Promise<Summary[]> {
   const { prefix, scored, texts, resume } = flags;
-  const ids = session.tokenizer.encode(await readText(flags.text!), { special: false });
+  const ids = await session.tokenizer.encode(await readText(flags.text!), { special: false, signal });
   const parts = windows(ids, texts, prefix + scored);
   const { weights, kv, context, chunk, device } = flags;
   const settings = JSON.stringify({

@@ -1,6 +1,8 @@
 import { HyperthinkError } from "../base/errors.ts";
 import type { Gauge } from "../cache/meter.ts";
 import type { ChatMessage } from "../model/chat.ts";
+import { renderLiteral } from "../model/literal.ts";
+import type { EncodeOptions } from "../model/tokenizer.ts";
 import { checkRoom } from "../policy/check.ts";
 import { recipeOf } from "../policy/index.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -16,7 +18,10 @@ import type { Session } from "./session.ts";
 import type { Stop } from "./stop.ts";
 import { ChainText } from "./text.ts";
 
-/** A question (rendered by the model's chat template), a conversation, text as it is, or token ids. */
+/**
+ * A question (rendered by the model's chat template), a conversation, text as it is (control tokens that it spells are tokens; what
+ * the tokenizer puts around a text is added where it is not there already), or token ids.
+ */
 export type Prompt = string | readonly ChatMessage[] | { raw: string } | { ids: readonly number[] };
 
 /**
@@ -26,7 +31,7 @@ export type Prompt = string | readonly ChatMessage[] | { raw: string } | { ids: 
 export interface GenerateOptions extends Partial<Sampling> {
   /** Most new tokens; default: what the context leaves. */
   maxTokens?: number;
-  /** Texts that end the output; they are not part of it. */
+  /** Texts that end the output; they are not part of it. They may name special tokens, which the output does not show. */
   stop?: readonly string[];
   /** End ids; default: the model's. */
   stopIds?: readonly number[];
@@ -44,6 +49,11 @@ export interface GenerateOptions extends Partial<Sampling> {
   protect?: number | "prompt" | "system";
   /** Extra variables of the chat template, such as { enable_thinking: false }. */
   template?: Record<string, unknown>;
+  /**
+   * What the spelling of a control token (`<|im_end|>`, `<think>`) is in a chat's messages that are not the assistant's: "text"
+   * (default), so that a user's text cannot end its turn; or "parse", the token, as in a raw prompt and in an assistant's own turns.
+   */
+  controlTokens?: "text" | "parse";
   signal?: AbortSignal;
 }
 
@@ -60,34 +70,51 @@ export interface GenerateResult extends Receipt {
 }
 
 /** Ids of a prompt, and the text that they stand for where it is known. */
-export function encodePrompt(
+export async function encodePrompt(
   session: Session,
   prompt: Prompt,
-  template: Record<string, unknown> = {},
-): { text: string | null; ids: number[] } {
+  { template, controlTokens, signal }: Pick<GenerateOptions, "template" | "controlTokens" | "signal"> = {},
+): Promise<{ text: string | null; ids: number[] }> {
   if (typeof prompt === "object" && "ids" in prompt) return { text: null, ids: [...prompt.ids] };
-  if (typeof prompt === "object" && "raw" in prompt)
-    return { text: prompt.raw, ids: session.tokenizer.encode(prompt.raw, { special: true }) };
+  const { tokenizer } = session;
+  const encode = async (text: string, options: EncodeOptions) => {
+    if (text.length > LONG) checkLength(tokenizer.least(text), session.runner.options.contextLength);
+    return { text, ids: await tokenizer.encode(text, { ...options, signal }) };
+  };
+  if (typeof prompt === "object" && "raw" in prompt) return encode(prompt.raw, { special: true });
   const messages: readonly ChatMessage[] = typeof prompt === "string" ? [{ role: "user", content: prompt }] : prompt;
-  const text = session.chat.render(messages, { addGenerationPrompt: true, ...template });
-  return { text, ids: session.tokenizer.encode(text, { special: false }) };
+  const variables = { addGenerationPrompt: true, ...template };
+  if (controlTokens === "parse") return encode(session.chat.render(messages, variables), { special: false });
+  const { text, literal } = renderLiteral(session.chat, messages, variables, tokenizer.control);
+  return encode(text, { special: false, literal });
+}
+
+/** Characters that take so long to tokenise that it is worth knowing before that they cannot fit. */
+const LONG = 1 << 16;
+
+function checkLength(least: number, contextLength: number): void {
+  if (least >= contextLength)
+    throw new HyperthinkError(
+      "bad-argument",
+      `the prompt has ${least} tokens at least: expected fewer than the context limit of ${contextLength}; shorten it or raise --context`,
+    );
 }
 
 /** The policy of a prompt and its most new tokens. Throws `bad-argument` where what is protected leaves room for nothing else. */
-export function policyOf(
+export async function policyOf(
   session: Session,
   prompt: Prompt,
   options: GenerateOptions,
   promptTokens: number,
   tokens: number,
-): Policy {
+): Promise<Policy> {
   const spec = typeof options.policy === "string" ? parseSpec(options.policy) : null;
   const wanted = options.protect ?? spec?.options.protect;
-  const kept = wanted === "system" ? systemTokens(session, prompt, options.template) : wanted;
+  const kept = wanted === "system" ? await systemTokens(session, prompt, options) : wanted;
   const policy = named(session, options, kept, tokens);
   const isChat = typeof prompt === "string" || Array.isArray(prompt);
   if (kept === undefined && spec && recipeOf(spec.name).keepsPrefix && isChat)
-    return keepPrefix(policy, prefixTokens(session, prompt, options.template));
+    return keepPrefix(policy, await prefixTokens(session, prompt, options));
   const { layers, kvHeads } = session.config;
   if (kept !== undefined) checkRoom(policy, { layers, kvHeads, prompt: promptTokens, tokens });
   return policy;
@@ -112,21 +139,25 @@ function named(
 }
 
 /** Tokens of a chat up to the end of its system text. */
-function systemTokens(session: Session, prompt: Prompt, template?: Record<string, unknown>): number {
+function systemTokens(session: Session, prompt: Prompt, options: GenerateOptions): Promise<number> {
   if (!Array.isArray(prompt) || prompt[0]?.role !== "system")
     throw new HyperthinkError(
       "bad-argument",
       "protect=system: expected a chat that starts with a system message (generate: --system TEXT), got none",
     );
-  return prefixTokens(session, prompt, template);
+  return prefixTokens(session, prompt, options);
 }
 
 /** Tokens of a chat before its question: what does not change with it. */
-function prefixTokens(session: Session, prompt: string | readonly ChatMessage[], template = {}): number {
+async function prefixTokens(
+  session: Session,
+  prompt: string | readonly ChatMessage[],
+  options: GenerateOptions,
+): Promise<number> {
   const system = typeof prompt !== "string" && prompt[0]?.role === "system" ? [prompt[0]] : [];
-  const ids = (question: string) =>
-    encodePrompt(session, [...system, { role: "user", content: question }], template).ids;
-  const [a, b] = [ids("1"), ids("Why?")];
+  const ids = async (question: string) =>
+    (await encodePrompt(session, [...system, { role: "user", content: question }], options)).ids;
+  const [a, b] = [await ids("1"), await ids("Why?")];
   const differs = a.findIndex((id, i) => id !== b[i]);
   return differs < 0 ? a.length : differs;
 }
@@ -164,13 +195,14 @@ async function run(
   pieces: Channel<Piece>,
   stop: Stop,
 ): Promise<GenerateResult> {
-  const { text: promptText, ids } = encodePrompt(session, prompt, options.template);
+  const { signal } = stop;
+  const { text: promptText, ids } = await encodePrompt(session, prompt, { ...options, signal });
   const maxTokens = tokenLimit(session, ids.length, options.maxTokens);
   const text = new ChainText(session.tokenizer, options.stop ?? []);
   const soFar = (): Piece => ({ text: text.text, token: null });
   const stopIds = stopIdsOf(session, options.stopIds);
   const sampling = chooseSampling(options, session.suggested.sampling, greedy);
-  const policy = policyOf(session, prompt, options, ids.length, ids.length + maxTokens);
+  const policy = await policyOf(session, prompt, { ...options, signal }, ids.length, ids.length + maxTokens);
   const work = async (engine: Engine, gauge: Gauge): Promise<GenerateResult> => {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const spec: ChainSpec = {

@@ -6,6 +6,7 @@ import type { Device, Dtype } from "../device/device.ts";
 import { reference } from "../device/reference.ts";
 import { type ChatTemplate, loadChat, replyOpening } from "../model/chat.ts";
 import type { ModelConfig } from "../model/config.ts";
+import { endsOf } from "../model/ends.ts";
 import { defaultDtype, loadConfig, loadWeights } from "../model/load.ts";
 import { addProbe } from "../model/probe.ts";
 import { openSource } from "../model/source.ts";
@@ -13,6 +14,7 @@ import { loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
 import type { Weights } from "../model/weights.ts";
 import { adoptPolicy } from "../policy/check.ts";
 import { makePolicy } from "../policy/index.ts";
+import { REPLAY } from "../policy/kvzip.ts";
 import type { Policy, PolicyOptions, Trained } from "../policy/policy.ts";
 import { parseSpec } from "../policy/spec.ts";
 import { Engine } from "./engine.ts";
@@ -68,6 +70,7 @@ export class Session implements AsyncDisposable {
   readonly suggested: Suggested;
   readonly #tokenizer: Tokenizer | Error;
   readonly #chat: ChatTemplate | Error;
+  readonly #replay: Trained["replay"];
   #engine: Engine | null = null;
   #users = 0;
   readonly #waiting = new Set<() => void>();
@@ -83,16 +86,20 @@ export class Session implements AsyncDisposable {
       chat: ChatTemplate | Error;
       notes: readonly string[];
       suggested: Suggested;
+      endIds: number[];
+      replay: Trained["replay"];
     },
     options: LoadOptions,
   ) {
-    const { device, config, weights } = parts;
+    const { device, weights } = parts;
+    const config = { ...parts.config, eosIds: parts.endIds };
     this.device = device;
     this.config = config;
     this.suggested = parts.suggested;
     this.#tokenizer = parts.tokenizer;
     this.#chat = parts.chat;
     this.notes = parts.notes;
+    this.#replay = parts.replay;
     const chains = whole("chains", options.chains ?? 64, 1, 1024);
     const sets = chains + ROOTS;
     const chunk = whole("chunk", options.chunk ?? 256, 1, 65536);
@@ -146,13 +153,8 @@ export class Session implements AsyncDisposable {
   }
 
   #trained(): Trained {
-    const { dms } = this.config;
-    const tokenizer = this.#tokenizer;
     const probe = this.runner.model.weights.layers.every((layer) => layer.probe !== null);
-    if (tokenizer instanceof Error) return { dms, probe };
-    const encode = (text: string) => tokenizer.encode(text, { special: false });
-    const chat = this.#chat;
-    return { dms, probe, encode, reply: () => (chat instanceof Error ? [] : encode(replyOpening(chat))) };
+    return { dms: this.config.dms, probe, replay: this.#replay };
   }
 
   /**
@@ -225,6 +227,7 @@ export class Session implements AsyncDisposable {
     for (const stop of this.#stops) stop.close();
     while (this.#engine) await this.#turn();
     this.device.close();
+    if (!(this.#tokenizer instanceof Error)) this.#tokenizer.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -249,6 +252,7 @@ export async function load(options: LoadOptions): Promise<Session> {
   const note = (text: string) => notes.push(text);
   const config = await loadConfig(source, adapter, note);
   const device = openDevice(options.device, options.threads);
+  const opening = loadTokenizer(source).catch((error: Error) => error); // while the weights come
   try {
     const weights = await loadWeights(device, config, source, {
       weights: options.weights ?? (await defaultDtype(source)),
@@ -259,12 +263,22 @@ export async function load(options: LoadOptions): Promise<Session> {
       signal: options.signal,
     });
     if (options.probe) await addProbe(device, config, weights, await openSource(options.probe));
-    const tokenizer = await loadTokenizer(source).catch((error: Error) => error);
+    const tokenizer = await opening;
     const chat = await loadChat(source).catch((error: Error) => error);
     const suggested = suggestedSampling(await source.json("generation_config.json"));
-    return new Session({ device, config, weights, tokenizer, chat, notes, suggested }, options);
+    const endIds = await endsOf(config, source, tokenizer, chat, note);
+    const replay = tokenizer instanceof Error ? undefined : await replayIds(tokenizer, chat);
+    return new Session({ device, config, weights, tokenizer, chat, notes, suggested, endIds, replay }, options);
   } catch (error) {
     device.close();
+    const tokenizer = await opening;
+    if (!(tokenizer instanceof Error)) tokenizer.close();
     throw error;
   }
+}
+
+async function replayIds(tokenizer: Tokenizer, chat: ChatTemplate | Error): Promise<Trained["replay"]> {
+  const ids = (text: string) => tokenizer.encode(text, { special: false });
+  const reply = chat instanceof Error ? [] : await ids(replyOpening(chat));
+  return { first: await ids(REPLAY.first), next: await ids(REPLAY.next), reply };
 }

@@ -9,6 +9,7 @@ import { verifyLogits } from "./verify/logits.ts";
 import { verifyPolicies } from "./verify/policies.ts";
 import { verifyTemplates } from "./verify/templates.ts";
 import { verifyText } from "./verify/text.ts";
+import { verifyTokens } from "./verify/tokens.ts";
 
 export type { Check, VerifyOptions } from "./verify/check.ts";
 
@@ -36,6 +37,7 @@ export async function verify(folder: string, options: VerifyOptions = {}): Promi
     "decode-policies": verifyDecodePolicies,
     answers: verifyAnswers,
     templates: verifyTemplates,
+    tokens: verifyTokens,
   };
   if (!Object.hasOwn(runs, kind))
     throw new HyperthinkError(

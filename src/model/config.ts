@@ -19,7 +19,7 @@ export interface ModelConfig {
   biases: { qkv: boolean; output: boolean; mlp: boolean };
   headNorm: boolean; // Qwen3: RMS norm of each query and key head
   frequencies: Float32Array; // [headDim / 2] RoPE, llama3 scaling applied
-  eosIds: number[]; // config.json and generation_config.json together
+  eosIds: number[]; // config.json and generation_config.json together; a session adds the tokenizer's and the chat template's
   bosId: number | null;
   dms: DmsConfig | null;
 }

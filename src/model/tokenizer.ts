@@ -1,12 +1,28 @@
-import { Tokenizer as Library } from "@huggingface/tokenizers";
+import type { Tokenizer as LibraryClass } from "tokenizers";
 import { HyperthinkError } from "../base/errors.ts";
-import { brief } from "./brief.ts";
 import type { Source } from "./source.ts";
-import { refuseUnread } from "./unread.ts";
+import { ControlTokens, isControl, unusedCharacter } from "./tokenizer/control.ts";
+import { leastTokens } from "./tokenizer/least.ts";
+import { TokenizerProcess } from "./tokenizer/process.ts";
+import { slicer } from "./tokenizer/slices.ts";
+import { checkSteps, readVocabulary } from "./tokenizer/vocabulary.ts";
+
+export interface EncodeOptions {
+  /**
+   * Add what the tokenizer puts around a text, such as a start token. A text that already begins with it, as one that a template
+   * rendered, does not get it twice; nor does one that ends so.
+   */
+  special: boolean;
+  /** Offsets, ascending, where the spelling of a control token is text and not that token. */
+  literal?: readonly number[];
+  signal?: AbortSignal;
+}
 
 export interface Tokenizer {
-  /** Ids of a text; `special` adds what the tokenizer puts around a text (such as a start token). */
-  encode(text: string, options: { special: boolean }): number[];
+  /** Ids of a text. Throws `bad-argument` for one that the tokenizer cannot encode, `aborted`. */
+  encode(text: string, options: EncodeOptions): Promise<number[]>;
+  /** Fewest tokens that a text may have, without tokenising it; 0 where nothing is certain. */
+  least(text: string): number;
   /** Text of ids, special tokens left out unless asked for. Incomplete characters come out as U+FFFD, ids of no token as nothing. */
   decode(ids: readonly number[], options?: { special?: boolean }): string;
   /**
@@ -16,11 +32,17 @@ export interface Tokenizer {
   readonly size: number;
   /** Whether an id stands for a token. */
   has(id: number): boolean;
+  /** The id of a token by its text; null where there is none. */
+  idOf(content: string): number | null;
   /** Ids that `decode` leaves out unless asked. */
   readonly special: ReadonlySet<number>;
+  /** Tokens that text can spell without being them (`literal`). */
+  readonly control: ControlTokens;
+  /** Ends the process that encodes. */
+  close(): void;
 }
 
-/** Throws `bad-file` where tokenizer.json is missing or not one. */
+/** Throws `bad-file` where tokenizer.json is missing or not one, `unsupported` where the library has no build for this machine. */
 export async function loadTokenizer(source: Source): Promise<Tokenizer> {
   const json = await source.json("tokenizer.json");
   if (json === null)
@@ -28,111 +50,103 @@ export async function loadTokenizer(source: Source): Promise<Tokenizer> {
       "bad-file",
       `${source.path}: expected tokenizer.json, found none; copy it from the base model's folder`,
     );
-  const config = (await source.json("tokenizer_config.json")) ?? {};
-  let library: Library;
-  let ids: ReturnType<typeof idsOf>;
   try {
-    refuseUnread(json);
-    library = new Library(json as object, config as object);
-    ids = idsOf(json);
-    library.encode("a");
+    return await openTokenizer(json);
   } catch (error) {
+    if (error instanceof HyperthinkError) throw error;
     throw new HyperthinkError(
       "bad-file",
       `${source.path}/tokenizer.json: not a tokenizer that can be read: ${(error as Error).message}`,
     );
   }
+}
+
+async function openTokenizer(json: object): Promise<Tokenizer> {
+  const { tokens, added } = readVocabulary(json);
+  checkSteps(json);
+  const Library = await loadLibrary();
+  const { process: encoder, opened } = await TokenizerProcess.open(
+    JSON.stringify(forUse(json)),
+    added.map(({ content }) => content),
+  );
+  try {
+    const special = new Set<number>();
+    const byContent = new Map<string, number>();
+    for (const [i, id] of opened.added.entries()) {
+      if (id < 0) continue; // of no text: the library passes over it
+      tokens[id] = added[i].content;
+      byContent.set(added[i].content, id);
+      if (added[i].special) special.add(id);
+    }
+    const control = new ControlTokens(added.filter(isControl).map(({ content }) => content));
+    const slices = slicer(json, added);
+    const decode = decoderOf(Library, json);
+    return {
+      size: tokens.length,
+      has: (id) => tokens[id] !== undefined,
+      idOf: (content) => byContent.get(content) ?? (tokens.includes(content) ? tokens.indexOf(content) : null),
+      special,
+      control,
+      least: leastTokens(json, added, tokens),
+      async encode(text, { special, literal = [], signal }) {
+        const marker = literal.length ? unusedCharacter(text) : null;
+        if (literal.length && marker === null)
+          throw new HyperthinkError(
+            "bad-argument",
+            "the text holds all of U+FDD0 to U+FDEF, which no text needs: expected one of them to be free",
+          );
+        const sent = marker === null ? text : control.mark(text, marker, literal);
+        const parts: number[][] = [];
+        for (const slice of slices(sent)) parts.push([...(await encoder.encode(slice, marker, signal))]);
+        return special ? surround(parts.flat(), opened) : parts.flat();
+      },
+      decode(ids, options) {
+        const shown = ids.filter((id) => tokens[id] !== undefined && (options?.special || !special.has(id)));
+        return decode(shown.map((id) => tokens[id]!));
+      },
+      close: () => encoder.close(),
+    };
+  } catch (error) {
+    encoder.close();
+    throw error;
+  }
+}
+
+/** Models can be inspected, and run on token ids, without it. */
+async function loadLibrary(): Promise<typeof LibraryClass> {
+  try {
+    return (await import("tokenizers")).Tokenizer;
+  } catch (error) {
+    throw new HyperthinkError(
+      "unsupported",
+      `the npm package "tokenizers" does not load here: expected Linux, macOS or Windows on x64 or arm64; ${(error as Error).message.split("\n")[0]}`,
+    );
+  }
+}
+
+function surround(ids: number[], { before, after }: { before: number[]; after: number[] }): number[] {
+  const begins = before.every((id, i) => ids[i] === id);
+  const ends = ids.length >= after.length && after.every((id, i) => ids[ids.length - after.length + i] === id);
+  return [...(begins ? [] : before), ...ids, ...(ends ? [] : after)];
+}
+
+/** The file as the library is to have it: nothing is cut, filled or left to chance, whatever training wanted. */
+function forUse(json: object): object {
+  const { model } = json as { model: object };
   return {
-    ...ids,
-    encode: (text, { special }) => library.encode(text, { add_special_tokens: special }).ids,
-    decode(all, options) {
-      // For the library an id of no token is a fault in some decoders and nothing in others.
-      const known = all.filter(ids.has);
-      const settings = { skip_special_tokens: !options?.special, clean_up_tokenization_spaces: false };
-      return known.length === 0 ? "" : library.decode(known, settings);
-    },
+    ...json,
+    truncation: null,
+    padding: null,
+    model: { ...model, ...("dropout" in model && { dropout: null }) },
   };
 }
 
-const KINDS: unknown[] = ["BPE", "Unigram", "WordPiece"];
-const MOST_TOKENS = 1 << 24;
-
-/** Throws for a kind that the library does not know, or a token without a proper id: it would go on, and make ids of null. */
-function idsOf(json: unknown): Pick<Tokenizer, "size" | "has" | "special"> {
-  const { model, added_tokens: added = [] } = json as {
-    model: { type?: unknown; merges?: unknown; vocab: unknown[] | Record<string, number> };
-    added_tokens?: { id: number; special?: boolean }[];
-  };
-  const kind = model.type ?? (model.merges ? "BPE" : undefined); // old files leave it out
-  if (!KINDS.includes(kind)) throw new Error(`its model has type ${brief(kind)}; expected ${KINDS.join(", ")}`);
-  const tokens = new Set(Array.isArray(model.vocab) ? model.vocab.keys() : Object.values(model.vocab));
-  for (const { id } of added) tokens.add(id);
-  let size = 0;
-  for (const id of tokens) {
-    if (!Number.isInteger(id) || id < 0 || id >= MOST_TOKENS)
-      throw new Error(`a token has id ${brief(id)}; expected a whole number from 0 to ${MOST_TOKENS - 1}`);
-    size = Math.max(size, id + 1);
-  }
-  if (size === 0) throw new Error("it has no tokens");
-  return {
-    size,
-    has: (id) => tokens.has(id),
-    special: new Set(added.filter(({ special }) => special).map(({ id }) => id)),
-  };
-}
-
-/** Tokens that stay when the window is cut: they cover what is held back, and what decoders look at (leading spaces). */
-const KEPT = 12;
-/** Tokens decoded together at most, so that a token costs the same however long the text is. */
-const WINDOW = 24;
-
-/** Ids to text, one by one, never splitting a character: bytes of an incomplete one are held back. */
-export class TextStream {
-  readonly #tokenizer: Tokenizer;
-  readonly #special: boolean;
-  #ids: number[] = []; // the window: the last few tokens
-  #shown = 0; // characters of the window's text that were shown
-
-  /** `special`: show special tokens too, such as the tags of thinking where a model has them so. */
-  constructor(tokenizer: Tokenizer, { special = false }: { special?: boolean } = {}) {
-    this.#tokenizer = tokenizer;
-    this.#special = special;
-  }
-
-  /** Text that `id` completes. */
-  push(id: number): string {
-    // Ids without text would fill the window and push an incomplete character out of it.
-    if (!this.#tokenizer.has(id) || (!this.#special && this.#tokenizer.special.has(id))) return "";
-    this.#ids.push(id);
-    const text = this.#decode();
-    // One U+FFFD stands for all bytes of an incomplete character; or it is a genuine one: what comes next tells.
-    const fresh = this.#show(text, text.endsWith("\ufffd") ? text.length - 1 : text.length);
-    if (this.#ids.length >= WINDOW) this.#cut(text);
-    return fresh;
-  }
-
-  /** What is still held back; an incomplete character as U+FFFD. */
-  end(): string {
-    const text = this.#decode();
-    return this.#show(text, text.length);
-  }
-
-  #decode(): string {
-    return this.#tokenizer.decode(this.#ids, { special: this.#special });
-  }
-
-  #show(text: string, until: number): string {
-    const fresh = text.slice(this.#shown, until);
-    this.#shown = Math.max(this.#shown, until);
-    return fresh;
-  }
-
-  /** Drops old tokens; what is held back lies within the rest. */
-  #cut(text: string): void {
-    const held = text.length - this.#shown;
-    const ids = this.#ids.slice(-KEPT);
-    const tail = this.#tokenizer.decode(ids, { special: this.#special });
-    this.#ids = ids;
-    this.#shown = Math.max(0, tail.length - held);
-  }
+/** The file's decoder alone. It is quick and was tried on every token, so it may work in this process. */
+function decoderOf(Library: typeof LibraryClass, json: object): (tokens: string[]) => string {
+  const { decoder } = json as { decoder?: object | null };
+  if (!decoder) return (tokens) => tokens.join(" ");
+  const empty = { type: "BPE", vocab: {}, merges: [] };
+  const library = Library.fromString(JSON.stringify({ version: "1.0", added_tokens: [], decoder, model: empty }));
+  const own = library.getDecoder()!;
+  return (tokens) => own.decode(tokens);
 }

@@ -6,8 +6,11 @@ import type { Recipe } from "./policy.ts";
 const CHUNK = 2048;
 /** Tokens of the chunk before that a later request quotes. */
 const TAIL = 8;
-const FIRST = "\n\nRepeat the previous context exactly.";
-const NEXT = "\n\nRepeat the part of the previous context exactly, starting with";
+/** How the model is asked, as the paper's authors do. */
+export const REPLAY = {
+  first: "\n\nRepeat the previous context exactly.",
+  next: "\n\nRepeat the part of the previous context exactly, starting with",
+};
 
 /**
  * KVzip (arXiv 2505.23416): the model repeats its prompt, and a key's score is the greatest probability that a query of the replay gives it
@@ -29,13 +32,12 @@ export const kvzip: Recipe = {
   keepsPrefix: true,
   make(model, options) {
     const sinks = whole("kvzip", options, "sinks", 4);
-    if (!model.encode)
+    if (!model.replay)
       throw new HyperthinkError(
         "bad-argument",
         "policy kvzip asks the model to repeat its prompt: expected a tokenizer, got a model without",
       );
-    const [first, next] = [FIRST, NEXT].map(model.encode);
-    const replay = { chunk: CHUNK, first, next, tail: TAIL, reply: model.reply?.() ?? [], sinks };
+    const replay = { chunk: CHUNK, tail: TAIL, sinks, ...model.replay };
     return once("kvzip", options, [], { watch: { replay }, sinks, pool: "set", settings: { sinks } });
   },
 };

@@ -151,10 +151,8 @@ export interface Trained {
   dms: { window: number; cr: number; shift: 0 | 1 } | null;
   /** A KVzap probe was loaded over it. */
   probe?: boolean;
-  /** Token ids of a text, where the model has a tokenizer. */
-  encode?: (text: string) => number[];
-  /** Token ids that end a user's turn and open the model's, where it has a chat template. */
-  reply?: () => number[];
+  /** Where the model has a tokenizer, token ids of what asks it to repeat its prompt. */
+  replay?: Pick<Replay, "first" | "next" | "reply">;
 }
 
 /** Makes a policy for a model, or throws `bad-argument` saying what it needs. */

@@ -86,7 +86,8 @@ async function runChains(
     throw new HyperthinkError("bad-argument", `width must be a whole number of chains from 1 to 1024, got ${width}`);
   // Some templates (QwQ's among them) close the thinking at once unless they are told not to; others ignore the variable.
   const template = { enable_thinking: true, ...options.template };
-  const { text, ids } = encodePrompt(session, prompt, template);
+  const { signal } = stop;
+  const { text, ids } = await encodePrompt(session, prompt, { ...options, template, signal });
   const maxTokens = tokenLimit(session, ids.length, options.maxTokens);
   const stopIds = stopIdsOf(session, options.stopIds);
   const { sampling: suggested } = session.suggested;
@@ -97,7 +98,7 @@ async function runChains(
   );
   const thinking = options.thinking === undefined ? THINK : options.thinking;
   const opened = thinking !== null && opensThinking(session, prompt, template, thinking);
-  const policy = policyOf(session, prompt, options, ids.length, ids.length + maxTokens);
+  const policy = await policyOf(session, prompt, { ...options, signal }, ids.length, ids.length + maxTokens);
   const work = async (engine: Engine, gauge: Gauge): Promise<ScaleResult> => {
     const run = new Run(session, engine, events, { ...options, width, maxTokens, sampling, stopIds, thinking, opened });
     events.push({ type: "start", width, promptTokens: ids.length, policy: policy.key });

@@ -36,7 +36,7 @@ function build(candidate: Candidate, policy: string, kv: Dtype, pages: number): 
   const model = tinyModel(device, { seed: 11, window: 9, weights: kv });
   addProbes(device, model, 12);
   const { name, options } = parseSpec(policy);
-  const trained = { ...model.config, probe: true, encode: () => [7, 8, 9] };
+  const trained = { ...model.config, probe: true, replay: { first: [7, 8, 9], next: [7, 8, 9], reply: [] } };
   const runner = new Runner(device, model, makePolicy(name, trained, options), {
     kv,
     kvBytes: pages * (kv === "f32" ? 16 * (2 * 12 * 4 + 4) : 16 * (2 * 12 * 2 + 4)),

@@ -78,7 +78,7 @@ describe("generate", () => {
   });
 
   test("a drawn id's log-probability is that of the logits before temperature and filters", async () => {
-    const prompt = session.tokenizer.encode(
+    const prompt = await session.tokenizer.encode(
       session.chat.render([{ role: "user", content: question }], { addGenerationPrompt: true }),
       { special: false },
     );

@@ -21,33 +21,33 @@ describe("protected prefixes", () => {
   });
   after(() => session.close());
 
-  const protectedBy = (prompt: Prompt, options: GenerateOptions) => {
-    const { cut } = policyOf(session, prompt, options, 60, 100);
+  const protectedBy = async (prompt: Prompt, options: GenerateOptions) => {
+    const { cut } = await policyOf(session, prompt, options, 60, 100);
     return cut!.protect;
   };
   const question = { role: "user", content: "move 3 from A to B." };
   const system = { role: "system", content: "count beads with care." };
 
-  test("protect=system: the template's words and the system text, and nothing of the question", () => {
+  test("protect=system: the template's words and the system text, and nothing of the question", async () => {
     const text = session.chat.render([system, question], { addGenerationPrompt: true });
-    const before = session.tokenizer.encode(text.slice(0, text.indexOf(question.content)), { special: false });
+    const before = await session.tokenizer.encode(text.slice(0, text.indexOf(question.content)), { special: false });
     assert.ok(before.length > 1);
-    assert.equal(protectedBy([system, question], { policy: "snapkv:cr=2,protect=system" }), before.length);
-    assert.throws(() => protectedBy([question], { policy: "snapkv:cr=2", protect: "system" }), /system message/);
+    assert.equal(await protectedBy([system, question], { policy: "snapkv:cr=2,protect=system" }), before.length);
+    await assert.rejects(protectedBy([question], { policy: "snapkv:cr=2", protect: "system" }), /system message/);
   });
 
-  test("kvzip keeps a chat's prefix by itself, with or without a system text, and no more where it is told", () => {
-    const prefix = protectedBy([system, question], { policy: "snapkv:cr=2", protect: "system" });
-    assert.equal(protectedBy([system, question], { policy: "kvzip:cr=2,sinks=0" }), prefix);
-    const short = protectedBy(question.content, { policy: "kvzip:cr=2,sinks=0" });
-    assert.equal(short, protectedBy([question], { policy: "kvzip:cr=2,sinks=0" }));
+  test("kvzip keeps a chat's prefix by itself, with or without a system text, and no more where it is told", async () => {
+    const prefix = await protectedBy([system, question], { policy: "snapkv:cr=2", protect: "system" });
+    assert.equal(await protectedBy([system, question], { policy: "kvzip:cr=2,sinks=0" }), prefix);
+    const short = await protectedBy(question.content, { policy: "kvzip:cr=2,sinks=0" });
+    assert.equal(short, await protectedBy([question], { policy: "kvzip:cr=2,sinks=0" }));
     assert.ok(Number(short) < Number(prefix));
-    assert.equal(protectedBy([system, question], { policy: "kvzip:cr=2,sinks=0", protect: 1 }), 1);
-    assert.equal(protectedBy({ raw: "beads" }, { policy: "kvzip:cr=2,sinks=0" }), 0);
+    assert.equal(await protectedBy([system, question], { policy: "kvzip:cr=2,sinks=0", protect: 1 }), 1);
+    assert.equal(await protectedBy({ raw: "beads" }, { policy: "kvzip:cr=2,sinks=0" }), 0);
   });
 
-  test("kvzip's budget is of what comes after the prefix", () => {
-    const { cut } = policyOf(session, [system, question], { policy: "kvzip:cr=4,sinks=0" }, 60, 100);
+  test("kvzip's budget is of what comes after the prefix", async () => {
+    const { cut } = await policyOf(session, [system, question], { policy: "kvzip:cr=4,sinks=0" }, 60, 100);
     const prefix = Number(cut!.protect);
     assert.equal(
       cut!.budget({ layer: 0, head: 0, layers: 4, kvHeads: 2, prompt: 60, tokens: 100 }),
@@ -55,9 +55,9 @@ describe("protected prefixes", () => {
     );
   });
 
-  test("kvzip's request ends the user's turn and opens the model's", () => {
+  test("kvzip's request ends the user's turn and opens the model's", async () => {
     const { replay } = session.policy("kvzip:cr=2").cut!.watch;
-    const opening = session.tokenizer.encode(replyOpening(session.chat), { special: false });
+    const opening = await session.tokenizer.encode(replyOpening(session.chat), { special: false });
     assert.ok(opening.length > 0);
     assert.deepEqual(replay!.reply, opening);
   });

@@ -317,9 +317,9 @@ describe("adapters", () => {
 const tokenizerJson = {
   added_tokens: [],
   normalizer: null,
-  pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, use_regex: true },
+  pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
   post_processor: null,
-  decoder: { type: "ByteLevel" },
+  decoder: { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
   model: { type: "BPE", vocab: { a: 0, b: 1, ab: 2 } as unknown, merges: ["a b"] as unknown },
 };
 

@@ -28,7 +28,7 @@ describe("a policy of one's own", () => {
       { label: "own", policy: newest, cr: null },
       { label: "observed", policy: session.policy("observed:cr=2"), cr: 2 },
     ];
-    const ids = session.tokenizer.encode(question.repeat(4), { special: false });
+    const ids = await session.tokenizer.encode(question.repeat(4), { special: false });
     const result = await new Comparison(session, candidates, { prefix: 60 }).run(0, ids);
     const alone = await new Comparison(session, [candidates[0], candidates[2]], { prefix: 60 }).run(0, ids);
     assert.deepEqual(result.scores[2].kl, alone.scores[1].kl, "company changes nothing");
@@ -38,7 +38,7 @@ describe("a policy of one's own", () => {
   });
 
   test("comparisons at a time give what each gives alone", async () => {
-    const ids = session.tokenizer.encode(question.repeat(4), { special: false });
+    const ids = await session.tokenizer.encode(question.repeat(4), { special: false });
     const of = (spec: string) =>
       new Comparison(
         session,

@@ -91,7 +91,7 @@ export class PolicyRig {
     addProbes(device, model, setup.seed + 1);
     const policy =
       typeof setup.policy === "function"
-        ? setup.policy({ ...model.config, probe: true, encode: () => ASKED, reply: () => REPLY })
+        ? setup.policy({ ...model.config, probe: true, replay: { first: ASKED, next: ASKED, reply: REPLY } })
         : setup.policy;
     const rows = Math.max(setup.chunk, setup.prompt) + 16;
     this.runner = new Runner(this.#device, model, policy, {

@@ -48,7 +48,7 @@ export async function* verifyText(
     chains: 1,
   });
   for (const [i, item] of cases.entries()) {
-    const { text, ids } = encodePrompt(session, item.messages);
+    const { text, ids } = await encodePrompt(session, item.messages);
     yield same(`case ${i}: rendered prompt`, text === item.prompt, text ?? "", item.prompt);
     yield same(`case ${i}: prompt ids`, sameIds(ids, item.prompt_ids), ids, item.prompt_ids);
     const drawn: number[] = [];
