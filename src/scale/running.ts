@@ -124,7 +124,7 @@ export function value(formula: string): string | null {
   const sides = formula.split(EQUALS);
   const right = sides.pop()!;
   const left = sides.pop()?.replace(/\\(?:text|mbox|mathrm)\s*\{[^{}]*\}|\\[a-zA-Z]+/g, "");
-  if (left === undefined || /[<>!]\s*$|[,;]\s/.test(left)) return null;
+  if (left === undefined || /[<>]\s*$|\s!$|[,;]\s/.test(left)) return null;
   const letters = left.match(/[A-Za-z]+/g) ?? [];
   return letters.length === 0 || /^\s*[A-Za-z]+\s*$/.test(left) ? right : null;
 }
@@ -152,9 +152,7 @@ const UNLIKE = new RegExp(
 const OPENS = /(?:^|[\s=:$¤*"'`≈]|[是为為爲有共得于於はが은는이가])$/;
 /** Words that begin a value of its own after another number. */
 const FRESH =
-  /\b(?:is|are|was|were|be|equals?|gives?|gets?|makes?|leaves?|becomes?|costs?|pays?|has|have|had|totals?|yields?|earns?|needs?|spends?|so|then|hence|thus|therefore|giving|find|which)\b/i;
-const JOINER =
-  /(?:,|\b(?:and|or|plus|minus|to|of|in|per|by|over|times|through|until|into|past|x)(?: the| an?)?|[&×+\-/~;至到和与或及、])[\s$¤]*$/i;
+  /(?<!\bto )\b(?:is|are|was|were|be|equals?|gives?|gets?|makes?|leaves?|becomes?|costs?|pays?|has|have|had|totals?|yields?|earns?|needs?|spends?|so|then|hence|thus|therefore|giving|making|leaving|find|which)\b/i;
 
 /** Where the number begins with its sign; null where what stands before it makes it no whole value. */
 function leftOf(text: string, item: Item, previous: Item | undefined): { from: number; negative: boolean } | null {
@@ -168,10 +166,19 @@ function leftOf(text: string, item: Item, previous: Item | undefined): { from: n
   const ends = [...gap.matchAll(SENTENCE_END)].at(-1);
   const clause = ends ? gap.slice(ends.index + ends[0].length) : gap;
   if (UNLIKE.test(clause) || LABEL.test(left) || /\([^)]*$/.test(clause)) return null;
-  if (previous && !ends && joint(text.slice(previous.to, from), /[=≈]/.test(text.slice(item.from, item.to))))
+  if (
+    previous &&
+    joint(
+      text.slice(previous.to, from),
+      ends !== undefined,
+      item.formula && /[=≈]/.test(text.slice(item.from, item.to)),
+    )
+  )
     return null;
   if (item.formula) return { from, negative: sign !== null };
   if (!OPENS.test(left)) return null;
+  const mark = /^["']/.exec(text.slice(item.to))?.[0];
+  if (mark && !left.endsWith(mark)) return null; // 5' and 5" are feet and inches
   // A list's marker or a heading's number: "2. Add both".
   if (/(?:^|\n)[\s#*>-]*$/.test(left) && /^[.):]\s+\S/.test(text.slice(item.to))) return null;
   const lead = left.trimEnd();
@@ -181,12 +188,14 @@ function leftOf(text: string, item: Item, previous: Item | undefined): { from: n
   return { from, negative: false };
 }
 
-/** Whether a number is one thing with the one before, `gap` between: a list, a range, a ratio, a sum, a compound measure. */
-function joint(gap: string, computed: boolean): boolean {
-  if (computed) return /^[\s,;]*(?:and|or)?\s*$/.test(gap); // $k = 45$ and $n = 2$
-  const words = gap.match(/\p{L}+/gu)?.length ?? 0;
-  if (words > 6 || FRESH.test(gap)) return false;
-  return words <= 4 || JOINER.test(gap);
+/**
+ * Whether a number is part of one thing with the one before, `gap` between: a list, a range, a ratio, a sum, a compound
+ * measure, "132 spoons to make 16". Where no word begins a value of its own, it may be, and then neither is the whole.
+ * `ends`: a sentence ends in the gap; `computed`: the number is a formula's with an equals sign.
+ */
+function joint(gap: string, ends: boolean, computed: boolean): boolean {
+  if (/^ *(?:(?:[,;]|[,;]? *(?:and|or)\b) *(?:[A-Za-z]\w* *= *)?)?$/.test(gap)) return true; // x = 12, y = 13
+  return !ends && !computed && !FRESH.test(gap);
 }
 
 /** Words that make another value of the number before them, or a bound. */
@@ -203,7 +212,7 @@ const UNITS_AFTER = /^(?:°[CF]?|(?:mm|cm|km|m|kg|g|h|s)[²³]?)(?![A-Za-z0-9])/
 
 /** Whether what stands after a number leaves it as it is. */
 function endsWell(right: string): boolean {
-  if (WORD_AFTER.test(right)) return false;
+  if (WORD_AFTER.test(right) || /^[^.!?\n]*\?/.test(right)) return false;
   if (/^\s+[-+*/^=<>≤≥×](?!\|)|^\s*\\(?:leq?|geq?|neq?|times|cdot|in)\b|^\s*\*\*?\d/.test(right)) return false;
   return /^(?:$|[\s.,;:?)*"'`$¤。！？<]|\/[A-Za-z])/.test(right) || UNITS_AFTER.test(right) || CLASSIFIERS.test(right);
 }

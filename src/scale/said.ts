@@ -1,4 +1,4 @@
-// What a reply says its answer is: "the answer is X", "Answer: X", and GSM8K's "#### X".
+// What a reply says its answer is: "the answer is X", "Answer: X", "<answer>X</answer>", and GSM8K's "#### X".
 
 import { lastBoxes } from "./box.ts";
 import { answerKey, isMeasureKey, isNumberKey } from "./key.ts";
@@ -14,7 +14,7 @@ export interface Said {
 }
 
 const SAYS =
-  /\b(?:(final) )?answer(?:\*{0,2}\s*(:)|\s+is\b\s*(:)?|\s*(?=\$|\\[([]))|(?:答案|答え|정답)(?:是|为|為|は|은)?\s*(:)|^[ \t]*(####)(?!#)/gim;
+  /\b(?:(final) )?answer(?:\*{0,2}\s*(:)|\s+is\b\s*(:)?|\s*(?=\$|\\[([]))|(?:答案|答え|정답)(?:是|为|為|は|은)?\s*(:)|(<answer>)|^[ \t]*(####)(?!#)/gim;
 const DISPLAY = /^(?:\\\[[\s\S]*?\\\]|\$\$[^$]*\$\$)/;
 const ASIDE = /,?\s(?:(?:because|since|which|where|given|so|as)\b|(?:when|if)\b(?![\s\S]*\d))[\s\S]*$/;
 const LEAD_IN = /^(?:therefore|thus|then|simply|just|indeed|about|approximately|roughly),?\s+/i;
@@ -35,8 +35,10 @@ export function finalAnswer(reply: string): Said | null {
   const text = fold(reply);
   for (const match of [...text.matchAll(SAYS)].slice(-16).reverse()) {
     const from = match.index + match[0].length;
-    const marker = match[5] !== undefined;
-    const found = marker ? marked(reply, from) : stated(reply, text, from, Boolean(match[2] ?? match[3] ?? match[4]));
+    const marker = match[6] !== undefined;
+    const found = marker
+      ? marked(reply, from)
+      : stated(reply, text, from, Boolean(match[2] ?? match[3] ?? match[4] ?? match[5]));
     const line = text
       .slice(Math.max(0, match.index - 80), match.index)
       .split("\n")
@@ -87,7 +89,7 @@ function sentence(text: string, before: string): { said: string; display: boolea
   const start = text.replace(/^(?:[\s*_]|\\(?![a-zA-Z([{$%]))*/, "").replace(LEAD_IN, "");
   const display = DISPLAY.exec(start)?.[0];
   if (display) return { said: display, display: true };
-  const end = /^[^\n]*?(?=[.?](?:[\s"'”*\\]|$)|!(?:\s+[A-Z]|\s*$)|[。！？]|\n|<\||$)/.exec(start)?.[0] ?? "";
+  const end = /^[^\n]*?(?=[.?](?:[\s"'”*\\]|$)|!(?:\s+[A-Z]|\s*$)|[。！？]|\n|<\||<\/answer>|$)/.exec(start)?.[0] ?? "";
   const said = end.replace(ASIDE, "").trim();
   // Emphasis that began before the statement ends with it.
   const emphasis = /[*_]+$/.exec(said)?.[0];

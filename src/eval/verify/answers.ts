@@ -18,7 +18,7 @@ const shape = z.object({
 });
 
 /** "own": any answer, as its key is nobody else's to say; "own key, not 35": any but that one. */
-const OWN = /^own(?: key)?(?:, not (.+))?$/;
+const OWN = /^own\b(?:[^\d]*\bnot (.+))?/;
 
 /** What replies answer, or that they abstain. Needs no model and no device. */
 export async function* verifyAnswers(folder: string, golden: Record<string, unknown>): AsyncGenerator<Check> {
