@@ -80,7 +80,7 @@ function keyOf(parts: readonly string[]): string {
 /** A reply that is one formula and nothing else. */
 const LONE_FORMULA = /^\s*(?:\$[^$\n]{1,400}\$|\$\$[^$]{1,400}\$\$|\\\([^\n]{1,400}\\\)|\\\[[\s\S]{1,400}\\\])[\s.]*$/;
 
-/** A letter in brackets, alone on a line, or after "option", in the last two lines; the last that has one must have only one. */
+/** A letter in brackets, alone on a line, or after "option" or "is", in the last two lines; the last that has one must have only one. */
 function choice(text: string): string | null {
   const lines = text
     .slice(-2000)
@@ -88,7 +88,7 @@ function choice(text: string): string | null {
     .filter((line) => line.trim() !== "");
   for (const line of lines.slice(-2).reverse()) {
     const alone = /^\W{0,8}([A-J])\W{0,8}$/.exec(line)?.[1];
-    const named = [...line.matchAll(/\(([A-J])\)|\b(?:[Oo]ption|[Cc]hoice)\s+([A-J])(?![A-Za-z'])/g)];
+    const named = [...line.matchAll(/\(([A-J])\)|\b(?:[Oo]ption|[Cc]hoice|is|be)\s+([A-HJ])(?![A-Za-z'])/g)];
     const letters = new Set(alone ? [alone] : named.map((match) => match[1] ?? match[2]));
     if (letters.size) return letters.size === 1 ? [...letters][0] : null;
   }

@@ -137,7 +137,7 @@ const NUMBER_WORDS =
 /** The number is denied, bounded, an argument, or the end of something longer; perhaps a word or a currency is between. */
 const UNLIKE = new RegExp(
   [
-    String.raw`(?:\b(?:not|never|cannot|without|nor)\b|n't)(?: [a-z]+){0,3}`,
+    String.raw`(?:\b(?:not|never|cannot|without|nor|no longer)\b|n't)(?: [a-z]+){0,3}`,
     String.raw`\b(?:than|except|least|most|almost|nearly|over|under|above|below|up to|between|from|either|exceeds?)(?: the| an?| only)?`,
     String.raw`\b(?:half|thirds?|quarters?|fifths?|tenths?|roots?|power|square|cube|reciprocal|inverse|multiples?|factors?) of`,
     String.raw`\b(?:twice|double|triple|sqrt|log|ln|sin|cos|tan|year|${MONTHS})`,

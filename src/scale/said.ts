@@ -17,6 +17,8 @@ const SAYS =
   /\b(?:(final) )?answer(?:\*{0,2}\s*(:)|\s+is\b\s*(:)?|\s*(?=\$|\\[([]))|(?:答案|答え|정답)(?:是|为|為|は|은)?\s*(:)|(<answer>)|^[ \t]*(####)(?!#)/gim;
 const DISPLAY = /^(?:\\\[[\s\S]*?\\\]|\$\$[^$]*\$\$)/;
 const ASIDE = /,?\s(?:(?:because|since|which|where|given|so|as)\b|(?:when|if)\b(?![\s\S]*\d))[\s\S]*$/;
+/** "12 (see step 4)", but neither "3 (mod 7)" nor "12 (if n is odd)". */
+const BRACKETED = /\s\((?!if|when|for|where|or|and)[^()]*\s[a-z]{2}[^()]*\)$|\s\(see\s[^()]*\)$/;
 const LEAD_IN = /^(?:therefore|thus|then|simply|just|indeed|about|approximately|roughly),?\s+/i;
 const PROSE =
   /\b(?:not|either|neither|the|in|is|are|that|this|to|it|we|you|can|be|correct|unknown|unclear|undetermined|above|below)\b/i;
@@ -90,7 +92,7 @@ function sentence(text: string, before: string): { said: string; display: boolea
   const display = DISPLAY.exec(start)?.[0];
   if (display) return { said: display, display: true };
   const end = /^[^\n]*?(?=[.?](?:[\s"'”*\\]|$)|!(?:\s+[A-Z]|\s*$)|[。！？]|\n|<\||<\/answer>|$)/.exec(start)?.[0] ?? "";
-  const said = end.replace(ASIDE, "").trim();
+  const said = end.replace(ASIDE, "").replace(BRACKETED, "").trim();
   // Emphasis that began before the statement ends with it.
   const emphasis = /[*_]+$/.exec(said)?.[0];
   const began = `${before.split("\n").at(-1)}${text.slice(0, text.length - start.length)}`;

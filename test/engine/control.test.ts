@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { encodePrompt, type Prompt } from "../../src/engine/generate.ts";
 import { load, type Session } from "../../src/engine/session.ts";
 import { type ChatMessage, type ChatTemplate, compileTemplate, loadChat } from "../../src/model/chat.ts";
@@ -9,7 +10,7 @@ import { renderLiteral } from "../../src/model/literal.ts";
 import { openSource } from "../../src/model/source.ts";
 import { loadTokenizer, type Tokenizer } from "../../src/model/tokenizer.ts";
 
-const at = (path: string) => new URL(`../../${path}`, import.meta.url).pathname;
+const at = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const user = (content: string) => ({ role: "user", content });
 const variables = { addGenerationPrompt: true };
 

@@ -3,13 +3,14 @@ import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { Readable } from "node:stream";
 import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { Channel } from "../../src/engine/channel.ts";
 import { generate } from "../../src/engine/generate.ts";
 import { load, type Session } from "../../src/engine/session.ts";
 import { Comparison } from "../../src/eval/compare/compare.ts";
 import { scale } from "../../src/scale/scale.ts";
 
-const models = new URL("../../models/", import.meta.url).pathname;
+const models = fileURLToPath(new URL("../../models/", import.meta.url));
 const prompt = { ids: [1, 2, 3] };
 /** Would draw until the context ends. */
 const endless = { temperature: 1, stopIds: [], maxTokens: 3000, policy: "full" };

@@ -1,6 +1,7 @@
 // Stop strings are sought with special tokens; what is shown is without them.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { seeded } from "../../src/base/rng.ts";
 import { generate } from "../../src/engine/generate.ts";
 import { load, type Session } from "../../src/engine/session.ts";
@@ -12,7 +13,7 @@ const question = "A drum has 3 beads. How many beads are in the drum?";
 describe("stop strings and special tokens", () => {
   let session: Session;
   before(async () => {
-    session = await load({ model: new URL("../../models/beads", import.meta.url).pathname, kvMemory: 1 << 25 });
+    session = await load({ model: fileURLToPath(new URL("../../models/beads", import.meta.url)), kvMemory: 1 << 25 });
   });
   after(() => session.close());
 

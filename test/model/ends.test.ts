@@ -3,11 +3,12 @@ import assert from "node:assert/strict";
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { generate } from "../../src/engine/generate.ts";
 import { load } from "../../src/engine/session.ts";
 import { withFolder } from "../support/checkpoint.ts";
 
-const beads = new URL("../../models/beads/", import.meta.url).pathname;
+const beads = fileURLToPath(new URL("../../models/beads/", import.meta.url));
 const question = "A drum has 3 beads. How many beads are in the drum?";
 const [ENDOFTEXT, IM_START, IM_END] = [475, 476, 477];
 type Json = Record<string, unknown>;
