@@ -7,7 +7,7 @@ export class TemplateLimit extends Error {}
 /** Milliseconds a render may take. */
 const MOST_TIME = 2000;
 /** Characters of one text, the prompt included. */
-export const MOST_TEXT = 16 << 20;
+const MOST_TEXT = 16 << 20;
 /** Characters that a render may make in all, those it drops included: bounds its memory. */
 const MOST_MADE = 256 << 20;
 /** An entry of a list counts as so many. */

@@ -4,7 +4,8 @@ import { LoopContext } from "./loop.ts";
 import { Macro } from "./macro.ts";
 import type { Loop, MacroBody, Statement, Target } from "./nodes.ts";
 import { items, iterate } from "./operators.ts";
-import { Output, Scope } from "./run.ts";
+import { Output, Scope, undefinedName } from "./run.ts";
+import type { Symbols } from "./symbols.ts";
 import { Iter, Namespace, truthy, typeName, type Value } from "./value.ts";
 
 /** How a body ended. */
@@ -12,9 +13,11 @@ type End = "end" | "break" | "continue";
 
 /** Runs the statements of one render. */
 export class Run {
+  readonly #symbols: Symbols;
   readonly #budget: Budget;
 
-  constructor(budget: Budget) {
+  constructor(symbols: Symbols, budget: Budget) {
+    this.#symbols = symbols;
     this.#budget = budget;
   }
 
@@ -26,6 +29,7 @@ export class Run {
   }
 
   execute(body: readonly Statement[], scope: Scope, output: Output): End {
+    for (const name of this.#symbols.get(body) ?? []) scope.set(name, undefinedName(name));
     for (const statement of body) {
       this.#budget.step();
       const end = this.#statement(statement, scope, output);
@@ -87,7 +91,8 @@ export class Run {
         return "end";
       }
       case "generation":
-        return this.execute(statement.body, new Scope(scope), output);
+        output.print(this.#macro(statement.macro, scope).call({ positional: [], named: new Map() }));
+        return "end";
       default:
         return statement.kind;
     }
@@ -120,7 +125,7 @@ export class Run {
       // As in jinja2: "else" is left out only where a round came to its end.
       ended ||= end === "end";
     }
-    return ended ? "end" : this.execute(loop.otherwise, scope, output);
+    return ended ? "end" : this.execute(loop.otherwise, new Scope(scope), output);
   }
 
   /** The items that a loop's own "if" lets through, each tested when it is reached. */

@@ -3,7 +3,7 @@ import { compareText, items } from "./operators.ts";
 import { floatText, joined } from "./show.ts";
 import { Dict, Float, Markup, Tuple, typeName, type Value } from "./value.ts";
 
-export interface JsonLayout {
+interface JsonLayout {
   ascii: boolean;
   /** What one level is indented by; null for one line. */
   indent: string | null;
@@ -39,14 +39,9 @@ function block(open: string, close: string, shown: string[], layout: JsonLayout,
   if (shown.length === 0) return open + close;
   if (layout.indent === null) return open + joined(shown, layout.separators[0], budget) + close;
   budget.text(layout.indent.length * (depth + 1));
-  const line = `\n${layout.indent.repeat(depth + 1)}`;
-  return (
-    open +
-    line +
-    joined(shown, layout.separators[0] + line, budget) +
-    line.slice(0, -layout.indent.length || undefined) +
-    close
-  );
+  const outer = `\n${layout.indent.repeat(depth)}`;
+  const inner = outer + layout.indent;
+  return open + inner + joined(shown, layout.separators[0] + inner, budget) + outer + close;
 }
 
 function sortable(a: Value, b: Value): number {

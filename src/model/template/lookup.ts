@@ -3,7 +3,7 @@ import { type Budget, TemplateError } from "./budget.ts";
 import { builtIn } from "./methods.ts";
 import { defined, subscript } from "./operators.ts";
 import { repr } from "./show.ts";
-import { Attributes, Dict, typeName, Undefined, type Value } from "./value.ts";
+import { Attributes, typeName, Undefined, type Value } from "./value.ts";
 
 /** `value.name`: the attribute, else the item. Names that begin with "_" lead nowhere but to items. */
 export function attribute(value: Value, name: string, budget: Budget): Value {
@@ -46,5 +46,3 @@ export function path(value: Value, where: Value, budget: Budget): Value {
     .split(".")
     .reduce<Value>((at, part) => item(at, /^\d+$/.test(part) ? Number(part) : part, budget), value);
 }
-
-export const isMapping = (value: Value): value is Dict => value instanceof Dict;

@@ -5,7 +5,7 @@ import { Scope } from "./run.ts";
 import { type Arguments, Callable, Dict, Tuple, Undefined, type Value } from "./value.ts";
 
 /** Runs a body and gives what it prints. */
-export type Print = (body: readonly Statement[], scope: Scope) => string;
+type Print = (body: readonly Statement[], scope: Scope) => string;
 
 /** A macro, or the body of a call block. It sees the variables of where it was written. */
 export class Macro extends Callable {

@@ -70,5 +70,6 @@ export type Statement =
   | { kind: "macro"; macro: MacroBody }
   | { kind: "call"; call: Expression & { kind: "call" }; macro: MacroBody }
   | { kind: "filter-block"; filter: Expression; body: Statement[] }
-  | { kind: "generation"; body: Statement[] }
+  /** What the model wrote: a macro that is called where it stands, as in transformers. */
+  | { kind: "generation"; macro: MacroBody }
   | { kind: "break" | "continue" };

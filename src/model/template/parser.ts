@@ -77,7 +77,7 @@ class Parser {
     ["macro", () => this.#macroTag()],
     ["call", () => this.#call()],
     ["filter", () => this.#filterTag()],
-    ["generation", () => ({ kind: "generation", body: this.#within(0, "endgeneration")[0] })],
+    ["generation", () => ({ kind: "generation", macro: this.#macro(null, [], "endgeneration") })],
     ["print", () => this.#print()],
     ["break", () => this.#leave("break")],
     ["continue", () => this.#leave("continue")],

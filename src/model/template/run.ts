@@ -20,9 +20,11 @@ export class Scope {
       const value = scope.#values.get(name);
       if (value !== undefined) return value;
     }
-    return new Undefined(`'${name}' is undefined`);
+    return undefinedName(name);
   }
 }
+
+export const undefinedName = (name: string): Undefined => new Undefined(`'${name}' is undefined`);
 
 /** What a template or a part of it prints. */
 export class Output {

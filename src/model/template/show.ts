@@ -107,7 +107,7 @@ export function floatText(value: number): string {
 const ESCAPES: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\" };
 
 /** A text between quotes as Python's repr writes it: what cannot be seen is escaped. */
-export function quoted(text: string, budget: Budget): string {
+function quoted(text: string, budget: Budget): string {
   budget.text(text.length);
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
   const inner = text.replace(/[\\'"]|(?! )[\p{C}\p{Z}]/gu, (sign) => {

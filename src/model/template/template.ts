@@ -6,6 +6,7 @@ import { globals } from "./globals.ts";
 import type { Statement } from "./nodes.ts";
 import { parse } from "./parser.ts";
 import { Scope } from "./run.ts";
+import { type Symbols, symbolsOf } from "./symbols.ts";
 import { names } from "./uses.ts";
 import { fromJs } from "./value.ts";
 
@@ -14,10 +15,12 @@ export { Float } from "./value.ts";
 
 export class Template {
   readonly #body: readonly Statement[];
+  readonly #symbols: Symbols;
 
   /** Throws a TemplateError where the source is no template, or uses what is not supported. */
   constructor(source: string) {
     this.#body = shallow(() => parse(source));
+    this.#symbols = shallow(() => symbolsOf(this.#body));
   }
 
   /** Whether it names such a variable anywhere. */
@@ -34,7 +37,7 @@ export class Template {
     return shallow(() => {
       const scope = new Scope(globals(now, budget));
       for (const [name, value] of Object.entries(variables)) scope.set(name, fromJs(value, budget));
-      return new Run(budget).print(this.#body, new Scope(scope));
+      return new Run(this.#symbols, budget).print(this.#body, new Scope(scope));
     });
   }
 }

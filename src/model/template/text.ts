@@ -7,7 +7,7 @@ const IS_SPACE = new RegExp(`[${SPACE}]`);
 const RUNS = new RegExp(`[^${SPACE}]+`, "g");
 const SURROGATE = /[\ud800-\udfff]/;
 
-export const isSpace = (sign: string): boolean => IS_SPACE.test(sign);
+const isSpace = (sign: string): boolean => IS_SPACE.test(sign);
 
 /** The characters of a text as Python counts them. */
 export function characters(text: string, budget: Budget): readonly string[] {

@@ -1,7 +1,5 @@
-import type { Statement } from "./nodes.ts";
-
-/** All variables that statements name. */
-export function names(body: readonly Statement[]): Set<string> {
+/** All variables that statements or expressions name. */
+export function names(body: unknown): Set<string> {
   const found = new Set<string>();
   // Every part of a node is a node, a list of them or a plain value: one walk serves them all.
   const walk = (part: unknown): void => {

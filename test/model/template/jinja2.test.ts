@@ -61,6 +61,11 @@ table("scopes", [
   ["{% set x = 0 %}{% for i in [1,2] %}{% set x = i %}{% endfor %}{{ x }}", "0"],
   ["{% set ns = namespace(x=0) %}{% for i in [1,2] %}{% set ns.x = i %}{% endfor %}{{ ns.x }}", "2"],
   ["{% if true %}{% set x = 1 %}{% endif %}{{ x }}", "1"],
+  ["{% for i in [] %}{% else %}{% set x = 1 %}{{ x }}{% endfor %}[{{ x }}]", "1[]"],
+  ["{% generation %}{% set x = 1 %}{% endgeneration %}[{{ x }}]", "[]"],
+  // A name that a scope sets is its own from the beginning, for what stands inside it.
+  ["{% for i in [1] %}[{{ dict }}]{% endfor %}{% set dict = 2 %}{{ dict }}", "[]2"],
+  ["{{ 'x' if range is defined }}{% for i in [1] %}{{ range is defined }}{% endfor %}{% set range = 2 %}", "xTrue"],
   ["{% macro f(a, b=a) %}{{ a }}{{ b }}{{ c }}{% endmacro %}{% set c = 3 %}{{ f(1) }}{{ f(1, b=2) }}", "113123"],
   ["{% macro f() %}[{{ caller(2) }}]{% endmacro %}{% call(x) f() %}{{ x }}{% endcall %}", "[2]"],
   ["{% for x in [[1,[2]]] recursive %}{% for y in x %}{{ y }}{% endfor %}{% endfor %}", "1[2]"],
