@@ -32,7 +32,8 @@ export function checkSampling(s: Sampling): void {
   must("topK", Number.isInteger(s.topK) && s.topK >= 0 && s.topK < 2 ** 31, "a whole number >= 0 (0: all)");
   must("topP", s.topP > 0 && s.topP <= 1, "a number above 0 and up to 1");
   must("minP", s.minP >= 0 && s.minP <= 1, "a number from 0 to 1");
-  must("repetitionPenalty", s.repetitionPenalty > 0 && s.repetitionPenalty <= 100, "a number above 0 (1: none)");
+  const penalty = Math.fround(s.repetitionPenalty); // as the device holds it: it divides by this
+  must("repetitionPenalty", penalty > 0 && penalty <= 100, "a number from 1e-45 to 100 (1: none)");
   must("seed", Number.isSafeInteger(s.seed) && s.seed >= 0, "a whole number from 0 to 2^53 - 1");
   const n = s.logprobs;
   must(

@@ -82,7 +82,7 @@ export class Safetensors {
 
   /**
    * Calls `take` with consecutive float32 blocks of whole rows of `cols` numbers: `first` is the first row, `bytes` what the
-   * block takes in the file. A block is valid until `take` returns.
+   * block takes in the file. A block is valid until `take` returns. Throws `bad-model` where a number is NaN or infinite.
    */
   async rows(
     tensor: Tensor,
@@ -104,15 +104,30 @@ export class Safetensors {
         tensor.name,
       );
       const block = values.subarray(0, count * cols);
-      widen(buffer, tensor.dtype as FloatType, block);
+      if (!widen(buffer, tensor.dtype as FloatType, block)) throw notFinite(tensor, block, row, cols);
       take(block, row, bytes);
     }
   }
 }
 
-function widen(bytes: Uint8Array, dtype: FloatType, out: Float32Array): void {
-  if (dtype === "F32") out.set(new Float32Array(bytes.buffer, bytes.byteOffset, out.length));
-  else (dtype === "BF16" ? bf16ToF32 : f16ToF32)(new Uint16Array(bytes.buffer, bytes.byteOffset, out.length), out);
+/** True where all numbers are finite. */
+function widen(bytes: Uint8Array, dtype: FloatType, out: Float32Array): boolean {
+  if (dtype !== "F32")
+    return (dtype === "BF16" ? bf16ToF32 : f16ToF32)(new Uint16Array(bytes.buffer, bytes.byteOffset, out.length), out);
+  out.set(new Float32Array(bytes.buffer, bytes.byteOffset, out.length));
+  let zero = 0;
+  for (let i = 0; i < out.length; i++) zero += out[i] * 0; // NaN from the first that is not finite
+  return zero === 0;
+}
+
+function notFinite({ name, dtype }: Tensor, block: Float32Array, first: number, cols: number): HyperthinkError {
+  const at = block.findIndex((x) => !Number.isFinite(x));
+  const advice =
+    dtype === "F16" ? "or its weights do not fit into float16; get it again, or as BF16 or F32" : "get it again";
+  return new HyperthinkError(
+    "bad-model",
+    `tensor ${name}, row ${first + Math.floor(at / cols)}, column ${at % cols}: expected a finite number, got ${block[at]}: the checkpoint is damaged${dtype === "F16" ? ", " : "; "}${advice}`,
+  );
 }
 
 async function readFully(file: FileHandle, into: Uint8Array, position: number, what: string): Promise<void> {
