@@ -24,8 +24,7 @@ export function instructionSets(hide = process.env.HYPERTHINK_HIDE_ISA ?? ""): I
   const gone = (name: string) => hidden.includes(name) || (name === "avx512" && hidden.includes("avx2"));
   return native()
     .sets()
-    .filter((name) => isIsa(name))
-    .filter((name) => !gone(name));
+    .filter((name): name is Isa => isIsa(name) && !gone(name));
 }
 
 /**

@@ -93,7 +93,8 @@ export class Safetensors {
     const total = tensor.bytes / size / cols;
     const most = Math.min(total, Math.max(1, Math.floor(STAGING / (size * cols))));
     const buffer = size * cols > STAGING ? new Uint8Array(size * cols) : this.#staging;
-    const values = new Float32Array(most * cols);
+    // float32 is taken where it lies.
+    const values = tensor.dtype === "F32" ? new Float32Array(buffer.buffer) : new Float32Array(most * cols);
     for (let row = 0; row < total; row += most) {
       const count = Math.min(most, total - row);
       const bytes = count * cols * size;
@@ -104,20 +105,23 @@ export class Safetensors {
         tensor.name,
       );
       const block = values.subarray(0, count * cols);
-      if (!widen(buffer, tensor.dtype as FloatType, block)) throw notFinite(tensor, block, row, cols);
+      if (!widened(buffer, tensor.dtype as FloatType, block)) throw notFinite(tensor, block, row, cols);
       take(block, row, bytes);
     }
   }
 }
 
-/** True where all numbers are finite. */
-function widen(bytes: Uint8Array, dtype: FloatType, out: Float32Array): boolean {
-  if (dtype !== "F32")
-    return (dtype === "BF16" ? bf16ToF32 : f16ToF32)(new Uint16Array(bytes.buffer, bytes.byteOffset, out.length), out);
-  out.set(new Float32Array(bytes.buffer, bytes.byteOffset, out.length));
-  let zero = 0;
-  for (let i = 0; i < out.length; i++) zero += out[i] * 0; // NaN from the first that is not finite
-  return zero === 0;
+/** Widens into `out`, where float32 lies already. True where all numbers are finite. */
+function widened(bytes: Uint8Array, dtype: FloatType, out: Float32Array): boolean {
+  if (dtype === "F32") return allFinite(out);
+  return (dtype === "BF16" ? bf16ToF32 : f16ToF32)(new Uint16Array(bytes.buffer, bytes.byteOffset, out.length), out);
+}
+
+function allFinite(x: Float32Array): boolean {
+  const words = new Uint32Array(x.buffer, x.byteOffset, x.length);
+  let carry = 0; // out of an exponent of ones: NaN or infinity
+  for (let i = 0; i < words.length; i++) carry |= ((words[i] >>> 23) & 0xff) + 1;
+  return (carry & 0x100) === 0;
 }
 
 function notFinite({ name, dtype }: Tensor, block: Float32Array, first: number, cols: number): HyperthinkError {
