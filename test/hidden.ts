@@ -6,7 +6,7 @@ import { cpuAvailable } from "../src/device/cpu.ts";
 import { ISA_NAMES, instructionSets } from "../src/device/isa.ts";
 
 const HIDDEN = ["avx512", "avx512,avx2"];
-const SUITES = ["test/device/*.test.ts", "test/engine/{bits,partition}.test.ts", "test/policy/kept.test.ts"];
+const SUITES = ["test/device/*.test.ts", "test/engine/{bits,finite,partition}.test.ts", "test/policy/kept.test.ts"];
 /** Tests of the reference device, which knows no instruction sets. */
 const REFERENCE = "/^(equal bits on )?reference\\b/";
 
