@@ -1,5 +1,6 @@
 // What this machine can do: bytes a second read from memory, multiply-adds a second in float32. `node bench/bandwidth.ts`.
 import { availableParallelism } from "node:os";
+import { instructionSet } from "../src/device/isa.ts";
 import { native } from "../src/device/native.ts";
 
 export interface Machine {
@@ -9,17 +10,14 @@ export interface Machine {
   fmaGflops: { one: number; all: number }; // 10^9 operations a second, a multiply-add being two
 }
 
-/** Measures on one thread and on `threads`, with the instruction set that `HYPERTHINK_ISA` or the machine says. Takes 2 s. */
+/** Measures on one thread and on `threads`, with the instruction set that the environment or the machine says. Takes 2 s. */
 export function measure(threads = availableParallelism()): Machine {
   const addon = native();
-  const isa = process.env.HYPERTHINK_ISA ?? "";
-  const device = addon.open(1, isa);
-  const name = addon.isa(device);
-  addon.close(device);
+  const isa = instructionSet();
   const read = (n: number) => addon.measureRead(n, isa, 2 ** 30) / 1e9;
   const fma = (n: number) => addon.measureMultiplyAdd(n, isa) / 1e9;
   return {
-    isa: name,
+    isa,
     threads,
     readGBs: { one: read(1), all: read(threads) },
     fmaGflops: { one: fma(1), all: fma(threads) },

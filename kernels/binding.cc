@@ -106,10 +106,33 @@ void release(napi_env env, Handle& h) {
   h.buffers.clear();
 }
 
+napi_value textValue(napi_env env, const char* text) {
+  napi_value out;
+  need(napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &out) == napi_ok, "text");
+  return out;
+}
+
+/** The kernels that an argument names. */
+const Kernels* kernelsOf(const Arguments& a, int i) {
+  const std::string isa = a.text(i);
+  for (const Kernels* kernels : kernelSets())
+    if (isa == kernels->name) return kernels;
+  throw Refusal{"expected an instruction set that this machine and build have, got " + isa};
+}
+
+// sets(): string[]
+napi_value sets(const Arguments& a) {
+  napi_value out;
+  need(napi_create_array(a.env, &out) == napi_ok, "array");
+  uint32_t count = 0;
+  for (const Kernels* kernels : kernelSets())
+    need(napi_set_element(a.env, out, count++, textValue(a.env, kernels->name)) == napi_ok, "element");
+  return out;
+}
+
 // open(threads: number, isa: string): Handle
 napi_value open(const Arguments& a) {
-  const Kernels* kernels = kernelsFor(a.text(1));
-  need(kernels, "expected an instruction set that this machine and build have");
+  const Kernels* kernels = kernelsOf(a, 1);
   Handle* h = new Handle{std::make_shared<Device>(), {}};
   h->device->kernels = kernels;
   h->device->team = teamMake(a.whole(0));
@@ -119,13 +142,6 @@ napi_value open(const Arguments& a) {
     delete (Handle*)data;
   };
   need(napi_create_external(a.env, h, finalize, nullptr, &out) == napi_ok, "handle");
-  return out;
-}
-
-// isa(device: Handle): string
-napi_value isa(const Arguments& a) {
-  napi_value out;
-  need(napi_create_string_utf8(a.env, a.device().kernels->name, NAPI_AUTO_LENGTH, &out) == napi_ok, "name");
   return out;
 }
 
@@ -298,8 +314,8 @@ double seconds(const F& body) {
 napi_value measureRead(const Arguments& a) {
   constexpr size_t PIECE = 4 << 20;
   const size_t bytes = (size_t)a.number(2) / PIECE * PIECE;
-  Probe p = {kernelsFor(a.text(1)), nullptr, (const char*)memoryMap(bytes), bytes, 0, 0, 0};
-  need(p.kernels && p.memory && bytes > 0, "expected a known instruction set and memory for the buffer");
+  Probe p = {kernelsOf(a, 1), nullptr, (const char*)memoryMap(bytes), bytes, 0, 0, 0};
+  need(p.memory && bytes > 0, "expected memory for the buffer");
   std::memset((void*)p.memory, 1, bytes);
   p.team = teamMake(a.whole(0));
   const auto body = [](void* data, int) {
@@ -317,8 +333,7 @@ napi_value measureRead(const Arguments& a) {
 
 // measureMultiplyAdd(threads: number, isa: string): number, the best operations (2 a multiply-add) a second of five runs
 napi_value measureMultiplyAdd(const Arguments& a) {
-  Probe p = {kernelsFor(a.text(1)), nullptr, nullptr, 0, 4000000, 0, 0};
-  need(p.kernels, "expected a known instruction set");
+  Probe p = {kernelsOf(a, 1), nullptr, nullptr, 0, 4000000, 0, 0};
   p.team = teamMake(a.whole(0));
   const auto body = [](void* data, int thread) {
     Probe& q = *(Probe*)data;
@@ -353,7 +368,7 @@ napi_value opsValue(napi_env env) {
 NAPI_MODULE_INIT() {
   try {
     const napi_property_descriptor methods[] = {
-        METHOD(open),  METHOD(isa),  METHOD(share), METHOD(hidden), METHOD(matrix),      METHOD(writeRows),         METHOD(lanes),
+        METHOD(sets),  METHOD(open), METHOD(share), METHOD(hidden), METHOD(matrix),      METHOD(writeRows),         METHOD(lanes),
         METHOD(run),   METHOD(read), METHOD(live),  METHOD(keys), METHOD(close),  METHOD(measureRead), METHOD(measureMultiplyAdd),
     };
     need(napi_define_properties(env, exports, sizeof methods / sizeof *methods, methods) == napi_ok, "methods");

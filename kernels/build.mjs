@@ -1,5 +1,6 @@
-// Compiles the kernels into kernels/build/hyperthink.node; npm's install script. Plain JavaScript for any Node >= 18. Where it
-// cannot, it says so and succeeds: the program then runs on the slow reference device.
+// Compiles the kernels into kernels/build/hyperthink-PLATFORM-ARCH.node; npm's install script. Plain JavaScript for any Node >= 18.
+// Where it cannot, it says so and succeeds: the program then runs on the slow reference device. The name tells machines apart that
+// share a folder, such as a Mac and a container on it.
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -8,7 +9,7 @@ import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const build = join(here, "build");
-const output = join(build, "hyperthink.node");
+const output = join(build, `hyperthink-${process.platform}-${process.arch}.node`);
 
 // Sources with kernels are compiled once per instruction set, the others once. No -ffast-math: the order of operations is part
 // of the contract; multiply-adds are fused where the source says so, and nowhere else.
@@ -17,8 +18,8 @@ const SETS =
   process.arch === "x64"
     ? {
         baseline: [],
-        avx2: ["-mavx2", "-mfma", "-mf16c"],
-        avx512: ["-mavx2", "-mfma", "-mf16c", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"],
+        avx2: ["-mavx2", "-mfma"],
+        avx512: ["-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"],
       }
     : { baseline: [] };
 const COMMON = [

@@ -24,16 +24,20 @@ void fail(Fault* fault, const char* format, ...) {
   fault->written.store(true);
 }
 
-const Kernels* kernelsFor(const std::string& isa) {
+std::vector<const Kernels*> kernelSets() {
+  std::vector<const Kernels*> sets;
 #if defined(__x86_64__)
+  // All that the flags of build.mjs let the compiler use; -mavx2 implies popcnt.
   __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx2 =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("popcnt");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (avx512 && (isa.empty() || isa == "avx512")) return kernels_avx512();
-  if (avx2 && (isa.empty() || isa == "avx2")) return kernels_avx2();
+  if (avx512) sets.push_back(kernels_avx512());
+  if (avx2) sets.push_back(kernels_avx2());
 #endif
-  return isa.empty() || isa == "baseline" ? kernels_baseline() : nullptr;
+  sets.push_back(kernels_baseline());
+  return sets;
 }
 
 static void* take(Device& d, size_t bytes, bool sparse = false) {

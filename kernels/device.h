@@ -24,8 +24,8 @@ struct Device {
   bool closed = false;
 };
 
-/** "baseline", "avx2", "avx512": the kernels of that set, null where this machine or build lacks it; "" the best there is. */
-const Kernels* kernelsFor(const std::string& isa);
+/** The kernels of each instruction set that this machine and build have, the best first: "avx512", "avx2", "baseline". */
+std::vector<const Kernels*> kernelSets();
 
 /** Frees all but the struct. Waits for a running pass. */
 void deviceClose(Device& device);

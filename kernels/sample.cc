@@ -24,7 +24,7 @@ struct Work {
 
 HT_INLINE int binOf(double most, double x) {
   const double d = (most - x) * 64;
-  return d < BINS - 1 ? (int)d : BINS - 1;  // NaN and -inf: the last
+  return d < BINS - 1 ? (int)d : BINS - 1;  // -inf: the last
 }
 
 /** Comes a before b: the larger logit, of equals the lower id. */
@@ -120,19 +120,31 @@ static int widest(const double* x, int n) {
   return best;
 }
 
-/** The largest of the row; the lowest id of equals. Two passes, the first of them in vectors. */
-static int argmax(const float* x, int n) {
-  float top = x[0];
+/** The largest of the row; NaN where the row is no distribution: NaN or +infinity in it, or -infinity alone. */
+static float largestOf(const float* x, int n) {
+  F16 best = splat(-INFINITY);
+  VI odd = {};
   int i = 0;
-  if (n >= 16) {
-    F16 best = load(x);
-    for (; i + 16 <= n; i += 16) best = larger(load(x + i), best);
-    top = most(best);
+  for (; i + 16 <= n; i += 16) {
+    const F16 next = load(x + i);
+    best = larger(next, best);
+    HT_UNROLL for (int j = 0; j < NV; j++) odd |= next.v[j] != next.v[j];
   }
-  for (; i < n; i++) top = x[i] > top ? x[i] : top;
-  for (i = 0; i < n; i++)
-    if (x[i] == top) return i;
-  return 0;
+  float top = most(best);
+  bool nan = false;
+  for (int j = 0; j < W; j++) nan |= odd[j] != 0;
+  for (; i < n; i++) {
+    top = x[i] > top ? x[i] : top;
+    nan |= x[i] != x[i];
+  }
+  return nan || top - top != 0 ? NAN : top;
+}
+
+/** The lowest id of the largest. */
+static int firstOf(const float* x, float top) {
+  int i = 0;
+  while (x[i] != top) i++;
+  return i;
 }
 
 static void widen(const Work& w, const float* plain) {
@@ -140,10 +152,10 @@ static void widen(const Work& w, const float* plain) {
   for (int i = w.V; i < w.padded; i++) w.logits[i] = -INFINITY;
 }
 
-static int draw(const Work& w, const float* plain, const float* filters, const uint32_t* whole, const uint32_t* seen,
-                int position) {
+static int draw(const Work& w, const float* plain, float largest, const float* filters, const uint32_t* whole,
+                const uint32_t* seen, int position) {
   const double temperature = filters[0], p = filters[1], minP = filters[2], penalty = filters[3];
-  if (temperature == 0 && penalty == 1) return argmax(plain, w.V);
+  if (temperature == 0 && penalty == 1) return firstOf(plain, largest);
   widen(w, plain);
   if (penalty != 1)
     for (int t = 0; t < w.V; t++)
@@ -152,7 +164,6 @@ static int draw(const Work& w, const float* plain, const float* filters, const u
   if (temperature == 0) return top;
   for (int t = 0; t < w.V; t++) w.logits[t] /= temperature;
   const double most = w.logits[top];
-  if (!(most - most == 0)) return top;  // infinite or NaN: there is no distribution to draw from
   exponentials(w, most);
   if (whole[0] > 0 && whole[0] < (uint32_t)w.V) topK(w, most, (int)whole[0]);
   if (p < 1) topP(w, most, p);
@@ -214,12 +225,15 @@ void sample(const Call& c, int thread) {
     const int row = items[4 * i], sampler = items[4 * i + 1], position = items[4 * i + 2], wanted = items[4 * i + 3];
     const float* plain = logits + (size_t)row * V;
     const uint32_t* seen = (const uint32_t*)ints(c, 8) + (size_t)sampler * ((V + 31) / 32);
-    const int id = draw(w, plain, floats(c, 6) + 4 * sampler, (const uint32_t*)ints(c, 7) + 4 * sampler, seen, position);
+    const float most = largestOf(plain, V);
+    ids[i] = -1;
+    if (most != most) continue;
+    const float* filters = floats(c, 6) + 4 * sampler;
+    const int id = draw(w, plain, most, filters, (const uint32_t*)ints(c, 7) + 4 * sampler, seen, position);
     ids[i] = id;
     logprob[i] = 0;
     if (wanted < 0) continue;
     widen(w, plain);
-    const double most = plain[argmax(plain, V)];
     exponentials(w, most);
     double total = 0;
     for (int b = 0; b < w.padded; b += BLOCK) total += sumBlock(w.weights + b);

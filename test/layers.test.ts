@@ -70,6 +70,18 @@ test("files are small", () => {
   assert.ok(median <= 120, `the median file has ${median} lines, expected at most 120`);
 });
 
+test("tests leave the process as it is", () => {
+  // What one test leaves behind in the environment, the folder or the globals, the next one meets: pass it, or start a child.
+  const changes =
+    /\b(process\.(env(\.\w+|\[[^\]]+\])|argv|title) = |delete process\.|process\.(chdir|on|once|umask)\(|globalThis\.\w+ = )/;
+  const folder = new URL("./", import.meta.url).pathname;
+  for (const name of files(folder, /\.ts$/).filter((name) => name !== "layers.test.ts")) {
+    const lines = readFileSync(join(folder, name), "utf8").split("\n");
+    const wrong = lines.findIndex((line) => changes.test(line));
+    assert.equal(wrong, -1, `test/${name}, line ${wrong + 1} changes the process: ${lines[wrong]?.trim()}`);
+  }
+});
+
 test("no cycles between files", () => {
   const graph = new Map(
     sources.map(({ name, text }) => [

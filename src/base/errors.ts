@@ -2,7 +2,7 @@
 export type ErrorCode =
   | "bad-argument" // a caller's value is out of range
   | "bad-file" // a file is damaged, or not what its name says
-  | "bad-model" // a checkpoint lacks a tensor, has one too many, or a wrong shape
+  | "bad-model" // a checkpoint lacks a tensor, has one too many, or of a wrong shape; or its numbers are no numbers
   | "unsupported" // well-formed, but not something this engine runs
   | "no-memory" // the KV pool or the machine cannot hold what was asked
   | "aborted"; // the caller's AbortSignal fired

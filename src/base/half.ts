@@ -33,11 +33,16 @@ export function fromF16(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-/** Widens bf16 bits into `to`, which is at least as long. */
-export function bf16ToF32(from: Uint16Array, to: Float32Array): void {
-  // Whole words through a view: checkpoints hold billions of these.
+/** Widens bf16 bits into `to`, which is at least as long. True where all are finite. */
+export function bf16ToF32(from: Uint16Array, to: Float32Array): boolean {
+  // Whole words through a view: checkpoints hold billions of these. An exponent of ones (NaN, infinity) carries into the top bit.
   const words = new Uint32Array(to.buffer, to.byteOffset, from.length);
-  for (let i = 0; i < from.length; i++) words[i] = from[i] << 16;
+  let carry = 0;
+  for (let i = 0; i < from.length; i++) {
+    words[i] = from[i] << 16;
+    carry |= (from[i] & 0x7f80) + 0x80;
+  }
+  return (carry & 0x8000) === 0;
 }
 
 /** Rounds into bf16 bits; `to` is at least as long. */
@@ -45,7 +50,12 @@ export function f32ToBf16(from: Float32Array, to: Uint16Array): void {
   for (let i = 0; i < from.length; i++) to[i] = toBf16(from[i]);
 }
 
-/** Widens f16 bits into `to`, which is at least as long. */
-export function f16ToF32(from: Uint16Array, to: Float32Array): void {
-  for (let i = 0; i < from.length; i++) to[i] = fromF16(from[i]);
+/** Widens f16 bits into `to`, which is at least as long. True where all are finite. */
+export function f16ToF32(from: Uint16Array, to: Float32Array): boolean {
+  let carry = 0;
+  for (let i = 0; i < from.length; i++) {
+    to[i] = fromF16(from[i]);
+    carry |= (from[i] & 0x7c00) + 0x400;
+  }
+  return (carry & 0x8000) === 0;
 }

@@ -13,9 +13,9 @@ import {
   type Pass,
   pageBytes,
 } from "./device.ts";
-import { type Handle, native } from "./native.ts";
+import { ISA_NAMES, type Isa, instructionSet } from "./isa.ts";
+import { native } from "./native.ts";
 
-const ISA_NAMES: Record<string, string> = { avx512: "AVX-512", avx2: "AVX2", baseline: "baseline instructions" };
 /** More threads than this never helped: memory binds long before. */
 const MOST_THREADS = 64;
 /** The widest head that the kernels have room for. */
@@ -32,27 +32,18 @@ export function cpuAvailable(): string | null {
 }
 
 /**
- * The native device. `HYPERTHINK_ISA` = baseline | avx2 | avx512 forces an instruction set. Throws `unsupported` where the
- * kernels are not built or the machine lacks that set, `bad-argument` for a wrong number of threads.
+ * The native device, with the instruction set `isa`, else what the environment says (see isa.ts), else the best there is. Throws
+ * `unsupported` where the kernels are not built or the machine lacks that set, `bad-argument` for a wrong number of threads.
  */
-export function cpu(options: { threads?: number } = {}): Device {
+export function cpu(options: { threads?: number; isa?: Isa } = {}): Device {
   const addon = native();
   const threads = options.threads ?? Math.min(availableParallelism(), MOST_THREADS);
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
     throw new HyperthinkError("bad-argument", `threads: expected a whole number from 1 to 1024, got ${threads}`);
   }
-  const isa = process.env.HYPERTHINK_ISA ?? "";
-  if (isa !== "" && !(isa in ISA_NAMES)) {
-    throw new HyperthinkError("bad-argument", `HYPERTHINK_ISA: expected baseline, avx2 or avx512, got ${isa}`);
-  }
-  let handle: Handle;
-  try {
-    handle = addon.open(threads, isa);
-  } catch (cause) {
-    const message = `HYPERTHINK_ISA=${isa}: ${(cause as Error).message}; unset it for the best set there is`;
-    throw new HyperthinkError("unsupported", message, { cause });
-  }
-  const description = `cpu: ${ISA_NAMES[addon.isa(handle)]}, ${threads} ${threads === 1 ? "thread" : "threads"}`;
+  const isa = instructionSet(options.isa);
+  const handle = addon.open(threads, isa);
+  const description = `cpu: ${ISA_NAMES[isa]}, ${threads} ${threads === 1 ? "thread" : "threads"}`;
 
   const objects: unknown[] = [];
   const recordings = new WeakMap<Pass, Recording>();

@@ -194,7 +194,11 @@ export interface Pass extends Keeping {
    * what policies remember of the set.
    */
   fork(lanes: Lanes, pairs: Work, board: Board | null, ring: Ring | null, moments: Moments | null): void;
-  /** Draws an id for each item; the exact order of filters stands in `reference/sample.ts`. logits [rows, V] stay as they are. */
+  /**
+   * Draws an id for each item; the exact order of filters stands in `reference/sample.ts`. logits [rows, V] stay as they are. An
+   * item whose row is no distribution (NaN or +infinity in it, or -infinity alone) gets the id -1 and nothing else; a token of
+   * -infinity among others has probability 0.
+   */
   sample(out: Sampled, logits: Hidden, vocabulary: number, samplers: Samplers, items: Work): void;
 }
 

@@ -60,8 +60,8 @@ export const SMOOTHINGS = { mean: 0, max: 1 } as const;
 /** What kernels/binding.cc exports. Ids are -1 where there was no memory. */
 export interface Addon {
   readonly ops: Record<string, number>;
-  open(threads: number, isa: string): Handle; // isa "": the best this machine has
-  isa(device: Handle): string;
+  sets(): string[]; // instruction sets of this machine and build, the best first
+  open(threads: number, isa: string): Handle;
   share(device: Handle, numbers: Numbers): number;
   hidden(device: Handle, length: number): number;
   matrix(device: Handle, rows: number, cols: number, bf16: boolean): number;
@@ -76,7 +76,8 @@ export interface Addon {
   measureMultiplyAdd(threads: number, isa: string): number; // operations a second
 }
 
-const FILE = fileURLToPath(new URL("../../kernels/build/hyperthink.node", import.meta.url));
+const NAME = `hyperthink-${process.platform}-${process.arch}.node`; // as kernels/build.mjs calls it
+const FILE = fileURLToPath(new URL(`../../kernels/build/${NAME}`, import.meta.url));
 const ADVICE = "install g++ or clang++ (C++20) and run `npm rebuild` (in a checkout: `npm run install`)";
 
 let loaded: Addon | undefined;

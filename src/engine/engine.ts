@@ -1,6 +1,7 @@
 import { HyperthinkError } from "../base/errors.ts";
 import { observe } from "../cache/meter.ts";
 import { MAX_TOP } from "../device/device.ts";
+import { badLogits } from "../model/bad-logits.ts";
 import { type Chain, type ChainSpec, type Finish, type Group, newChain, newGroup, type Token } from "./chain.ts";
 import type { Runner } from "./runner.ts";
 import { checkSampling, writeSampler } from "./sampling.ts";
@@ -151,7 +152,9 @@ export class Engine {
       }
     });
     plan.drawn.forEach((chain, i) => {
-      this.#accept(chain, this.#token(i, chain.spec.sampling.logprobs));
+      const token = this.#token(i, chain.spec.sampling.logprobs);
+      if (token.id >= 0) this.#accept(chain, token);
+      else this.#end(chain, "error", badLogits(whereOf(chain)));
     });
     for (const group of new Set(plan.owners.map((owner) => (isChain(owner) ? owner.group : owner))))
       this.scheduler.tidy(group);
@@ -211,6 +214,9 @@ export class Engine {
       throw new HyperthinkError("bad-argument", `token id ${bad} in the prompt: expected 0 to ${V - 1}`);
   }
 }
+
+const whereOf = ({ spec, tokens, ids }: Chain): string =>
+  `chain ${spec.index}, token ${tokens.length + 1} (position ${ids.length})`;
 
 function checkSpec(spec: ChainSpec): void {
   checkSampling(spec.sampling);

@@ -103,7 +103,7 @@ export class Safetensors implements AsyncDisposable {
 
   /**
    * Calls `take` with consecutive float32 blocks of whole rows of `cols` numbers: `first` is the first row, `bytes` what the
-   * block takes in the file. A block is valid until `take` returns.
+   * block takes in the file. A block is valid until `take` returns. Throws `bad-model` where a number is NaN or infinite.
    */
   async rows(
     tensor: Tensor,
@@ -114,7 +114,8 @@ export class Safetensors implements AsyncDisposable {
     const total = tensor.bytes / size / cols;
     const most = Math.min(total, Math.max(1, Math.floor(STAGING / (size * cols))));
     const buffer = size * cols > STAGING ? new Uint8Array(size * cols) : this.#staging;
-    const values = new Float32Array(most * cols);
+    // float32 is taken where it lies.
+    const values = tensor.dtype === "F32" ? new Float32Array(buffer.buffer) : new Float32Array(most * cols);
     for (let row = 0; row < total; row += most) {
       const count = Math.min(most, total - row);
       const bytes = count * cols * size;
@@ -125,15 +126,33 @@ export class Safetensors implements AsyncDisposable {
         tensor.name,
       );
       const block = values.subarray(0, count * cols);
-      widen(buffer, tensor.dtype as FloatType, block);
+      if (!widened(buffer, tensor.dtype as FloatType, block)) throw notFinite(tensor, block, row, cols);
       take(block, row, bytes);
     }
   }
 }
 
-function widen(bytes: Uint8Array, dtype: FloatType, out: Float32Array): void {
-  if (dtype === "F32") out.set(new Float32Array(bytes.buffer, bytes.byteOffset, out.length));
-  else (dtype === "BF16" ? bf16ToF32 : f16ToF32)(new Uint16Array(bytes.buffer, bytes.byteOffset, out.length), out);
+/** Widens into `out`, where float32 lies already. True where all numbers are finite. */
+function widened(bytes: Uint8Array, dtype: FloatType, out: Float32Array): boolean {
+  if (dtype === "F32") return allFinite(out);
+  return (dtype === "BF16" ? bf16ToF32 : f16ToF32)(new Uint16Array(bytes.buffer, bytes.byteOffset, out.length), out);
+}
+
+function allFinite(x: Float32Array): boolean {
+  const words = new Uint32Array(x.buffer, x.byteOffset, x.length);
+  let carry = 0; // out of an exponent of ones: NaN or infinity
+  for (let i = 0; i < words.length; i++) carry |= ((words[i] >>> 23) & 0xff) + 1;
+  return (carry & 0x100) === 0;
+}
+
+function notFinite({ name, dtype }: Tensor, block: Float32Array, first: number, cols: number): HyperthinkError {
+  const at = block.findIndex((x) => !Number.isFinite(x));
+  const advice =
+    dtype === "F16" ? "or its weights do not fit into float16; get it again, or as BF16 or F32" : "get it again";
+  return new HyperthinkError(
+    "bad-model",
+    `tensor ${name}, row ${first + Math.floor(at / cols)}, column ${at % cols}: expected a finite number, got ${block[at]}: the checkpoint is damaged${dtype === "F16" ? ", " : "; "}${advice}`,
+  );
 }
 
 async function readFully(file: FileHandle, into: Uint8Array, position: number, what: string): Promise<void> {

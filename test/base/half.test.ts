@@ -27,6 +27,17 @@ test("bf16 bits survive the way to float32 and back", () => {
   }
 });
 
+test("widening says whether all numbers are finite", () => {
+  const one = new Float32Array(1);
+  for (const bits of everyBits) {
+    const word = Uint16Array.of(bits);
+    assert.equal(f16ToF32(word, one), Number.isFinite(one[0]), `f16 bits ${bits}`);
+    assert.equal(bf16ToF32(word, one), Number.isFinite(one[0]), `bf16 bits ${bits}`);
+  }
+  const mixed = Uint16Array.of(0x7f7f, 0xff80, 0);
+  assert.equal(bf16ToF32(mixed, new Float32Array(3)), false);
+});
+
 test("bf16 rounds to the nearest value, ties to even bits", () => {
   const random = seeded(1);
   const word = new Uint32Array(1);

@@ -136,6 +136,71 @@ for (const candidate of devices) {
       assert.deepEqual([...out.ids.host], [1, 1, 2]);
     });
 
+    test("a row that is no distribution gives -1 and nothing else, whatever the sampler", async () => {
+      const { NaN: nan, POSITIVE_INFINITY: inf, NEGATIVE_INFINITY: none } = Number;
+      for (const vocabulary of [1, 5, 16, 64, 331]) {
+        const random = seeded(vocabulary);
+        const at = [0, vocabulary >> 1, vocabulary - 1];
+        const rows = [
+          gaussians(random, vocabulary),
+          ...[nan, inf].flatMap((wrong) => at.map((i) => gaussians(random, vocabulary).fill(wrong, i, i + 1))),
+          gaussians(random, vocabulary)
+            .fill(none)
+            .fill(nan, vocabulary - 1),
+          new Float32Array(vocabulary).fill(nan),
+          new Float32Array(vocabulary).fill(none),
+          gaussians(random, vocabulary),
+        ];
+        const logits = Float32Array.from(rows.flatMap((row) => [...row]));
+        for (const sampler of [
+          { temperature: 0 },
+          { temperature: 0, penalty: 2, seen: [0] },
+          {},
+          { temperature: 0.7, topK: 3, topP: 0.9, minP: 0.01, penalty: 1.1, seen: [0] },
+        ]) {
+          const items = (wanted: number) => rows.map((_, row) => [row, 0, row, wanted]);
+          for (const wanted of [-1, 2]) {
+            const out = await sample(logits, vocabulary, [sampler], items(wanted));
+            const drawn = [...out.ids.host];
+            assert.deepEqual(drawn.slice(1, -1), drawn.slice(1, -1).fill(-1), `vocabulary ${vocabulary}`);
+            assert.ok(drawn[0] >= 0 && drawn[drawn.length - 1] >= 0, `finite rows, vocabulary ${vocabulary}`);
+            assert.ok(out.logprob.host.slice(1, -1).every((l) => l === 0));
+            assert.ok(out.topLogprobs.host.every((l) => Number.isFinite(l)));
+          }
+        }
+      }
+    });
+
+    test("minus infinity among others is a token that is never drawn", async () => {
+      const none = Number.NEGATIVE_INFINITY;
+      const logits = Float32Array.of(none, 0, none, 0, none);
+      const samplers = [{}, { topK: 4 }, { topP: 0.99 }, { temperature: 50 }, { penalty: 2, seen: [0, 1] }];
+      const items = samplers.flatMap((_, s) => Array.from({ length: 60 }, (_, position) => [0, s, position, 3]));
+      const out = await sample(logits, 5, samplers, items);
+      assert.deepEqual([...new Set(out.ids.host)].sort(), [1, 3]);
+      close(out.logprob.host.slice(0, 1), [Math.log(0.5)], "log-probability");
+      assert.deepEqual([...out.topIds.host.subarray(0, 3)], [1, 3, 0]);
+      assert.equal(out.topLogprobs.host[2], none);
+    });
+
+    test("the smallest temperature and penalty, and the largest logits", async () => {
+      const least = 2 ** -149; // of float32
+      const ids = async (logits: number[], sampler: Sampler) => {
+        const positions = Array.from({ length: 60 }, (_, position) => [0, 0, position, 0]);
+        const out = await sample(Float32Array.from(logits), logits.length, [sampler], positions);
+        assert.ok(out.logprob.host.every((l) => Number.isFinite(l)));
+        return [...new Set(out.ids.host)].sort();
+      };
+      const most = 3.4e38;
+      for (const temperature of [1e-38, least]) {
+        assert.deepEqual(await ids([1, 3, 3, 2, -most], { temperature }), [1, 2]);
+        assert.deepEqual(await ids([1, 3, 3, 2, -most], { temperature, topP: 0.6, minP: 0.1 }), [1, 2]);
+        assert.deepEqual(await ids([1, most, -most], { temperature }), [1]);
+        assert.deepEqual(await ids([1, 3, 3, 2], { temperature, penalty: least, seen: [0, 3] }), [3]);
+      }
+      assert.deepEqual(await ids([most, most, -most], {}), [0, 1]);
+    });
+
     test("random samplers over odd vocabularies", async () => {
       const random = seeded(11);
       for (const vocabulary of [1, 7, 331, 1000]) {

@@ -148,6 +148,7 @@ describe("generate", () => {
       [{ minP: 2 }, /minP must be/],
       [{ topK: 1.5 }, /topK must be/],
       [{ repetitionPenalty: 0 }, /repetitionPenalty must be/],
+      [{ repetitionPenalty: 1e-50 }, /repetitionPenalty must be/],
       [{ seed: -1 }, /seed must be/],
       [{ logprobs: 21 }, /logprobs must be/],
       [{ maxTokens: 0 }, /max tokens must be/],

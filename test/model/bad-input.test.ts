@@ -136,6 +136,35 @@ describe("safetensors", () => {
       /q_proj.*expected shape \[8,8\].*got \[4,8\]/,
       "bad-model",
     ));
+  describe("a number that is none, by tensor and place", () => {
+    const half = (shape: number[], values: ArrayLike<number>) => ({
+      dtype: "F16",
+      shape,
+      data: new Uint8Array(Float16Array.from(values).buffer),
+    });
+    for (const [dtype, make] of Object.entries({ F32: f32, BF16: bf16, F16: half }))
+      for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])
+        test(`${value} as ${dtype}`, async () => {
+          const files = (name: string, shape: number[], at: number) =>
+            withTensors((tensors) => {
+              const values = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(0.5);
+              values[at] = value;
+              tensors[name] = make(shape, values);
+            });
+          const told = `expected a finite number, got ${value}: the checkpoint is damaged`;
+          await refuses(files(Q, [8, 8], 29), new RegExp(`^tensor ${Q}, row 3, column 5: ${told}`), "bad-model");
+          const last = files("model.norm.weight", [8], 7);
+          await refuses(last, /^tensor model\.norm\.weight, row 7, column 0: expected/, "bad-model");
+        });
+    test("what overflowed when it was saved as F16", () =>
+      refuses(
+        withTensors((tensors) => {
+          tensors[Q] = half([8, 8], new Float32Array(64).fill(70000));
+        }),
+        /do not fit into float16; get it again, or as BF16 or F32$/,
+        "bad-model",
+      ));
+  });
   test("an index that leaves the folder", () =>
     refuses(
       { "config.json": llamaConfig, "model.safetensors.index.json": { weight_map: { a: "../../etc/passwd" } } },

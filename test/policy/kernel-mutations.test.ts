@@ -85,9 +85,10 @@ const DEVICE = "cpu, threads 1";
 
 // Kept sets do not depend on instruction sets or on how hard the compiler tries: one set, compiled fast, source by source.
 const FLAGS = ["-std=c++20", "-O1", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-pthread", "-w"];
-/** What device.cc calls for the sets that are not there. */
+/** What device.cc calls for the sets that were not compiled. */
 const ABSENT =
-  "struct Kernels;\nconst Kernels* kernels_avx2() { return 0; }\nconst Kernels* kernels_avx512() { return 0; }\n";
+  "struct Kernels;\nconst Kernels* kernels_baseline();\n" +
+  "const Kernels* kernels_avx2() { return kernels_baseline(); }\nconst Kernels* kernels_avx512() { return kernels_baseline(); }\n";
 
 class Build {
   readonly copy = new Copy(["kernels"]);
@@ -121,7 +122,8 @@ class Build {
   #link(): Promise<void> {
     const kind = process.platform === "darwin" ? ["-bundle", "-undefined", "dynamic_lookup"] : ["-shared"];
     const objects = readdirSync(join(this.#kernels, "build")).filter((name) => name.endsWith(".o"));
-    return this.#run([...kind, "-pthread", ...objects.map((name) => `build/${name}`), "-o", "build/hyperthink.node"]);
+    const addon = `build/hyperthink-${process.platform}-${process.arch}.node`;
+    return this.#run([...kind, "-pthread", ...objects.map((name) => `build/${name}`), "-o", addon]);
   }
 
   #run(args: string[]): Promise<void> {

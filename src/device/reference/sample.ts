@@ -8,6 +8,7 @@
 //   7. u = uniform(seed low, seed high, chain, position): ids ascending, the first whose running sum > u * (sum of what
 //      is left); the last one left if rounding runs out.
 // Log-probabilities are those of the untouched logits; the largest come first, of equals the lower id first.
+// A row that is no distribution (NaN or +infinity in it, or -infinity alone) gives the id -1.
 import { uniform } from "../../base/rng.ts";
 import { MAX_TOP, SAMPLER_F, SAMPLER_U, type Sampled, type Samplers } from "../device.ts";
 
@@ -22,11 +23,12 @@ export function sample(
 ): void {
   const [row, sampler, position, wanted] = item;
   const plain = logits.subarray(row * vocabulary, (row + 1) * vocabulary);
-  const id = draw(plain, samplers, sampler, position);
+  const norm = logSumExp(plain);
+  const id = Number.isFinite(norm) ? draw(plain, samplers, sampler, position) : -1;
   out.ids.host[i] = id;
+  if (id < 0) return;
   out.logprob.host[i] = 0;
   if (wanted < 0) return;
-  const norm = logSumExp(plain);
   out.logprob.host[i] = plain[id] - norm;
   const top = descending(plain).slice(0, wanted);
   for (const [n, t] of top.entries()) {
@@ -53,8 +55,10 @@ function draw(plain: Float32Array, samplers: Samplers, sampler: number, position
   if (temperature === 0) return ranked[0];
   for (let t = 0; t < logits.length; t++) logits[t] /= temperature;
   let left = topK > 0 ? ranked.slice(0, topK) : ranked;
-  const norm = logSumExp(Float64Array.from(left, (t) => logits[t]));
-  const probability = (t: number) => Math.exp(logits[t] - norm);
+  // Not through a log of the sum: at temperatures near 0 it would vanish beside the logits.
+  const most = logits[left[0]];
+  const sumLeft = left.reduce((sum, t) => sum + Math.exp(logits[t] - most), 0);
+  const probability = (t: number) => Math.exp(logits[t] - most) / sumLeft;
   if (topP < 1) {
     let sum = 0;
     const enough = left.findIndex((t) => {
@@ -83,7 +87,8 @@ function descending(logits: Float32Array | Float64Array): number[] {
   return Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a] || a - b);
 }
 
-function logSumExp(x: Float32Array | Float64Array): number {
+/** NaN where `x` is no distribution. */
+function logSumExp(x: Float32Array): number {
   let most = Number.NEGATIVE_INFINITY;
   for (const value of x) most = Math.max(most, value);
   let sum = 0;

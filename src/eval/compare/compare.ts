@@ -3,6 +3,7 @@ import { newMeter, observe } from "../../cache/meter.ts";
 import type { Runner } from "../../engine/runner.ts";
 import type { Session } from "../../engine/session.ts";
 import { Stop } from "../../engine/stop.ts";
+import { badLogits } from "../../model/bad-logits.ts";
 import type { Policy } from "../../policy/policy.ts";
 import { type Baseline, divergence, newBaseline, record } from "./distance.ts";
 import { feed, Prompt } from "./prompt.ts";
@@ -180,6 +181,7 @@ export class Comparison {
           kl.push(d.kl);
           if (d.agrees) agrees++;
         }
+        if (!Number.isFinite(lse + kl.at(-1)!)) throw badLogits(`${label}, token ${from + i + 1} of the text`);
         if (next !== undefined) nll += lse - this.#logits[next];
       }
     }
