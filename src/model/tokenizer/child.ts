@@ -49,13 +49,13 @@ async function open(text: string, contents: string[]): Promise<Opened> {
   return { added, before: whole.slice(0, from), after: whole.slice(from + body.length) };
 }
 
-/** Decodes every token once, and little of them alone: what the library does not survive must not reach the parent. */
+/** Short tokens of every form that decoders look at. */
+const FORMS = ["", "a", " ", "▁", "é", "<0x41>", "<0xFF>", "##a", "a</w>"];
+
+/** What the library does not survive must not reach the parent, which decodes by itself. */
 function tryDecoder(library: Library): void {
   const decoder = library.getDecoder();
-  if (!decoder) return;
-  const tokens = Object.keys(library.getVocab(true));
-  const shortest = tokens.toSorted((a, b) => a.length - b.length).slice(0, 100);
-  for (const some of [[], [""], tokens, ...shortest.map((token) => [token])]) decoder.decode(some);
+  for (const tokens of [[], FORMS, ...FORMS.map((form) => [form])]) decoder?.decode(tokens);
 }
 
 async function libraryFor(marker: string | null): Promise<Library> {
