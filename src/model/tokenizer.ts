@@ -141,7 +141,7 @@ function forUse(json: object): object {
   };
 }
 
-/** The file's decoder alone. It is quick and was tried on every token, so it may work in this process. */
+/** The file's decoder alone. It is quick, and the other process has tried it, so it may work in this one. */
 function decoderOf(Library: typeof LibraryClass, json: object): (tokens: string[]) => string {
   const { decoder } = json as { decoder?: object | null };
   if (!decoder) return (tokens) => tokens.join(" ");

@@ -38,11 +38,18 @@ process.on("message", async (request: Request) => {
 const ids = async (library: Library, text: string, special = false): Promise<number[]> =>
   (await library.encode(text, null, { addSpecialTokens: special })).getIds();
 
+/** One of these has tokens in any vocabulary of text. */
+const PROBES = ["a", "1", " ", "一"];
+
 async function open(text: string, contents: string[]): Promise<Opened> {
   json = text;
   plain = Library.fromString(json);
   const added = contents.map((content) => plain!.tokenToId(content) ?? -1);
-  const [body, whole] = [await ids(plain, "a"), await ids(plain, "a", true)];
+  let [body, whole] = [[] as number[], [] as number[]];
+  for (const probe of PROBES) {
+    [body, whole] = [await ids(plain, probe), await ids(plain, probe, true)];
+    if (body.length) break;
+  }
   const from = [...whole, null].findIndex((_, i) => body.every((id, j) => whole[i + j] === id));
   if (from < 0) throw new Error("its post_processor does not leave a text in one piece");
   tryDecoder(plain);
