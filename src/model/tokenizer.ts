@@ -70,13 +70,13 @@ async function openTokenizer(json: object): Promise<Tokenizer> {
     added.map(({ content }) => content),
   );
   try {
-    const special = new Set<number>();
+    const specialIds = new Set<number>();
     const byContent = new Map<string, number>();
     for (const [i, id] of opened.added.entries()) {
       if (id < 0) continue; // of no text: the library passes over it
       tokens[id] = added[i].content;
       byContent.set(added[i].content, id);
-      if (added[i].special) special.add(id);
+      if (added[i].special) specialIds.add(id);
     }
     const control = new ControlTokens(added.filter(isControl).map(({ content }) => content));
     const slices = slicer(json, added);
@@ -85,7 +85,7 @@ async function openTokenizer(json: object): Promise<Tokenizer> {
       size: tokens.length,
       has: (id) => tokens[id] !== undefined,
       idOf: (content) => byContent.get(content) ?? (tokens.includes(content) ? tokens.indexOf(content) : null),
-      special,
+      special: specialIds,
       control,
       least: leastTokens(json, added, tokens),
       async encode(text, { special, literal = [], signal }) {
@@ -101,7 +101,7 @@ async function openTokenizer(json: object): Promise<Tokenizer> {
         return special ? surround(parts.flat(), opened) : parts.flat();
       },
       decode(ids, options) {
-        const shown = ids.filter((id) => tokens[id] !== undefined && (options?.special || !special.has(id)));
+        const shown = ids.filter((id) => tokens[id] !== undefined && (options?.special || !specialIds.has(id)));
         return decode(shown.map((id) => tokens[id]!));
       },
       close: () => encoder.close(),
@@ -141,7 +141,7 @@ function forUse(json: object): object {
   };
 }
 
-/** The file's decoder alone. It is quick and was tried on every token, so it may work in this process. */
+/** The file's decoder alone. It is quick, and the other process has tried it, so it may work in this one. */
 function decoderOf(Library: typeof LibraryClass, json: object): (tokens: string[]) => string {
   const { decoder } = json as { decoder?: object | null };
   if (!decoder) return (tokens) => tokens.join(" ");

@@ -38,24 +38,31 @@ process.on("message", async (request: Request) => {
 const ids = async (library: Library, text: string, special = false): Promise<number[]> =>
   (await library.encode(text, null, { addSpecialTokens: special })).getIds();
 
+/** One of these has tokens in any vocabulary of text. */
+const PROBES = ["a", "1", " ", "一"];
+
 async function open(text: string, contents: string[]): Promise<Opened> {
   json = text;
   plain = Library.fromString(json);
   const added = contents.map((content) => plain!.tokenToId(content) ?? -1);
-  const [body, whole] = [await ids(plain, "a"), await ids(plain, "a", true)];
+  let [body, whole] = [[] as number[], [] as number[]];
+  for (const probe of PROBES) {
+    [body, whole] = [await ids(plain, probe), await ids(plain, probe, true)];
+    if (body.length) break;
+  }
   const from = [...whole, null].findIndex((_, i) => body.every((id, j) => whole[i + j] === id));
   if (from < 0) throw new Error("its post_processor does not leave a text in one piece");
   tryDecoder(plain);
   return { added, before: whole.slice(0, from), after: whole.slice(from + body.length) };
 }
 
-/** Decodes every token once, and little of them alone: what the library does not survive must not reach the parent. */
+/** Short tokens of every form that decoders look at. */
+const FORMS = ["", "a", " ", "▁", "é", "<0x41>", "<0xFF>", "##a", "a</w>"];
+
+/** What the library does not survive must not reach the parent, which decodes by itself. */
 function tryDecoder(library: Library): void {
   const decoder = library.getDecoder();
-  if (!decoder) return;
-  const tokens = Object.keys(library.getVocab(true));
-  const shortest = tokens.toSorted((a, b) => a.length - b.length).slice(0, 100);
-  for (const some of [[], [""], tokens, ...shortest.map((token) => [token])]) decoder.decode(some);
+  for (const tokens of [[], FORMS, ...FORMS.map((form) => [form])]) decoder?.decode(tokens);
 }
 
 async function libraryFor(marker: string | null): Promise<Library> {

@@ -35,7 +35,7 @@ export class TokenizerProcess {
   encode(text: string, marker: string | null, signal?: AbortSignal): Promise<Uint32Array> {
     const work = async () => {
       if (signal?.aborted) throw aborted();
-      if (this.#closed) throw new HyperthinkError("bad-argument", "this tokenizer is closed");
+      if (this.#closed) throw closed();
       const abort = () => this.#end();
       signal?.addEventListener("abort", abort);
       try {
@@ -45,6 +45,7 @@ export class TokenizerProcess {
         throw new Error("error" in answer ? answer.error : "no ids");
       } catch (error) {
         if (signal?.aborted) throw aborted();
+        if (this.#closed) throw closed();
         throw new HyperthinkError(
           "bad-argument",
           `the tokenizer cannot encode this text (${text.length} characters): ${(error as Error).message}`,
@@ -122,6 +123,7 @@ function orAborted<T>(result: Promise<T>, signal: AbortSignal | undefined): Prom
   return promise;
 }
 
+const closed = () => new HyperthinkError("bad-argument", "this tokenizer is closed");
 const aborted = () => new HyperthinkError("aborted", "tokenising was aborted");
 
 /** The line of a native fault that says what was wrong. */
