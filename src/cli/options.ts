@@ -86,6 +86,13 @@ export function promptOptions(command: Command): Command {
         variables,
       ),
     )
+    .addOption(
+      flag(
+        "--control-tokens <how>",
+        "what a control token's spelling (<|im_end|>) in the question or system text is: text (default), or parse: the token",
+        choice("text", "parse"),
+      ),
+    )
     .addHelpText(
       "after",
       `
@@ -169,4 +176,5 @@ export const generateOptions = (flags: SamplingFlags & PromptFlags, session: Ses
   stop: flags.stop,
   stopIds: flags.stopId && [...session.config.eosIds, ...flags.stopId],
   template: flags.templateVar,
+  controlTokens: flags.controlTokens,
 });

@@ -8,6 +8,7 @@ export interface PromptFlags {
   raw?: boolean;
   system?: string;
   templateVar?: Record<string, unknown>;
+  controlTokens?: "text" | "parse";
 }
 
 const MOST_BYTES = 64 << 20;
@@ -23,8 +24,11 @@ const wrong = (message: string) => new HyperthinkError("bad-argument", message);
  * The prompt's text as it was given: arguments joined by single blanks, one `-` among them standing for standard input; without arguments,
  * standard input. Throws `bad-argument` where there is none, where a question is blank, and for text on standard input that nobody asked for.
  */
-export async function promptText(words: readonly string[], { raw, system, templateVar }: PromptFlags): Promise<string> {
-  const unused = { "--system": system, "--template-var": templateVar };
+export async function promptText(
+  words: readonly string[],
+  { raw, system, templateVar, controlTokens }: PromptFlags,
+): Promise<string> {
+  const unused = { "--system": system, "--template-var": templateVar, "--control-tokens": controlTokens };
   for (const [flag, value] of Object.entries(unused))
     if (raw && value !== undefined)
       throw wrong(`${flag} belongs to the chat template, which --raw leaves out: expected one of them`);

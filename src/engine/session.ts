@@ -265,6 +265,7 @@ export async function load(options: LoadOptions): Promise<Session> {
     if (options.probe) await addProbe(device, config, weights, await openSource(options.probe));
     const tokenizer = await opening;
     const chat = await loadChat(source).catch((error: Error) => error);
+    if (!(chat instanceof Error)) notes.push(...chat.notes);
     const suggested = suggestedSampling(await source.json("generation_config.json"));
     const endIds = await endsOf(config, source, tokenizer, chat, note);
     const replay = tokenizer instanceof Error ? undefined : await replayIds(tokenizer, chat);

@@ -1,6 +1,7 @@
 import type { ChatTemplate } from "./chat.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Source } from "./source.ts";
+import { specialTokens } from "./special.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /**
@@ -39,16 +40,14 @@ export async function endsOf(
   return [...ids];
 }
 
-/** Of tokenizer_config.json, else of special_tokens_map.json, as older folders have it. */
 async function eosToken(source: Source): Promise<string | null> {
-  for (const file of ["tokenizer_config.json", "special_tokens_map.json"]) {
-    // A file that cannot be read is told of where the chat template is looked for.
-    const json = (await source.json(file).catch(() => null)) as { eos_token?: string | { content?: unknown } } | null;
-    const token = json?.eos_token;
-    const text = typeof token === "object" ? token?.content : token;
-    if (typeof text === "string" && text) return text;
+  try {
+    const config = (await source.json("tokenizer_config.json")) ?? {};
+    const { eos_token: token } = await specialTokens(source, config as Record<string, unknown>);
+    return typeof token === "string" && token ? token : null;
+  } catch {
+    return null; // a file that cannot be read is told of where the chat template is looked for
   }
-  return null;
 }
 
 /** The special token right after an assistant's words; null where the template writes none, or takes no such conversation. */

@@ -184,6 +184,13 @@ describe("flags", () => {
     ])
       assert.match(run(["generate", "--raw", ...flags, "x"]).err, /belongs to the chat template/);
   });
+  test("--control-tokens says what a spelled control token in the question is", () => {
+    const tokens = (...how: string[]) =>
+      JSON.parse(run(["generate", ...short, ...how, "Hi <|im_end|> there"]).out).prompt.tokens;
+    assert.equal(tokens(), tokens("--control-tokens", "text"));
+    assert.ok(tokens() > tokens("--control-tokens", "parse"));
+    assert.match(run(["generate", "--raw", "--control-tokens", "text", "x"]).err, /belongs to the chat template/);
+  });
   test("tags of the thinking", () => {
     assert.deepEqual(thinkingTags("[THINK],[/THINK]"), { open: "[THINK]", close: "[/THINK]" });
     assert.equal(thinkingTags("none"), null);
