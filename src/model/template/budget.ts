@@ -20,14 +20,10 @@ const LOOKS = 4096;
 
 /** Bounds of one render. A template comes with a checkpoint and is as little trusted as any file. */
 export class Budget {
-  readonly #until: number;
+  readonly #until = performance.now() + MOST_TIME;
   #made = 0;
   #spent = 0;
   #depth = 0;
-
-  constructor(milliseconds = MOST_TIME) {
-    this.#until = performance.now() + milliseconds;
-  }
 
   /** Counts steps; looks at the clock now and then. */
   step(steps = 1): void {

@@ -239,13 +239,20 @@ export function fromJs(value: unknown, budget: Budget): Value {
     return Number.isInteger(value) && Math.abs(value) < 1e21 ? BigInt(value) : new Float(value);
   }
   if (value instanceof Float) return value;
-  if (Array.isArray(value)) return value.map((item) => fromJs(item, budget));
-  if (typeof value === "object") {
+  if (Array.isArray(value)) return Array.from(value, (item) => fromJs(item, budget));
+  if (typeof value === "object" && !isOpaque(value)) {
     const dict = new Dict();
     for (const [key, entry] of Object.entries(value)) if (entry !== undefined) dict.set(key, fromJs(entry, budget));
     return dict;
   }
-  throw new TemplateError(`a variable holds a ${typeof value}; expected JSON values`);
+  const what = typeof value === "object" ? value.constructor.name : typeof value;
+  throw new TemplateError(`a variable holds a ${what}; expected JSON values`);
+}
+
+/** Dates, Maps and the like keep what they hold where it would be lost without a word. */
+function isOpaque(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value);
+  return prototype !== null && prototype !== Object.prototype && Object.keys(value).length === 0;
 }
 
 /** A number where it is exact, else a bigint. */

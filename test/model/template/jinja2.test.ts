@@ -128,7 +128,10 @@ test("numbers of JavaScript", () => {
     "[1, 1.5, 2.0, 9223372036854775808, 1e+300]",
   );
   assert.equal(render("{{ x is none }}{{ y is defined }}", { x: undefined }), "TrueFalse");
-  assert.throws(() => render("{{ x }}", { x: () => 1 }), /JSON values/);
+  for (const x of [() => 1, new Map([["a", 1]]), new Date(), new Set([1]), Symbol("x")])
+    assert.throws(() => render("{{ x }}", { x }), /holds a \w+; expected JSON values/);
+  // biome-ignore lint/suspicious/noSparseArray: a hole is what is tested
+  assert.equal(render("{{ x }}", { x: [1, , 2] }), "[1, None, 2]");
 });
 
 test("what would differ is refused by name", () => {
