@@ -70,9 +70,9 @@ export function variables(text: string, before: Record<string, unknown> = {}): R
   return { ...before, [name]: read };
 }
 
-/** Tags around a reply's thinking, or null: there is none. */
-export function thinkingTags(text: string): Thinking | null {
-  if (text === "none") return null;
+/** Tags around a reply's thinking, or "none" (commander would make an empty text of null). */
+export function thinkingTags(text: string): Thinking | "none" {
+  if (text === "none") return text;
   const [open, close, more] = text.split(",");
   if (!open || !close || more !== undefined) throw refuse('two tags such as "<think>,</think>", or none', text);
   return { open, close };

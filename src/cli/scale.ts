@@ -18,7 +18,7 @@ import { noteSampling, samplingText } from "./sampling.ts";
 
 type Flags = ModelFlags &
   SamplingFlags &
-  PromptFlags & { width: number; earlyStop: boolean; thinking?: Thinking | null; json?: boolean };
+  PromptFlags & { width: number; earlyStop: boolean; thinking?: Thinking | "none"; json?: boolean };
 
 export function registerScale(program: Command): void {
   const command = program
@@ -48,7 +48,8 @@ async function run(words: string[], flags: Flags): Promise<void> {
       "no --model: using the embedded beads-dms-full-4x, which knows problems about containers of beads and nothing else",
     );
   await using session = await open({ ...loadOptions(flags, "beads-dms-full-4x"), signal });
-  const { width, earlyStop, thinking } = flags;
+  const { width, earlyStop } = flags;
+  const thinking = flags.thinking === "none" ? null : flags.thinking;
   const options: ScaleOptions = { ...generateOptions(flags, session), width, earlyStop, thinking, signal };
   const scaling = scale(session, promptOf(text, flags), options);
   if (!flags.json) {

@@ -68,8 +68,9 @@ describe("installed under an odd name", () => {
     const { code, err } = run([join(folder, "kernels/build.mjs")], outside, { CXX: compiler });
     assert.equal(code, 0);
     assert.equal(err, "");
-    assert.deepEqual(readdirSync(join(folder, "kernels/build")), ["hyperthink.node"]);
-    const linked = readFileSync(join(folder, "kernels/build/hyperthink.node"), "utf8").split("\n");
+    const addon = `hyperthink-${process.platform}-${process.arch}.node`;
+    assert.deepEqual(readdirSync(join(folder, "kernels/build")), [addon]);
+    const linked = readFileSync(join(folder, "kernels/build", addon), "utf8").split("\n");
     assert.ok(linked.includes(join(folder, "kernels/build/binding.cc.o")), linked.join("\n"));
   });
 });

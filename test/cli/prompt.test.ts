@@ -193,7 +193,7 @@ describe("flags", () => {
   });
   test("tags of the thinking", () => {
     assert.deepEqual(thinkingTags("[THINK],[/THINK]"), { open: "[THINK]", close: "[/THINK]" });
-    assert.equal(thinkingTags("none"), null);
+    assert.equal(thinkingTags("none"), "none");
     for (const wrong of ["", "<think>", ",x", "x,", "a,b,c"])
       assert.throws(() => thinkingTags(wrong), /expected two tags/);
     const reasons = (...flags: string[]): string[] =>
