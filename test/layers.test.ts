@@ -74,7 +74,7 @@ test("tests leave the process as it is", () => {
   // What one test leaves behind in the environment, the folder or the globals, the next one meets: pass it, or start a child.
   const changes =
     /\b(process\.(env(\.\w+|\[[^\]]+\])|argv|title) = |delete process\.|process\.(chdir|on|once|umask)\(|globalThis\.\w+ = )/;
-  const folder = new URL("./", import.meta.url).pathname;
+  const folder = fileURLToPath(new URL("./", import.meta.url));
   for (const name of files(folder, /\.ts$/).filter((name) => name !== "layers.test.ts")) {
     const lines = readFileSync(join(folder, name), "utf8").split("\n");
     const wrong = lines.findIndex((line) => changes.test(line));

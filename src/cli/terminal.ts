@@ -3,7 +3,8 @@
 import stringWidth from "string-width";
 
 /** Whether lines can be redrawn in place. */
-export const redraws = (stream: NodeJS.WriteStream): boolean => stream.isTTY && process.env.TERM !== "dumb";
+export const redraws = (stream: NodeJS.WriteStream, term = process.env.TERM): boolean =>
+  stream.isTTY && term !== "dumb";
 
 /** Control characters as their pictures (ESC as ␛); line feeds and tabs stay. */
 export const printable = (text: string): string =>

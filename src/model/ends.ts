@@ -42,8 +42,10 @@ export async function endsOf(
 
 async function eosToken(source: Source): Promise<string | null> {
   try {
-    const config = (await source.json("tokenizer_config.json")) ?? {};
-    const { eos_token: token } = await specialTokens(source, config as Record<string, unknown>);
+    const config = ((await source.json("tokenizer_config.json")) ?? {}) as Record<string, unknown>;
+    // A reply must end: a null here is as a name that is not there.
+    const eos_token = config.eos_token ?? undefined;
+    const { eos_token: token } = await specialTokens(source, { ...config, eos_token });
     return typeof token === "string" && token ? token : null;
   } catch {
     return null; // a file that cannot be read is told of where the chat template is looked for
