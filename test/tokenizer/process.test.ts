@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { HyperthinkError } from "../../src/base/errors.ts";
 import { openSource } from "../../src/model/source.ts";
 import { TokenizerProcess } from "../../src/model/tokenizer/process.ts";
@@ -10,7 +11,7 @@ import { loadTokenizer } from "../../src/model/tokenizer.ts";
 import { withFolder } from "../support/checkpoint.ts";
 
 const beads = new URL("../../models/beads", import.meta.url);
-const openBeads = async () => loadTokenizer(await openSource(beads.pathname));
+const openBeads = async () => loadTokenizer(await openSource(fileURLToPath(beads)));
 const plain = { special: false };
 const long = "ab".repeat(4 << 20);
 
@@ -58,7 +59,7 @@ describe("a long text without blanks", () => {
     const text = "He\u0301llo wörld, x² = 12 <|im_start|>user\nsays  ½\n\nand ſo on\tagain. ".repeat(15_000);
     const slices = slicer(JSON.parse(file), JSON.parse(file).added_tokens)(text);
     assert.ok(slices.length >= 3 && slices.join("") === text);
-    const tokenizer = await loadTokenizer(await openSource(folder.pathname));
+    const tokenizer = await loadTokenizer(await openSource(fileURLToPath(folder)));
     const { process } = await TokenizerProcess.open(file, []);
     assert.deepEqual(await tokenizer.encode(text, plain), [...(await process.encode(text, null))]);
     process.close();
