@@ -77,13 +77,13 @@ for (const candidate of devices)
   for (const policy of POLICIES)
     test(`${candidate.name}, ${policy}: chains that feed a broken embedding end, the others draw what they would have drawn`, async () => {
       const sound = await chains(candidate, policy, null);
+      // A token that some chains draw and others do not.
+      const drew = (id: number) => sound.filter(({ tokens }) => tokens.slice(0, -1).includes(id)).length;
+      const bad = sound
+        .flatMap(({ tokens }) => tokens)
+        .find((id) => drew(id) > 0 && drew(id) < 5 && !PROMPT.includes(id));
+      assert.ok(bad !== undefined, "no token sets the chains apart");
       for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
-        // A token that some chains draw and others do not.
-        const drew = (id: number) => sound.filter(({ tokens }) => tokens.slice(0, -1).includes(id)).length;
-        const bad = sound
-          .flatMap(({ tokens }) => tokens)
-          .find((id) => drew(id) > 0 && drew(id) < 5 && !PROMPT.includes(id));
-        assert.ok(bad !== undefined, "no token sets the chains apart");
         const broken = await chains(candidate, policy, bad, value);
         for (const [i, { tokens, finish, error }] of broken.entries()) {
           const at = sound[i].tokens.slice(0, -1).indexOf(bad);
