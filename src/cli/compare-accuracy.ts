@@ -31,6 +31,7 @@ export async function accuracyRows(
   const rows: AccuracyRow[] = [];
   for (const { label, policy, spec } of candidates) {
     let done = 0;
+    progress(label, done, problems.length); // the first ones take a while
     const runs = await runProblems(session, problems, width, {
       seed,
       policy: spec ?? policy,

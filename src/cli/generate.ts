@@ -42,10 +42,21 @@ async function run(words: string[], flags: Flags): Promise<void> {
     signal,
   });
   const tokens = [];
-  for await (const piece of generation) {
-    if (!flags.json) process.stdout.write(process.stdout.isTTY ? printable(piece.text) : piece.text);
-    else if (piece.token) tokens.push(piece.token);
+  let shown = false;
+  try {
+    for await (const piece of generation) {
+      if (flags.json) {
+        if (piece.token) tokens.push(piece.token);
+        continue;
+      }
+      shown ||= piece.text !== "";
+      process.stdout.write(process.stdout.isTTY ? printable(piece.text) : piece.text);
+    }
+  } catch (error) {
+    if (shown) process.stdout.write("\n");
+    throw error;
   }
+  if (!flags.json) process.stdout.write("\n");
   const result = await generation.result;
   const seconds = (performance.now() - started) / 1000;
   noteSampling(session, result.sampling);
@@ -60,7 +71,6 @@ async function run(words: string[], flags: Flags): Promise<void> {
     );
     return;
   }
-  process.stdout.write("\n");
   noteIdle(flags.policy, result.compressionRatio);
   process.stderr.write(`${receiptLine(result, seconds)}\n${session.device.description}\n`);
 }

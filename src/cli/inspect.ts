@@ -1,5 +1,6 @@
 import { freemem } from "node:os";
 import type { Command } from "commander";
+import { HyperthinkError } from "../base/errors.ts";
 import { type Inspection, inspect } from "../model/inspect.ts";
 import { count, size, table } from "./format.ts";
 import { embedded, type ModelFlags } from "./options.ts";
@@ -27,6 +28,8 @@ export function registerInspect(program: Command): void {
       "\nHeaders are read, and no weights but a tied head.\nExample: hyperthink inspect --memory 16GiB ./Qwen3-8B-DMS-8x",
     )
     .action(async (dir: string | undefined, flags: Flags) => {
+      if (dir !== undefined && flags.model !== undefined)
+        throw new HyperthinkError("bad-argument", "expected one folder, as an argument or as --model, got both");
       const facts = await inspect(flags.model ?? dir ?? embedded("beads-dms-full-4x"), {
         ...flags,
         freeBytes: flags.memory ?? freemem(),

@@ -75,6 +75,7 @@ export async function encodePrompt(
   prompt: Prompt,
   { template, controlTokens, signal }: Pick<GenerateOptions, "template" | "controlTokens" | "signal"> = {},
 ): Promise<{ text: string | null; ids: number[] }> {
+  checkPrompt(prompt);
   if (typeof prompt === "object" && "ids" in prompt) return { text: null, ids: [...prompt.ids] };
   const { tokenizer } = session;
   const encode = async (text: string, options: EncodeOptions) => {
@@ -87,6 +88,18 @@ export async function encodePrompt(
   if (controlTokens === "parse") return encode(session.chat.render(messages, variables), { special: false });
   const { text, literal } = renderLiteral(session.chat, messages, variables, tokenizer.control);
   return encode(text, { special: false, literal });
+}
+
+/** A template would make turns of a question that is none, and the model would answer it. Untyped callers pass undefined, too. */
+function checkPrompt(prompt: Prompt): void {
+  const got = Array.isArray(prompt) && prompt.length === 0 ? "no messages" : typeof prompt;
+  if ((typeof prompt !== "string" && (typeof prompt !== "object" || prompt === null)) || got === "no messages")
+    throw new HyperthinkError(
+      "bad-argument",
+      `expected a question, messages, { raw: text } or { ids } as the prompt, got ${got}`,
+    );
+  if (typeof prompt === "string" && prompt.trim() === "")
+    throw new HyperthinkError("bad-argument", "expected a question as the prompt, got an empty or a blank one");
 }
 
 /** Characters that take so long to tokenise that it is worth knowing before that they cannot fit. */
@@ -184,7 +197,7 @@ export function tokenLimit(session: Session, promptTokens: number, asked: number
  */
 export class Generation extends Output<Piece, GenerateResult> {
   constructor(session: Session, prompt: Prompt, options: GenerateOptions) {
-    super((pieces, stop) => run(session, prompt, options, pieces, stop), options.signal);
+    super((pieces, stop) => session.during(stop, () => run(session, prompt, options, pieces, stop)), options.signal);
   }
 }
 

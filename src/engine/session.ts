@@ -157,24 +157,27 @@ export class Session implements AsyncDisposable {
     return { dms: this.config.dms, probe, replay: this.#replay };
   }
 
+  /** Runs a call that closing the session ends. Throws `bad-argument` where it is closed already. */
+  async during<T>(stop: Stop, call: () => Promise<T>): Promise<T> {
+    if (this.#closed) throw new HyperthinkError("bad-argument", "this session is closed");
+    this.#stops.add(stop);
+    try {
+      return await call();
+    } finally {
+      this.#stops.delete(stop);
+    }
+  }
+
   /**
    * Runs `work` with an engine under `policy`. Work under an equal policy shares the engine and its batches; work under
    * another one waits until the cache is empty, or until `stop` fires. The gauge reads what the pool did meanwhile.
    */
-  async with<T>(
-    policy: Policy,
-    work: (engine: Engine, gauge: Gauge) => Promise<T>,
-    stop: Stop = new Stop(),
-  ): Promise<T> {
-    this.#stops.add(stop);
-    try {
+  with<T>(policy: Policy, work: (engine: Engine, gauge: Gauge) => Promise<T>, stop: Stop = new Stop()): Promise<T> {
+    return this.during(stop, async () => {
       stop.signal.throwIfAborted();
       while (this.#engine && this.runner.policy.key !== policy.key) await this.#turn(stop.signal);
-      if (this.#closed) throw new HyperthinkError("bad-argument", "this session is closed");
-      return await this.#work(policy, work);
-    } finally {
-      this.#stops.delete(stop);
-    }
+      return this.#work(policy, work);
+    });
   }
 
   async #work<T>(policy: Policy, work: (engine: Engine, gauge: Gauge) => Promise<T>): Promise<T> {
@@ -246,6 +249,8 @@ function whole(name: string, value: number, least: number, most: number): number
 
 /** Loads a model: weights stream into the device, which holds them once. Throws `bad-file`, `bad-model`, `unsupported`, `no-memory`. */
 export async function load(options: LoadOptions): Promise<Session> {
+  if (typeof options?.model !== "string")
+    throw new HyperthinkError("bad-argument", `expected { model: FOLDER }, got model ${typeof options?.model}`);
   const source = await openSource(options.model);
   const adapter = options.adapter ? await openSource(options.adapter) : undefined;
   const notes: string[] = [];

@@ -1,6 +1,7 @@
 import { HyperthinkError } from "../base/errors.ts";
 
-const aborted = (why: string) => new HyperthinkError("aborted", `this call was aborted${why}`);
+const aborted = (why: string, cause?: unknown) =>
+  new HyperthinkError("aborted", `this call was aborted${why}`, { cause });
 
 /** Ends a call from outside: the caller's signal fired, the reader left its loop, or the session closes. */
 export class Stop {
@@ -8,7 +9,7 @@ export class Stop {
   left = false;
   readonly #controller = new AbortController();
   readonly #caller: AbortSignal | undefined;
-  readonly #follow = () => this.#controller.abort(aborted(""));
+  readonly #follow = () => this.#controller.abort(aborted("", this.#caller?.reason));
 
   constructor(caller?: AbortSignal) {
     this.#caller = caller;

@@ -56,7 +56,7 @@ export function pathAdvice(path: string): string {
   if (/^\w+:\/\//.test(path)) return "; expected a path, not a URL";
   if (path.startsWith("~"))
     return "; the shell has left ~ as it is: write a blank before it (--model ~/...), or the whole path";
-  if (/^[\w.-]+\/[\w.-]+$/.test(path))
+  if (/^(?!\.|models\/)[\w.-]+\/[\w.-]+$/.test(path))
     return `; expected a folder on this machine: if this is a model's name on the Hugging Face hub, get it with \`hf download ${path} --local-dir ${path.split("/")[1]}\` and give that folder`;
   return "; expected a Hugging Face model folder or a .safetensors file";
 }

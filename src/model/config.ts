@@ -89,8 +89,9 @@ const badModel = (message: string) => new HyperthinkError("bad-model", message);
 
 /** Throws `bad-model` for a value that makes no sense, `unsupported` for a model that this engine does not run. */
 export function parseConfig(json: unknown, generationJson: unknown = null): ModelConfig {
+  // First: what other architectures call their sizes is not this engine's to ask for.
+  const architecture = architectureOf(read(shape.pick({ model_type: true, architectures: true }), json, "config.json"));
   const raw = read(shape, json, "config.json");
-  const architecture = architectureOf(raw);
   const queryHeads = raw.num_attention_heads;
   const kvHeads = raw.num_key_value_heads ?? queryHeads;
   if (queryHeads % kvHeads)
@@ -160,7 +161,7 @@ function parseGates(json: unknown): DmsConfig | null {
 }
 
 /** By model_type; where that is missing or one of DMS's own (qwen3_dms), by the class that `architectures` names. */
-function architectureOf(raw: z.infer<typeof shape>): ModelConfig["architecture"] {
+function architectureOf(raw: Pick<z.infer<typeof shape>, "model_type" | "architectures">): ModelConfig["architecture"] {
   const type = raw.model_type || null;
   const classes = raw.architectures ?? [];
   for (const known of ["llama", "qwen2", "qwen3"] as const) {

@@ -70,7 +70,10 @@ const THINK: Thinking = { open: "<think>", close: "</think>" };
  */
 export class Scaling extends Output<ScaleEvent, ScaleResult> {
   constructor(session: Session, prompt: Prompt, options: ScaleOptions) {
-    super((events, stop) => runChains(session, prompt, options, events, stop), options.signal);
+    super(
+      (events, stop) => session.during(stop, () => runChains(session, prompt, options, events, stop)),
+      options.signal,
+    );
   }
 }
 

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { HyperthinkError } from "../../src/base/errors.ts";
-import { generate } from "../../src/engine/generate.ts";
-import { load, type Session } from "../../src/engine/session.ts";
+import { generate, type Prompt } from "../../src/engine/generate.ts";
+import { type LoadOptions, load, type Session } from "../../src/engine/session.ts";
 import { beadsProblems } from "../../src/eval/beads.ts";
 import { openBench } from "../../src/eval/verify/bench.ts";
 import { type ScaleEvent, scale } from "../../src/scale/scale.ts";
@@ -160,6 +160,13 @@ describe("generate", () => {
       [{ cr: 0.5 }, /cr must be/],
     ] as const)
       await assert.rejects(generate(session, question, options).result, fails("bad-argument", message));
+    for (const prompt of ["", " \n", [], undefined, null, 3] as Prompt[])
+      for (const call of [generate(session, prompt), scale(session, prompt)])
+        await assert.rejects(call.result, fails("bad-argument", /as the prompt, got/));
+    await assert.rejects(
+      load({} as LoadOptions),
+      fails("bad-argument", /expected \{ model: FOLDER \}, got model undefined/),
+    );
     await assert.rejects(generate(session, { ids: [] }).result, fails("bad-argument", /prompt is empty/));
     await assert.rejects(generate(session, { ids: [512] }).result, fails("bad-argument", /token id 512/));
     await assert.rejects(

@@ -159,7 +159,20 @@ describe("close", () => {
     assert.ok(pieces <= 3 + STEPS, `${pieces} pieces`);
     await assert.rejects(scaling.result, { code: "aborted" });
     await assert.rejects(waiting.result, { code: "aborted" });
-    await assert.rejects(generate(own, prompt).result, { code: "bad-argument", message: /closed/ });
+    await assert.rejects(generate(own, prompt).result, { code: "bad-argument", message: /session is closed/ });
+  });
+  test("ends a call whose prompt is not tokens yet", async () => {
+    const own = await load({ model: `${models}beads` });
+    const generation = generate(own, "A jug holds 7 beads. How many beads does a jug hold?");
+    await Promise.all([
+      own.close(),
+      assert.rejects(generation.result, { code: "aborted", message: /session was closed/ }),
+    ]);
+  });
+  test("a signal's own reason is the error's cause", async () => {
+    const reason = new Error("enough");
+    const { result } = generate(session, prompt, { ...endless, signal: AbortSignal.abort(reason) });
+    await assert.rejects(result, { code: "aborted", cause: reason });
   });
   test("ends a comparison between its passes", async () => {
     const own = await load({ model: `${models}beads` });

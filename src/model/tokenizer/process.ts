@@ -34,7 +34,7 @@ export class TokenizerProcess {
   /** Ids of a text, none added; with a marker, of the tokenizer whose control tokens are renamed by it. Throws `bad-argument`, `aborted`. */
   encode(text: string, marker: string | null, signal?: AbortSignal): Promise<Uint32Array> {
     const work = async () => {
-      if (signal?.aborted) throw aborted();
+      if (signal?.aborted) throw aborted(signal);
       if (this.#closed) throw closed();
       const abort = () => this.#end();
       signal?.addEventListener("abort", abort);
@@ -44,7 +44,7 @@ export class TokenizerProcess {
         if ("ids" in answer) return answer.ids;
         throw new Error("error" in answer ? answer.error : "no ids");
       } catch (error) {
-        if (signal?.aborted) throw aborted();
+        if (signal?.aborted) throw aborted(signal);
         if (this.#closed) throw closed();
         throw new HyperthinkError(
           "bad-argument",
@@ -117,14 +117,17 @@ export class TokenizerProcess {
 function orAborted<T>(result: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return result;
   const { promise, resolve, reject } = Promise.withResolvers<T>();
-  const abort = () => reject(aborted());
+  const abort = () => reject(aborted(signal));
   signal.addEventListener("abort", abort);
   result.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   return promise;
 }
 
 const closed = () => new HyperthinkError("bad-argument", "this tokenizer is closed");
-const aborted = () => new HyperthinkError("aborted", "tokenising was aborted");
+const aborted = ({ reason }: AbortSignal): HyperthinkError =>
+  reason instanceof HyperthinkError
+    ? reason
+    : new HyperthinkError("aborted", "tokenising was aborted", { cause: reason });
 
 /** The line of a native fault that says what was wrong. */
 function reason(said: string): string {
