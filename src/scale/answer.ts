@@ -1,7 +1,7 @@
 // The answer of one chain, out of its whole text.
 
 import { lastBoxes } from "./box.ts";
-import { answerKey } from "./key.ts";
+import { answerKey, bareNumber } from "./key.ts";
 import { lastNumber } from "./running.ts";
 import { CORRECTS, finalAnswer, withoutNextTurns } from "./said.ts";
 import { afterThinking, type Thinking } from "./thinking.ts";
@@ -52,13 +52,16 @@ export function extractAnswer(
     const later = ended ? finalAnswer(rest) : null;
     if (boxes.text === null && !later) return NONE;
     const boxed = boxes.text === null ? NONE : answer(boxes.text, "boxed", keyOf(boxes.parts));
+    if (boxed.kind === "answer" && ended && takenBack(boxed.key, rest)) return NONE;
     if (!later?.firm || boxed.kind === "abstain") return boxed;
     const same = later.key === boxed.key || lastNumber(later.text)?.key === boxed.key; // 5, and "Answer: 5 apples"
     return same ? boxed : answer(later.text, later.source, later.key);
   }
   if (!ended) return NONE;
   const said = finalAnswer(reply);
-  if (said) return answer(said.text, said.source, said.key);
+  if (said) return takenBack(said.key, reply.slice(said.end)) ? NONE : answer(said.text, said.source, said.key);
+  const option = optionLine(reply);
+  if (option !== undefined) return option === null ? NONE : answer(option, "choice", option);
   const number = lastNumber(reply);
   if (number) return answer(number.text, "last-number", number.key);
   const formula = LONE_FORMULA.exec(reply)?.[0];
@@ -70,6 +73,13 @@ export function extractAnswer(
 const answer = (text: string, source: (Extraction & { kind: "answer" })["source"], key: string): Extraction =>
   key === "" ? NONE : { kind: "answer", text: text.trim(), source, key };
 
+/** Whether what follows an answer says that it was wrong, and ends in another number. */
+function takenBack(key: string, rest: string): boolean {
+  const value = bareNumber(key);
+  const later = value !== null && CORRECTS.test(rest) ? lastNumber(rest) : null;
+  return later !== null && later.key !== value;
+}
+
 /** One box's key, or the list of several; the same answer boxed twice is one. */
 function keyOf(parts: readonly string[]): string {
   const keys = parts.map(answerKey);
@@ -80,17 +90,54 @@ function keyOf(parts: readonly string[]): string {
 /** A reply that is one formula and nothing else. */
 const LONE_FORMULA = /^\s*(?:\$[^$\n]{1,400}\$|\$\$[^$]{1,400}\$\$|\\\([^\n]{1,400}\\\)|\\\[[\s\S]{1,400}\\\])[\s.]*$/;
 
-/** A letter in brackets, alone on a line, or after "option" or "is", in the last two lines; the last that has one must have only one. */
+const OPTION_LINE = /^[\s*_]*(\()?([A-Ja-j])(?:\)|(\.))[\s*_]*\s(?!(?:is|are|was|were|and|or)\b)\S/;
+
+/**
+ * The letter of a choice with its text that the reply is, or ends with: "C) 12", "**C. Photosynthesis**"; null where that
+ * is one line of several, undefined where there is none.
+ */
+function optionLine(text: string): string | null | undefined {
+  const lines = text
+    .trim()
+    .slice(-2000)
+    .split("\n")
+    .filter((line) => line.trim() !== "");
+  const line = lines.at(-1) ?? "";
+  const [, opened, letter, stop] = OPTION_LINE.exec(line) ?? [];
+  if (!letter || line.length > 120) return undefined;
+  const before = OPTION_LINE.exec(lines.at(-2) ?? "")?.[2];
+  if (before && before.charCodeAt(0) + 1 === letter.charCodeAt(0)) return null;
+  if (letter > "J" || /[.!?]\s+\S/.test(line.slice(line.indexOf(letter) + 2).trim())) return undefined;
+  // "A. Smith said so" ends many a text; alone or set off, it is a choice.
+  return lines.length === 1 || opened || !stop || /^\s*(?:\*\*|__)/.test(line) ? letter : undefined;
+}
+
+const LETTER = String.raw`([A-J])(?![\p{L}\p{N}'])`;
+const NAMED = new RegExp(
+  String.raw`\(([A-J])\)|(?<!\p{L})(?:[Oo]ption|[Cc]hoice|is|be|es|est|ist|é|è|[Оо]твет:?)\s+(?!I\b)${LETTER}` +
+    String.raw`|(?<![\p{L}\p{N}'])(?!I\b)([A-J])(?= is (?:the )?(?:correct|right|best)\b)`,
+  "gu",
+);
+const NEXT_NAMED = new RegExp(String.raw`(?:[,&]|\b(?:and|or))\s*\(?(?!I\b)${LETTER}`, "gu");
+const DENIED = /\b(?:not|neither|nor|never|cannot|wrong|incorrect|false|between|rule out|eliminate)\b|n't\b/i;
+
+/**
+ * A letter in brackets, alone on a line, after "option" or "is", or before "is correct", in the last two lines; the last
+ * that has one must have only one, and deny none.
+ */
 function choice(text: string): string | null {
   const lines = text
     .slice(-2000)
     .split("\n")
     .filter((line) => line.trim() !== "");
-  for (const line of lines.slice(-2).reverse()) {
+  for (const written of lines.slice(-2).reverse()) {
+    const line = written.replace(/[*_]{1,3}/g, "");
     const alone = /^\W{0,8}([A-J])\W{0,8}$/.exec(line)?.[1];
-    const named = [...line.matchAll(/\(([A-J])\)|\b(?:[Oo]ption|[Cc]hoice|is|be)\s+([A-HJ])(?![A-Za-z'])/g)];
-    const letters = new Set(alone ? [alone] : named.map((match) => match[1] ?? match[2]));
-    if (letters.size) return letters.size === 1 ? [...letters][0] : null;
+    if (alone) return alone;
+    const named = [...line.matchAll(NAMED)].flatMap((match) => match.slice(1).filter(Boolean));
+    if (named.length === 0) continue;
+    const letters = new Set([...named, ...[...line.matchAll(NEXT_NAMED)].map((match) => match[1])]);
+    return letters.size === 1 && !DENIED.test(line) ? named[0] : null;
   }
   return null;
 }

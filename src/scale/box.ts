@@ -25,7 +25,7 @@ const BARE = /\s*([-+−]?(?:\d[\d.,]*\d|\d)|[A-J](?![A-Za-z]))/y;
 const BLANK = /\s*/y;
 /** Boxes that show the format and no answer. */
 const PLACEHOLDER =
-  /^(?:[\s.…_]|\\l?dots|\\(?:cdots|square|quad))*$|^(?:\\text\s*\{)?\s*(?:(?:your|the|final)\s){0,3}answer(?:\shere)?\s*\}?$/i;
+  /^(?:[\s.…_]|\\l?dots|\\(?:cdots|square|quad|_))*$|^(?:\\text\s*\{)?\s*(?:(?:your|the|final)\s){0,3}answer(?:\shere)?\s*\}?$/i;
 const UNKNOWN = /^(?:\\text\s*\{)?[\s?]*\?[\s?]*\}?$/;
 
 /** The answer's boxes: one pass with a stack of open braces. */
@@ -68,13 +68,35 @@ export function lastBoxes(text: string): Boxes {
   if (!last) return { text: null, parts: [], end: 0, open };
   let first = found.length - 1;
   const gap = first > 0 ? text.slice(found[first - 1].to, last.from) : "";
-  if (UNKNOWN.test(last.content) || isPart(gap)) return { text: null, parts: [last.content], end: last.to, open };
+  const after = text.slice(last.to, last.to + 40);
+  if (UNKNOWN.test(last.content) || isPart(gap) || GOES_AFTER.test(after))
+    return { text: null, parts: [last.content], end: last.to, open };
   while (first > 0 && joins(text.slice(found[first - 1].to, found[first].from))) first--;
+  if (GOES_BEFORE.test(text.slice(Math.max(0, found[first].from - 60), found[first].from)))
+    return { text: null, parts: [last.content], end: last.to, open };
   if (first === found.length - 1) return { text: last.content, parts: [last.content], end: last.to, open };
   const parts = found.slice(first).map((box) => box.content);
   const stretch = text.slice(found[first].from, last.to);
   return { text: stretch.length > LONGEST_ANSWER ? null : stretch, parts, end: last.to, open };
 }
+
+/** Ends the text before a box that holds but a part: a sign, an operator, a relation, a macro around it; or a denial. */
+const GOES_BEFORE = new RegExp(
+  [
+    String.raw`(?:\\[dtc]?frac|\\sqrt|[\^_])\s*\{\s*`,
+    String.raw`(?:[+/^≤≥≠×÷·]|\\(?:times|cdot|div|pm|mp|leq?|geq?|neq?|lt|gt|sqrt)|(?:[\w)}$]\s+|(?<![<\/])\b[A-Za-z])[<>])[\s$]*`,
+    String.raw`[-−–]\$?|(?:=|(?:(?<!\\)\$|\\[([])[^$\s][^$\n]{0,40})\s*[-−–]\s+`, // a dash between blanks is none
+    String.raw`\d`,
+    String.raw`(?:\b(?:not|never|cannot)|n't)(?: [a-z]+){0,2}[\s$*(]*`,
+    String.raw`\b(?:negative|minus|plus|times|between|(?:less|more|greater|fewer) than)[\s$*]*`,
+  ]
+    .map((ending) => `(?:${ending})$`)
+    .join("|"),
+  "i",
+);
+/** The same at the head of the text after one: an operator, a factor, "million". */
+const GOES_AFTER =
+  /^(?: ?(?:[+/^×÷·]|\\(?:times|cdot|div|sqrt|pi|frac|pm)(?![a-z]))| ?[-−–] ?[\d\\]|[xyzn](?![A-Za-z])|[\s$]*(?:\\text\s*\{)?\s*(?:dozen|hundred|thousand|(?:m|b|tr)illion)s?\b)/i;
 
 const BETWEEN = /\\(?:text|mbox|mathrm)\s*\{([^{}]*)\}|\\(?:quad|qquad|[,;: ()[\]])|[$*~]/g;
 const between = (gap: string): string => gap.replace(BETWEEN, " $1 ").trim();
@@ -90,7 +112,7 @@ const isPart = (gap: string): boolean =>
 const JOINERS = /[,;、，&和与或及]|\b(?:and|or)\b/;
 /** What makes the later box another thing than a further answer: a correction, a conclusion, the same again. */
 const TURNS =
-  /\b(?:no|not|wait|actually|rather|instead|correct\w*|sorry|oops|hmm?|should|mistake|again|mean|so|thus|hence|therefore|then|gives?|which|that|because|since|equivalently|namely|i\.?e|implies|from|into|to)\b/i;
+  /\b(?:no|not|wait|actually|rather|instead|correct\w*|sorry|oops|hmm?|should|mistake|wrong|incorrect|false|right|again|mean|so|thus|hence|therefore|then|gives?|which|that|because|since|equivalently|namely|i\.?e|implies|from|into|to)\b/i;
 
 /** Whether what stands between two boxes makes them members of one list: a comma, "and" or "or", and a few words. */
 function joins(gap: string): boolean {

@@ -20,7 +20,14 @@ export const LONGEST_ANSWER = 1000;
 export function answerKey(answer: string): string {
   if (answer.length > LONGEST_ANSWER) return "";
   const plain = peel(tidy(answer));
-  return chosen(plain) ?? amount(plain) ?? joined(plain.replace(AND, ", "));
+  return chosen(plain) ?? amount(plain) ?? restated(plain) ?? joined(plain.replace(AND, ", "));
+}
+
+/** "1/2 (or 0.5)", "0.5 (50%)": one number twice. */
+function restated(text: string): string | null {
+  const [, said, again] = /^([^()]+?) \((?:or |i\.e\.,? |that is,? |= ?)?([^()]+)\)$/.exec(text) ?? [];
+  const key = again === undefined || again === said ? null : amount(said);
+  return key !== null && amount(again) === key ? key : null;
 }
 
 const joined = (text: string): string => valued(text) ?? listed(text) ?? spelled(text);
@@ -31,6 +38,9 @@ export const isNumberKey = (key: string): boolean => /^-?\d+(?:\/\d+)?$/.test(ke
 /** Whether a key stands for one number with its unit, or several of a compound measure. */
 export const isMeasureKey = (key: string): boolean => /^-?\d+(?:\/\d+)? [A-Za-z°]/.test(key);
 
+/** The number of a key that stands for one, with or without a unit; else null. */
+export const bareNumber = (key: string): string | null => /^(-?\d+(?:\/\d+)?)(?: [^ ]+)?$/.exec(key)?.[1] ?? null;
+
 const AND = / ?(?:, ?)?(?<![A-Za-z\\])and(?![A-Za-z]) ?/g;
 const QUOTES = /^(?:(\*{1,3})(?!\*)(.+)\1|(["'`])(.*)\3|(“)(.*)”|(``)(.*)'')$/;
 
@@ -39,7 +49,7 @@ const SIGNED_BRACKETS = /^([-+] ?|negative |minus )\( ?([\d\\.][^(),]*?) ?\)$/i;
 /** Takes off trailing stops, emphasis, quotes, boxes and braces around the whole, and brackets around one number or letter. */
 function peel(text: string): string {
   for (let i = 0; i < 8; i++) {
-    let next = text.replace(/(?:(?<!\.)[.。]|[,;:\s])+$/, "").trim();
+    let next = text.replace(/(?:(?<!\.)[.。]|[,;:\s]|\p{Extended_Pictographic}\ufe0f?)+$/u, "").trim();
     const quoted = QUOTES.exec(next);
     const box = /^\\f?box(?:ed)?\s*(?=\{)/.exec(next);
     const inside = next.slice((box?.[0].length ?? 0) + 1, -1);
@@ -73,8 +83,8 @@ const CHOICE = /^(?:option |choice )?(?:\(([A-J])\)(?: ?:| )|([A-J])(?:\)|:|\. )
 
 /** The letter of a choice given with its text. One letter only: "(A) 1 or (B) 2" is no choice. */
 function chosen(text: string): string | null {
-  const named = /^(?:option|choice) \(?([A-J])\)?$/i.exec(text)?.[1];
-  if (named) return named.toUpperCase();
+  const named = /^(?:(?:[Oo]ption|[Cc]hoice) \(?|\[{0,2})([A-J])(?:\)|\]{0,2})$/.exec(text)?.[1];
+  if (named) return named;
   const found = CHOICE.exec(text);
   const letter = found?.[1] ?? found?.[2];
   if (!found || !letter || letter > "J") return null;
@@ -86,7 +96,8 @@ const COUNTED = /^(?: ?°| degrees?| beads?| (?:square |cubic )?units?| ways?| p
 /** A number alone, or with a word or sign that no other answer could stand there with instead; a number with a unit. */
 function amount(text: string, grouped = true): string | null {
   let key = "";
-  // A compound measure is several: 2 hours 30 minutes.
+  // A compound measure is several: 2 hours 30 minutes, 2 hours and 30 minutes; "5 m and 3 m" is a list.
+  let last = "";
   for (let at = 0; at < text.length; ) {
     const number = readQuantity(text, at, { grouped });
     if (!number || (at > 0 && !/\d/.test(text[at]))) return null;
@@ -100,9 +111,12 @@ function amount(text: string, grouped = true): string | null {
     // "1/2m" may be half a metre or one over 2m.
     const single = /^[A-Za-z]$/.test(text.slice(number.end, measure.end));
     if (single && /\/ ?\d+$/.test(text.slice(at, number.end))) return null;
-    key += `${key && " "}${value} ${measure.unit}`;
+    if (measure.unit === last) return null;
+    last = measure.unit;
+    key += `${key && " "}${value} ${last}`;
     at = measure.end;
-    if (at < text.length && text[at++] !== " ") return null;
+    if (at < text.length && text[at] !== " ") return null;
+    at += text.startsWith(" and ", at) ? 5 : 1;
   }
   return key || null;
 }
@@ -188,8 +202,35 @@ function spelled(text: string): string {
   const dense = text
     .replace(/ ?([^A-Za-z0-9 ]) ?/g, "$1")
     .replace(/(\d) (?=[A-Za-z])|([A-Za-z]) (?=\d)/g, "$1$2")
-    .replace(/\\frac(\d)(\d)/g, "\\frac{$1}{$2}")
+    .replace(/(\d)\\times(?=\d)/g, "$1x")
+    .replace(/(\d)\\cdot(?: (?=[A-Za-z])|(?=\\(?!frac)))/g, "$1")
+    .replace(/^\+(?=\\infty$)/, "")
     .replace(/\\sqrt([A-Za-z0-9])(?![A-Za-z0-9])/g, "\\sqrt{$1}")
     .replace(/([\^_])(?:(\d)(?!\d)|([A-Za-z])(?![A-Za-z0-9]))/g, "$1{$2$3}");
-  return /^(?:No|[A-Z][a-z]{2,})$|^[A-Z][a-z]+(?: [a-z]+)+$/.test(dense) ? dense.toLowerCase() : dense;
+  if (/^(?:No|[A-Z][a-z]{2,})$|^[A-Z][a-z]+(?: [a-z]+)+$/.test(dense)) return dense.toLowerCase();
+  return dense.includes("\\frac") ? braced(dense) : dense.replace(QUOTIENT, "$1\\frac{$2}{$3}");
+}
+
+/** \sqrt{3}/2 and 2\pi/3: a product over one thing, and not 1/2x. */
+const QUOTIENT =
+  /^(-?)((?=[^/]*[A-Za-z])(?:[\dA-Za-z]|\\(?:sqrt\{\w+\}|(?!sqrt)[a-zA-Z]+(?![a-zA-Z{])))+)\/(\d+|[A-Za-z]|\\sqrt\{\w+\}|\\pi)$/;
+
+/** Braces around the arguments of \frac that LaTeX takes without. */
+function braced(text: string): string {
+  let out = "";
+  const missing = [0]; // arguments still to come, at each depth of braces
+  for (const [token] of text.matchAll(/\\(?:[a-zA-Z]+|[\s\S])|[\s\S]/g)) {
+    const due = missing.at(-1)!;
+    if (due > 0 && token === " ") continue;
+    const bare = due > 0 && /^(?:\w|\\(?!frac|sqrt)[a-zA-Z]+)$/.test(token);
+    out += bare ? `{${token}}` : token;
+    if (token === "\\frac") missing[missing.length - 1] = 2;
+    else if (bare) missing[missing.length - 1]--;
+    else if (token === "{") missing.push(0);
+    else if (token === "}" && missing.length > 1) {
+      missing.pop();
+      if (missing.at(-1)! > 0) missing[missing.length - 1]--;
+    } else missing[missing.length - 1] = 0;
+  }
+  return out;
 }

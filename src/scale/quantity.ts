@@ -66,12 +66,13 @@ const SIGN = /([-+]) ?|(?:negative|minus) /iy;
 const CODES = "USD|EUR|GBP|JPY|CNY|RMB|INR|CHF|CAD|AUD";
 const CURRENCY = new RegExp(`(?:[$¤]|(?:${CODES})(?= )) ?`, "y");
 const PAID = new RegExp(` ?(?:¤|(?:${CODES}|dollars?|euros?|yen|yuan|rupees?)(?![A-Za-z]))`, "y");
-const PERCENT = / ?(?:%|per ?cent(?:age(?! point))?(?![A-Za-z]))/iy;
+const PERCENT =
+  / ?(?:%|(?:per ?cent(?:age(?! point))?|pct|prozent|(?:por|pour|per) ?c[ie]e?nto?)(?![A-Za-z])|процент(?:а|ов)?(?!\p{L}))/iuy;
 const SCALE = / ?(dozen|hundred|thousand|(?:m|b|tr)illion)s?(?![A-Za-z])/iy;
 const GROUPED = /[1-9]\d{0,2}(?:(?:,\d{3})+(?![\d]|,\d)|( )\d{3}(?: \d{3})*(?! ?\d))(?:\.\d+)?/y;
 const DECIMAL = /\d+(?:\.\d+)?|\.\d+/y;
 const REPEATING = /(\d+)\.(\d*)\\(?:overline|bar) ?\{ ?(\d+) ?\}/y;
-const ARGUMENT = String.raw` ?(?:\{ ?(-?)(\d+\.?\d*|\.\d+) ?\}|()(\d))`;
+const ARGUMENT = String.raw` ?(?:\{ ?(-?)(\d{1,3}(?:,\d{3})+|\d+\.?\d*|\.\d+) ?\}|()(\d))`;
 const FRACTION = new RegExp(String.raw`\\frac${ARGUMENT}${ARGUMENT}`, "y");
 const OVER = / ?\/ ?/y;
 const VULGAR_SIGN = new RegExp(`[${Object.keys(VULGAR).join("")}]`, "y");
@@ -174,7 +175,7 @@ function readPart(text: string, at: number): Read | null {
   const fraction = match(FRACTION, text, at);
   if (!fraction || fraction[0].length > LONGEST_NUMBER) return null;
   const argument = (i: number) => {
-    const { n, d } = decimal(fraction[i + 1] ?? fraction[i + 3]);
+    const { n, d } = decimal((fraction[i + 1] ?? fraction[i + 3]).replaceAll(",", ""));
     return { n: fraction[i] === "-" ? -n : n, d };
   };
   const [top, bottom] = [argument(1), argument(5)];

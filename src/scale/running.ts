@@ -2,9 +2,11 @@
 // ("18 apples", "15 cm"), as the question asked for it. Read off: what stands before it (a sign, another number with "and",
 // "to", a colon or a unit between, "not", "at least", an operator) and after it ("million", "and a half", "percent").
 
-import { answerKey, isNumberKey } from "./key.ts";
+import { answerKey, bareNumber, isNumberKey } from "./key.ts";
 import { rationalKey, readQuantity, readSuffix, VULGAR } from "./quantity.ts";
 import { fold } from "./spelling.ts";
+import { readUnit } from "./units.ts";
+import { FOREIGN_AFTER, FOREIGN_BEFORE } from "./words.ts";
 
 /** A number or a formula with digits. `key`: of its number, "" where it is none. */
 interface Item {
@@ -60,7 +62,10 @@ function itemsOf(text: string): Item[] {
   const items: Item[] = [];
   for (let i = 0; i < text.length; ) {
     const formula = formulaAt(text, i);
-    if (formula) {
+    const aside = text.startsWith("<<", i) ? /^[^<>\n]{0,200}>>/.exec(text.slice(i + 2, i + 204)) : null;
+    if (aside) {
+      i += 2 + aside[0].length; // GSM8K's calculator: 20-5=<<20-5=15>>15
+    } else if (formula) {
       const { content, to, sound } = formula;
       if (/\d/.test(content) || !sound) {
         const number = sound ? value(content) : null;
@@ -73,16 +78,14 @@ function itemsOf(text: string): Item[] {
       const end = quantity?.end ?? i + 1;
       const bare = quantity && !/\\(?:times|cdot)/.test(text.slice(from, end)); // TeX outside math may be cut from a term
       items.push({ from, to: end, key: bare ? rationalKey(quantity) : "", formula: false });
-      i = Math.max(end, i + 1);
+      const unit = readUnit(text, end + Number(text[end] === " ")); // its exponent is no number: 25 cm^2
+      i = Math.max(unit?.unit.includes("^") ? unit.end : end, i + 1);
     } else i++;
   }
   return items;
 }
 
-const numberKey = (text: string): string => {
-  const key = answerKey(text);
-  return isNumberKey(key) ? key : "";
-};
+const numberKey = (text: string): string => bareNumber(answerKey(text)) ?? "";
 
 const SIGNED =
   /(?:(?<=^|[\s=:*"'`(≈])[-+][$¤]?|(?<![A-Za-z])(?:negative|minus) [$¤]?|(?<=(?:^|[=:])\s?)- [$¤]?|[$¤][- ]?)$/i;
@@ -120,10 +123,10 @@ const EQUALS = /=|≈|\\approx(?![a-zA-Z])/;
 
 /** The right side of a formula's last equals sign, unless the left is an equation's (2x + z = 1 says nothing of 1). */
 export function value(formula: string): string | null {
-  if (isNumberKey(answerKey(formula))) return formula;
+  if (bareNumber(answerKey(formula)) !== null) return formula;
   const sides = formula.split(EQUALS);
   const right = sides.pop()!;
-  const left = sides.pop()?.replace(/\\(?:text|mbox|mathrm)\s*\{[^{}]*\}|\\[a-zA-Z]+/g, "");
+  const left = sides.pop()?.replace(/\\(?:text|mbox|mathrm)\s*\{[^{}]*\}|\\[a-zA-Z]+|(?<=\d ?)x(?= ?\d)/g, "");
   if (left === undefined || /[<>]\s*$|\s!$|[,;]\s/.test(left)) return null;
   const letters = left.match(/[A-Za-z]+/g) ?? [];
   return letters.length === 0 || /^\s*[A-Za-z]+\s*$/.test(left) ? right : null;
@@ -149,7 +152,7 @@ const UNLIKE = new RegExp(
   "i",
 );
 /** Before a number without a blank: nothing, or a sign that opens a value; or a word that does in Chinese, Japanese, Korean. */
-const OPENS = /(?:^|[\s=:$¤*"'`≈]|[是为為爲有共得于於はが은는이가])$/;
+const OPENS = /(?:^|[\s=:$¤*_"“'`≈]|\bUS|[是为為爲有共得于於はが은는이가])$/;
 /** Words that begin a value of its own after another number. */
 const FRESH =
   /(?<!\bto )\b(?:is|are|was|were|be|equals?|gives?|gets?|makes?|leaves?|becomes?|costs?|pays?|has|have|had|totals?|yields?|earns?|needs?|spends?|so|then|hence|thus|therefore|giving|making|leaving|find|which)\b/i;
@@ -160,29 +163,32 @@ function leftOf(text: string, item: Item, previous: Item | undefined): { from: n
     ? /(?<![A-Za-z])((?:negative|minus)\s+)$/i.exec(text.slice(Math.max(0, item.from - 14), item.from))
     : null;
   const from = item.from - (sign?.[1].length ?? 0);
-  const left = text.slice(0, from);
+  let left = text.slice(0, from);
   // With the last stop that a formula holds: "$x^2 = 4.$ Hence".
   const gap = previous ? text.slice(previous.formula ? previous.to - 2 : previous.to, from) : left;
   const ends = [...gap.matchAll(SENTENCE_END)].at(-1);
   const clause = ends ? gap.slice(ends.index + ends[0].length) : gap;
-  if (UNLIKE.test(clause) || LABEL.test(left) || /\([^)]*$/.test(clause)) return null;
+  if (UNLIKE.test(clause) || FOREIGN_BEFORE.test(clause.slice(-80)) || LABEL.test(left) || /\([^)]*$/.test(clause))
+    return null;
   if (
     previous &&
     joint(
       text.slice(previous.to, from),
       ends !== undefined,
+      text.slice(Math.max(0, previous.from - 120), previous.from),
       item.formula && /[=≈]/.test(text.slice(item.from, item.to)),
     )
   )
     return null;
   if (item.formula) return { from, negative: sign !== null };
+  left = left.replace(/<<[^<>\n]{0,200}>>$/, "");
   if (!OPENS.test(left)) return null;
   const mark = /^["']/.exec(text.slice(item.to))?.[0];
   if (mark && !left.endsWith(mark)) return null; // 5' and 5" are feet and inches
   // A list's marker or a heading's number: "2. Add both".
   if (/(?:^|\n)[\s#*>-]*$/.test(left) && /^[.):]\s+\S/.test(text.slice(item.to))) return null;
   const lead = left.trimEnd();
-  if (/[-+/^_<>≤≥≠×·([{&]$|\d\s*[,;*]$|[<>!:]=$/.test(lead)) return null;
+  if (/[-+/^<>≤≥≠×·([{&]$|[^\s_]_{1,3}$|\d\s*[,;*]$|[<>!:]=$/.test(lead)) return null;
   if (/\\[a-zA-Z]+$/.test(lead) && !/\\(?:approx|quad)$/.test(lead)) return null;
   if (lead.endsWith("=") && /(?:[-+*^]\s*[A-Za-z]\w*|\/\s*[A-Za-z]|\d[A-Za-z])\s*=$/.test(lead.slice(-60))) return null;
   return { from, negative: false };
@@ -191,11 +197,27 @@ function leftOf(text: string, item: Item, previous: Item | undefined): { from: n
 /**
  * Whether a number is part of one thing with the one before, `gap` between: a list, a range, a ratio, a sum, a compound
  * measure, "132 spoons to make 16". Where no word begins a value of its own, it may be, and then neither is the whole.
- * `ends`: a sentence ends in the gap; `computed`: the number is a formula's with an equals sign.
+ * `ends`: a sentence ends in the gap; `earlier`: what stands before the number before; `computed`: the number is a formula's
+ * with an equals sign.
  */
-function joint(gap: string, ends: boolean, computed: boolean): boolean {
+function joint(gap: string, ends: boolean, earlier: string, computed: boolean): boolean {
   if (/^ *(?:(?:[,;]|[,;]? *(?:and|or)\b) *(?:[A-Za-z]\w* *= *)?)?$/.test(gap)) return true; // x = 12, y = 13
-  return !ends && !computed && !FRESH.test(gap);
+  if (OTHER_OR.test(gap)) return true;
+  return !ends && !computed && (!FRESH.test(gap) || parallel(earlier, gap));
+}
+
+/** "5 oder x = 6", in other languages. */
+const OTHER_OR = /^ *(?:[和与或及と]|または|또는|(?:oder|und|ou|et|y|o|e|или|и)(?!\p{L}))(?: *[A-Za-z]\w* *=)? *$/u;
+const VERBS = new RegExp(FRESH, "gi");
+/** What makes the later of two statements the conclusion. */
+const CONCLUDES =
+  /\b(?:so|then|hence|thus|therefore|making|giving|leaving|which|totals?|altogether|in all|sum|combined|only|left|remain\w*|difference)\b/i;
+
+/** "Tom has 5 and Ann has 7": one verb says both, side by side, so that neither is the answer. */
+function parallel(earlier: string, gap: string): boolean {
+  if (!/[,;]|\b(?:and|while|but|whereas)\b/.test(gap) || CONCLUDES.test(gap)) return false;
+  const verb = (text: string) => text.match(VERBS)?.at(-1)?.toLowerCase();
+  return verb(gap) === verb(earlier.split(/[.!?\n]/).at(-1)!);
 }
 
 /** Words that make another value of the number before them, or a bound. */
@@ -208,11 +230,13 @@ const WORD_AFTER = new RegExp(
 );
 const CLASSIFIERS =
   /^(?:[个個元人名只隻岁歲本张張条條块塊枚颗顆件天种種次步米円匹冊台歳명개원살](?!半)|です|である|だ|입니다|이다)/;
-const UNITS_AFTER = /^(?:°[CF]?|(?:mm|cm|km|m|kg|g|h|s)[²³]?)(?![A-Za-z0-9])/;
+const UNITS_AFTER = /^(?:°[CF]?|(?:mm|cm|km|m|kg|g|h|s)(?:[²³]|\^[23])?)(?![A-Za-z0-9])/;
 
 /** Whether what stands after a number leaves it as it is. */
 function endsWell(right: string): boolean {
-  if (WORD_AFTER.test(right) || /^[^.!?\n]*\?/.test(right)) return false;
+  if (WORD_AFTER.test(right) || FOREIGN_AFTER.test(right.slice(0, 60)) || /^[^.!?\n]*\?/.test(right)) return false;
   if (/^\s+[-+*/^=<>≤≥×](?!\|)|^\s*\\(?:leq?|geq?|neq?|times|cdot|in)\b|^\s*\*\*?\d/.test(right)) return false;
-  return /^(?:$|[\s.,;:?)*"'`$¤。！？<]|\/[A-Za-z])/.test(right) || UNITS_AFTER.test(right) || CLASSIFIERS.test(right);
+  return (
+    /^(?:$|[\s.,;:?)*_"”'`$¤。！？<]|\/[A-Za-z])/.test(right) || UNITS_AFTER.test(right) || CLASSIFIERS.test(right)
+  );
 }

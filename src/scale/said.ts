@@ -9,6 +9,8 @@ export interface Said {
   text: string;
   source: "final-answer" | "last-number"; // last-number: out of a sentence after "Answer:"
   key: string;
+  /** Index after it. */
+  end: number;
   /** Said with a marker, with a colon at the head of its line, or as "final": it stands even against a box before it. */
   firm: boolean;
 }
@@ -21,16 +23,16 @@ const ASIDE = /,?\s(?:(?:because|since|which|where|given|so|as)\b|(?:when|if)\b(
 const BRACKETED = /\s\((?!if|when|for|where|or|and)[^()]*\s[a-z]{2}[^()]*\)$|\s\(see\s[^()]*\)$/;
 const LEAD_IN = /^(?:therefore|thus|then|simply|just|indeed|about|approximately|roughly),?\s+/i;
 const PROSE =
-  /\b(?:not|either|neither|the|in|is|are|that|this|to|it|we|you|can|be|correct|unknown|unclear|undetermined|above|below)\b/i;
-const OPTION = /^\(?([A-J])\)(?:[\s:.]|$)|^([A-J])(?:[.:] |:?$)/;
+  /\b(?:not|never|cannot|longer|n't|either|neither|the|in|is|are|that|this|to|it|we|you|can|be|correct|unknown|unclear|undetermined|above|below)\b/i;
+const OPTION = /^\(?([A-J])\)(?:[\s:.]|$)|^([A-J])(?:[.:] | \(|:?$)/;
 const OTHER_OPTION = /\([A-J]\)|\b(?:and|or) [A-J]\b/;
 /** Words that are answers. */
 const WORD = /^\W*(?:yes|no|true|false|none|no (?:real )?solutions?)\W*$/i;
 /** A sentence where a value should be: it begins with a word that is neither a sign, a currency nor a name with "=". */
-const SENTENCE = /^(?!negative|minus|USD|EUR|GBP)[A-Za-z]{2,}(?![A-Za-z]* ?=)\b[\s\S]*\d/i;
+const SENTENCE = /^(?!negative|minus|USD|EUR|GBP)(?:[AI] [a-z]|[A-Za-z]{2,})(?![A-Za-z]* ?=)[\s\S]*\d/i;
 
 /** A number and what it counts. */
-const COUNT = /^[^A-Za-z\\]*\d(?: [a-z]{3,}){1,2}$/;
+const COUNT = /^[^A-Za-z\\]*\d(?: [a-z]{3,}| an?(?= )){1,4}$/;
 
 /** X of the last statement where X is short and not prose. */
 export function finalAnswer(reply: string): Said | null {
@@ -47,23 +49,31 @@ export function finalAnswer(reply: string): Said | null {
       .at(-1)!;
     const heads =
       match.slice(2).some((group) => group !== undefined) && /^[\s*#>_-]*(?:(?:so|the|correct) ){0,2}$/i.test(line);
-    if (found) return { ...found, firm: heads || match[1] !== undefined };
+    if (found) {
+      const end = from + Math.max(0, reply.slice(from, from + 500).indexOf(found.text)) + found.text.length;
+      return { ...found, end, firm: heads || match[1] !== undefined };
+    }
   }
   return null;
 }
 
+type Found = Omit<Said, "firm" | "end">;
+
+/** What ends the value after a "####" or begins another turn on its line. */
+const RUNS_ON = /\n|<[|/]|####|\s(?=(?:Question|Problem|Human|User|Q)\s*:)/;
+
 /** The value on the line of a "####"; null for a heading. */
-function marked(text: string, from: number): Omit<Said, "firm"> | null {
+function marked(text: string, from: number): Found | null {
   const line = text
     .slice(from, from + 200)
-    .split("\n", 1)[0]
+    .split(RUNS_ON, 1)[0]
     .trim();
   const key = answerKey(line);
   const plain = isNumberKey(key) || isMeasureKey(key) || /^[A-J]$|^[-\d/,.]+$/.test(key);
   return plain ? { text: line, source: "final-answer", key } : null;
 }
 
-function stated(reply: string, folded: string, from: number, colon: boolean): Omit<Said, "firm"> | null {
+function stated(reply: string, folded: string, from: number, colon: boolean): Found | null {
   const { said, display } = sentence(reply.slice(from, from + 400), folded.slice(Math.max(0, from - 80), from));
   const option = OPTION.exec(said);
   const letter = option?.[1] ?? option?.[2];
@@ -74,6 +84,7 @@ function stated(reply: string, folded: string, from: number, colon: boolean): Om
     const number = lastNumber(said);
     if (number) return { ...number, source: "last-number" };
   }
+  if (said.split("{").length !== said.split("}").length) return null; // a box that was not closed
   const words = formulas.match(/[A-Za-z]{2,}/g)?.length ?? 0;
   const definite = display || /\p{Nd}/u.test(formulas) || /^\W*[A-J]\W*$/.test(said) || WORD.test(said);
   // An inline formula stays on its line; what opens one and does not close it is none.
@@ -91,7 +102,9 @@ function sentence(text: string, before: string): { said: string; display: boolea
   const start = text.replace(/^(?:[\s*_]|\\(?![a-zA-Z([{$%]))*/, "").replace(LEAD_IN, "");
   const display = DISPLAY.exec(start)?.[0];
   if (display) return { said: display, display: true };
-  const end = /^[^\n]*?(?=[.?](?:[\s"'”*\\]|$)|!(?:\s+[A-Z]|\s*$)|[。！？]|\n|<\||<\/answer>|$)/.exec(start)?.[0] ?? "";
+  const end =
+    /^[^\n]*?(?=[.?](?:[\s"'”*]|\\[)\]]|$)|!(?:\s+[A-Z]|\s*$)|[。！？]|\n|<\||<\/answer>|$)/.exec(start)?.[0] ?? "";
+  if (start[end.length] === "?") return { said: "", display: false }; // asked, not said
   const said = end.replace(ASIDE, "").replace(BRACKETED, "").trim();
   // Emphasis that began before the statement ends with it.
   const emphasis = /[*_]+$/.exec(said)?.[0];
@@ -105,7 +118,7 @@ const NEXT_TURN =
 /** Turns that are looked at for an answer before them. */
 const MOST_TURNS = 4;
 export const CORRECTS =
-  /\b(?:wait|actually|hold on|re-?compute|re-?check|re-?calculate|mistake|correction|oops|sorry|scratch that)\b/i;
+  /\b(?:wait|actually|hold on|re-?compute|re-?check|re-?calculate|mistake|correction|oops|sorry|scratch that|second thought|(?:I|we) meant?)\b/i;
 
 /** Lines beginning with "####" that are looked at for a value. */
 const MOST_MARKERS = 64;
@@ -117,10 +130,12 @@ export function withoutNextTurns(text: string): { text: string; cut: boolean } {
     .take(MOST_TURNS)
     .find(({ index }) => isAnswered(text.slice(0, index)));
   const reply = turn ? text.slice(0, turn.index) : text;
-  const lines = reply.matchAll(/^[ \t]*####(?!#)[^\n]*\n/gm).take(MOST_MARKERS);
+  const lines = reply.matchAll(/^[ \t]*####(?!#)[^\n]*\n?/gm).take(MOST_MARKERS);
   const marker = lines.find(({ 0: line }) => marked(line.trim(), 4));
-  const after = marker ? marker.index + marker[0].length : 0;
-  if (marker && !CORRECTS.test(reply.slice(after))) return { text: reply.slice(0, after), cut: true };
+  const begins = marker ? marker.index + marker[0].indexOf("####") + 4 : 0;
+  const after = begins + reply.slice(begins).search(RUNS_ON);
+  if (marker && after >= begins && !CORRECTS.test(reply.slice(after)))
+    return { text: reply.slice(0, after), cut: true };
   return { text: reply, cut: turn !== undefined };
 }
 

@@ -7,6 +7,8 @@ const LIKE: Record<string, string> = {
   "‐": "-",
   "‑": "-",
   "、": ",",
+  "⁄": "/",
+  "∕": "/",
   "\u00a0": " ",
   "\u2002": " ",
   "\u2003": " ",
@@ -47,6 +49,7 @@ const SYMBOLS: Record<string, string> = {
   "≥": "\\geq ",
   "≠": "\\neq ",
   "≈": "\\approx ",
+  "∅": "\\emptyset ",
   π: "\\pi ",
   "∞": "\\infty ",
   "∪": "\\cup ",
@@ -68,6 +71,13 @@ const TOKENS = new Map(
     dfrac: "\\frac",
     tfrac: "\\frac",
     cfrac: "\\frac",
+    dbinom: "\\binom",
+    tbinom: "\\binom",
+    geqslant: "\\geq",
+    leqslant: "\\leq",
+    varnothing: "\\emptyset",
+    lbrace: "\\{",
+    rbrace: "\\}",
     le: "\\leq",
     ge: "\\geq",
     ne: "\\neq",
@@ -90,7 +100,7 @@ export function tidy(answer: string): string {
   let text = fold(answer)
     .replaceAll(/[\u2060\u200b\ufeff]/g, "")
     .replace(/[⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{2,}|⁻[⁰¹²³⁴⁵⁶⁷⁸⁹]|[⁰¹⁴-⁹]/g, raised)
-    .replace(/[≤≥≠≈π∞∪±×·√℃℉²³]/g, (symbol) => SYMBOLS[symbol])
+    .replace(/[≤≥≠≈∅π∞∪±×·√℃℉²³]/g, (symbol) => SYMBOLS[symbol])
     .replace(/\\(!\s*|[a-zA-Z]+|[\s\S])/g, (token, name: string) =>
       name[0] === "!" ? "" : (TOKENS.get(name) ?? token),
     );

@@ -3,7 +3,10 @@ import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { seeded } from "../../src/base/rng.ts";
 import { type Extraction, extractAnswer } from "../../src/scale/answer.ts";
+import { lastBoxes } from "../../src/scale/box.ts";
 import { answerKey } from "../../src/scale/key.ts";
+import { lastNumber } from "../../src/scale/running.ts";
+import { finalAnswer, withoutNextTurns } from "../../src/scale/said.ts";
 
 const tags = { open: "<think>", close: "</think>" };
 const plain = (text: string, finished = true) => extractAnswer(text, { thinking: null, finished });
@@ -105,6 +108,13 @@ test("the final answer in words", () => {
     ["Answer: \\sqrt{2}", "final-answer \\sqrt{2}"],
     ["The answer is (B) because A is wrong.", "final-answer B"],
     ["The answer is B. 12 apples", "final-answer B"],
+    ["The answer is B (12).", "final-answer B"],
+    ["The answer is $0.\\overline{36}$.", "final-answer 4/11"],
+    ["The answer is 2 x 10 = 20.", "final-answer 20"],
+    ["The answer is 18 🎉", "final-answer 18"],
+    ["The answer is 0.5 (50%).", "final-answer 1/2"],
+    ["Answer: 18 eggs per day", "final-answer 18"],
+    ["Answer: A man has 12 apples.", "last-number 12"],
     ["The answer is (A) or (B).", "no-answer"],
     ["The answer is 5 if x > 0, 3 otherwise.", "final-answer 5if x>0,3otherwise"],
     ["答案：42", "final-answer 42"],
@@ -169,6 +179,13 @@ test("the last number is the whole value", () => {
     ["答えは42です。", "last-number 42"],
     ["정답은 42입니다.", "last-number 42"],
     ["It costs €5.", "last-number 5"],
+    ["It costs US$5.", "last-number 5"],
+    ["It is __5__.", "last-number 5"],
+    ["It is “5”.", "last-number 5"],
+    ["She has 20 - 5 = <<20-5=15>>15 dollars left.", "last-number 15"],
+    ["The area is 25 cm^2.", "last-number 25"],
+    ["The area is $25\\text{ cm}^2$.", "last-number 25"],
+    ["The share is 60 pct.", "last-number 3/5"],
     ["He owes -$5.", "last-number -5"],
     // One number of several, a bound, a part, another thing's number.
     ["The train leaves at 12:00.", "no-answer"],
@@ -239,6 +256,123 @@ test("a firm statement after a box stands against it", () => {
   ]);
 });
 
+test("a box that holds but a part of the value, or what is denied", () => {
+  for (const text of [
+    "$x = -\\boxed{5}$",
+    "$x = - \\boxed{5}$",
+    "negative \\boxed{5}",
+    "$x + \\boxed{5}$",
+    "$\\boxed{5} - 3$",
+    "$2\\boxed{5}$",
+    "$\\boxed{5}x$",
+    "$\\boxed{5}\\pi$",
+    "$\\boxed{5} \\times 10^3$",
+    "$\\boxed{5}/6$",
+    "$\\boxed{5}^2$",
+    "$\\sqrt{\\boxed{5}}$",
+    "$\\frac{\\boxed{5}}{2}$",
+    "$x \\neq \\boxed{5}$",
+    "$x > \\boxed{5}$",
+    "\\boxed{5} million",
+    "\\boxed{5}\\text{ dozen}",
+    "It is not \\boxed{5}.",
+    "It cannot be $\\boxed{5}$.",
+    "between \\boxed{5} and \\boxed{7}",
+    "\\boxed{\\_}",
+  ])
+    assert.equal(show(plain(text)), "no-answer", text);
+  for (const text of [
+    "- \\boxed{5}",
+    "> \\boxed{5}",
+    "=> \\boxed{5}",
+    "Answer - \\boxed{5}",
+    "Answer – $\\boxed{5}$ – at last",
+    "<b>\\boxed{5}</b>",
+    "_\\boxed{5}_",
+    "\\boxed{5}! That is all.",
+    "\\boxed{5}\n- 3 remain",
+    "\\textbf{\\boxed{5}}",
+    "$x - 3 = \\boxed{5}$",
+    "\\boxed{5} years",
+    "It is not 6 but \\boxed{5}.",
+    "Not surprisingly, the answer is \\boxed{5}.",
+    "\\boxed{6} is wrong, \\boxed{5} is right",
+  ])
+    assert.equal(show(plain(text)), "boxed 5", text);
+});
+
+test("an answer that is taken back", () => {
+  table([
+    ["The answer is 12. Wait, actually it should be 14.", "no-answer"],
+    ["Answer: 12. Sorry, I meant 14.", "no-answer"],
+    ["\\boxed{12}\n\nWait, that's incorrect: it's 14.", "no-answer"],
+    ["The answer is 12. On second thought, the answer is 14.", "final-answer 14"],
+    ["The answer is 12. Wait, let me check: 7 + 5 = 12.", "final-answer 12"],
+    ["The answer is C. Wait, let me check: 7 + 5 = 12.", "final-answer C"],
+    ["The answer is 12? No, 14.", "last-number 14"],
+    ["The answer is never 0.", "no-answer"],
+    ["So the answer is \\boxed{5", "no-answer"],
+  ]);
+});
+
+test("two statements side by side are no answer, a conclusion is", () => {
+  table([
+    ["Tom has 5 apples and Mary has 7 apples.", "no-answer"],
+    ["Alice gets $40 and Bob gets $60.", "no-answer"],
+    ["Bob has 5 dogs, while Ann has 7 dogs.", "no-answer"],
+    ["The base is 5 and the height is 7.", "no-answer"],
+    ["x=5 或 x=-5", "no-answer"],
+    ["Tom has 5 and Ann has 7, so together they have 12.", "last-number 12"],
+    ["The tax is $5, so the total is $105.", "last-number 105"],
+    ["He had 20, and he has 7 left.", "last-number 7"],
+    ["She sold 5 and has 7.", "last-number 7"],
+  ]);
+});
+
+test("other languages deny, bound, scale and halve numbers too", () => {
+  for (const text of [
+    "La respuesta no es 5.",
+    "La réponse n'est pas 5.",
+    "Die Antwort ist nicht 5.",
+    "A resposta não é 5.",
+    "La risposta non è 5.",
+    "Ответ не 5.",
+    "الجواب ليس 5.",
+    "उत्तर 5 नहीं है।",
+    "คำตอบไม่ใช่ 5",
+    "Cevap 5 değil.",
+    "Jibu si 5.",
+    "La respuesta es menos 5.",
+    "Il fait moins 5 degrés.",
+    "Ответ: минус 5.",
+    "Mehr als 5.",
+    "Más de 5.",
+    "Больше 5.",
+    "La mitad de 5.",
+    "Es sind 5 Millionen.",
+    "Son 5 millones.",
+    "São 5 milhões.",
+    "Ответ: 5 млн рублей.",
+    "Их 5 тысяч.",
+    "Có 5 triệu người.",
+    "มี 5 ล้านคน",
+    "मूल्य 5 लाख है।",
+    "المجموع 5 ملايين.",
+    "Son 5 y medio.",
+    "Ответ: 5 с половиной.",
+  ])
+    assert.equal(show(plain(text)), "no-answer", text);
+  table([
+    ["Non, c'est 5.", "last-number 5"],
+    ["Quedan 5 manzanas.", "last-number 5"],
+    ["Es bleiben 5 Äpfel.", "last-number 5"],
+    ["Осталось 5 яблок.", "last-number 5"],
+    ["Das sind 60 Prozent.", "last-number 3/5"],
+    ["Ответ: 60 процентов.", "last-number 3/5"],
+    ["He walked 5 miles.", "last-number 5"],
+  ]);
+});
+
 test("a chain cut off while it corrects itself", () => {
   const cut = { thinking: null, finished: false };
   table(
@@ -268,6 +402,8 @@ test("questions invented after the answer are not read", () => {
     ["#### 18", "final-answer 18"],
     ["#### $1,250", "final-answer 1250"],
     ["#### Step 1\nAdd them. So 5.", "last-number 5"],
+    ["#### 18 Question: A man has 3. Answer: 3 #### 3", "final-answer 18"],
+    ["#### 18</s>", "final-answer 18"],
     ["#### 17\nWait, no.\n#### 18", "final-answer 18"],
     ["Answer: He has 4", "last-number 4"],
     ["Answer: Mary is 5 years older.", "last-number 5"],
@@ -284,6 +420,20 @@ test("a lone formula, a lone choice", () => {
     ["The right one is (C).", "choice C"],
     ["Neither.\n**B**", "choice B"],
     ["I pick option D", "choice D"],
+    ["C) 12", "choice C"],
+    ["C. Photosynthesis", "choice C"],
+    ["So we find 12.\n\n**(C) 12**", "choice C"],
+    ["A) 10\nB) 12", "no-answer"],
+    ["(a) Add 3 and 4.\n(b) 7", "no-answer"],
+    ["La respuesta correcta es C.", "choice C"],
+    ["So, C is correct.", "choice C"],
+    ["The correct option is **C**.", "choice C"],
+    ["The correct option is not (B).", "no-answer"],
+    ["Option B is wrong.", "no-answer"],
+    ["It could be A or B.", "no-answer"],
+    ["The answer is A, B and D.", "no-answer"],
+    ["The ID is A12.", "no-answer"],
+    ["The chemical is H2O.", "no-answer"],
     ["Both (A) and (B) hold", "no-answer"],
     ["I do not know.", "no-answer"],
     ["A cat", "no-answer"],
@@ -320,30 +470,24 @@ test("hostile texts cost little and never vote", () => {
   assert.ok(performance.now() - began < 5000, `${performance.now() - began} ms`);
 });
 
-test("eight times the text takes nowhere near 64 times the time", () => {
-  const time = (text: string, options: Parameters<typeof extractAnswer>[1]) =>
-    Math.min(
-      ...[1, 2, 3].map(() => {
-        const began = performance.now();
-        extractAnswer(text, options);
-        return performance.now() - began;
-      }),
-    );
-  // Up to what is searched for the answer; then up to a megabyte, which the search for tags reads wholly.
-  const searched =
-    "\\boxed1 { 9 1, 1_ : $ \\ \n####_ \n####_1\n \nQuestion: answer:_ ٤ 1_and_ \\boxed{1}, _ ( (1 -9 1/ <|im_start|> 答案";
+test("a megabyte of hostile text comes to an end", { timeout: 300_000 }, async () => {
+  // Seconds in all; quadratic work takes minutes for one text. Each turn of the loop lets the timeout strike.
+  const said =
+    "\\boxed1 { } 9 1, 1_ : $ \\ \n####_ \n####_1 \n####_1_Question: << <<1>> ( ** (A \n(A)_1 \nA)_1\n _and_ or_B, \n " +
+    "\nQuestion: answer:_ ٤ 1_and_ \\boxed{1}, _ (1 -9 1/ <|im_start|> 答案 wait_1 1/( ✅ \\frac not_ nicht_a_";
   const tagged = '` `a``b ```\n <think> </think> "</think>" <think></think> <th';
-  for (const [crumbs, size, thinking] of [
-    [searched, 8_000, null],
-    [tagged, 125_000, tags],
+  const direct = { thinking: null, finished: true };
+  const thought = { thinking: tags, opened: false, finished: true };
+  for (const [crumbs, readers] of [
+    [said, [lastBoxes, finalAnswer, lastNumber, withoutNextTurns, (text: string) => extractAnswer(text, direct)]],
+    [tagged, [(text: string) => extractAnswer(text, thought)]],
   ] as const) {
     const parts = crumbs.split(" ").map((crumb) => crumb.replaceAll("_", " "));
     for (const [i, part] of parts.entries())
       for (const crumb of [part, part + parts[(i + 3) % parts.length]]) {
-        const text = (length: number) => crumb.repeat(Math.ceil(length / crumb.length));
-        const options = { thinking, opened: false, finished: true };
-        const [once, eight] = [time(text(size), options), time(text(8 * size), options)];
-        assert.ok(eight < 24 * once + 150, `${JSON.stringify(crumb)}: ${once.toFixed(1)}, then ${eight.toFixed(1)} ms`);
+        const text = crumb.repeat(Math.ceil(1e6 / crumb.length));
+        for (const read of readers) read(text);
+        await new Promise(setImmediate);
       }
   }
 });

@@ -81,6 +81,22 @@ test("equal on sight: one key a line", () => {
     ["2 hours 30 minutes", "2 h 30 min", "2\\text{ hours }30\\text{ minutes}"],
     ["1234, 5678", "1,234 and 5,678", "\\boxed{1234} and \\boxed{5678}"],
     ["\\text{No solution}", "no solution", "No solution."],
+    ["1/2", "1⁄2", "1/2 (or 0.5)", "0.5 (50%)", "\\frac{1}{2} \\text{ (50\\%)}", "50 Prozent", "0.5 ✅"],
+    ["1000/3", "\\frac{1{,}000}{3}", "1,000/3"],
+    ["2 hours 30 minutes", "2 hours and 30 minutes"],
+    ["2x3", "2 \\times 3", "2×3"],
+    ["2\\sqrt{2}", "2\\cdot\\sqrt2", "2√2"],
+    ["2x", "2 \\cdot x", "2 x"],
+    ["\\frac{\\sqrt{2}}{2}", "\\frac{\\sqrt2}2", "\\sqrt{2}/2", "√2/2"],
+    ["\\frac{2\\pi}{3}", "2\\pi/3", "2π/3", "\\dfrac{2\\pi}3"],
+    ["\\frac{a}{b}", "\\frac ab", "a/b"],
+    ["-\\frac{\\pi}{2}", "-\\frac\\pi2", "-π/2"],
+    ["(3,\\infty)", "(3, +\\infty)"],
+    ["\\emptyset", "\\varnothing", "∅"],
+    ["x\\geq3", "x \\geqslant 3"],
+    ["\\binom{5}{2}", "\\dbinom{5}{2}"],
+    ["A", "[A]", "[[A]]", "A)"],
+    ["\\{1,2\\}", "\\lbrace 1, 2\\rbrace"],
     ["15\\mbox{ cm}^2", "15 cm²", "15 square centimeters", "15\\text{ cm}^2", "15 \\mathrm{cm}^{2}"],
   ]) {
     const keys = line.map(answerKey);
@@ -143,6 +159,14 @@ test("not equal on sight: as many keys as answers", () => {
     ["5 million", "5"],
     [",5", "5"],
     ["A*", "A"],
+    ["5 m and 3 m", "5 m", "3 m"],
+    ["2 (3)", "2(2)", "2", "3"],
+    ["1/2x", "\\frac{1}{2x}", "\\frac{1}{2}x"],
+    ["\\frac{1}{2}x", "\\frac{1}{2}", "\\frac{x}{2}"],
+    ["\\frac ab c", "\\frac{a}{bc}"],
+    ["2 \\cdot 3", "23", "2.3"],
+    ["2\\cdot\\frac12", "2\\frac12"],
+    ["a/b", "b/a", "ab"],
   ]) {
     const keys = line.map(answerKey);
     assert.equal(new Set(keys).size, line.length, `${JSON.stringify(line)} -> ${JSON.stringify(keys)}`);
