@@ -114,12 +114,13 @@ function optionLine(text: string): string | null | undefined {
 
 const LETTER = String.raw`([A-J])(?![\p{L}\p{N}'])`;
 const NAMED = new RegExp(
-  String.raw`\(([A-J])\)|(?<!\p{L})(?:[Oo]ption|[Cc]hoice|is|be|es|est|ist|é|è|[Оо]твет:?)\s+(?!I\b)${LETTER}` +
+  String.raw`\(([A-J])\)|(?<!\p{L})(?:[Oo]ption|[Cc]hoice|is|be|es|est|ist|é|è|[Оо]твет:?)\s+(?!I\b)${LETTER}|[是为為选選は은는:：]\s*(?!I\b)${LETTER}` +
     String.raw`|(?<![\p{L}\p{N}'])(?!I\b)([A-J])(?= is (?:the )?(?:correct|right|best)\b)`,
   "gu",
 );
 const NEXT_NAMED = new RegExp(String.raw`(?:[,&]|\b(?:and|or))\s*\(?(?!I\b)${LETTER}`, "gu");
-const DENIED = /\b(?:not|neither|nor|never|cannot|wrong|incorrect|false|between|rule out|eliminate)\b|n't\b/i;
+const DENIED =
+  /\b(?:not|neither|nor|never|cannot|wrong|incorrect|false|between|rule out|eliminate)\b|n't\b|不|ではな|아[닙니]/i;
 
 /**
  * A letter in brackets, alone on a line, after "option" or "is", or before "is correct", in the last two lines; the last
@@ -132,7 +133,7 @@ function choice(text: string): string | null {
     .filter((line) => line.trim() !== "");
   for (const written of lines.slice(-2).reverse()) {
     const line = written.replace(/[*_]{1,3}/g, "");
-    const alone = /^\W{0,8}([A-J])\W{0,8}$/.exec(line)?.[1];
+    const alone = /^[^\p{L}\p{N}]{0,8}([A-J])[^\p{L}\p{N}]{0,8}$/u.exec(line)?.[1];
     if (alone) return alone;
     const named = [...line.matchAll(NAMED)].flatMap((match) => match.slice(1).filter(Boolean));
     if (named.length === 0) continue;

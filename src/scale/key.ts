@@ -79,7 +79,7 @@ function closed(text: string): boolean {
   return depth === 0;
 }
 
-const CHOICE = /^(?:option |choice )?(?:\(([A-J])\)(?: ?:| )|([A-J])(?:\)|:|\. )) ?(?![,.)\]}=+*/^])(\S.*)$/i;
+const CHOICE = /^(?:option |choice )?(?:\(([A-J])\)(?: ?:| )|([A-J])(?:\)| ?:|\. )) ?(?![,.)\]}=+*/^])(\S.*)$/i;
 
 /** The letter of a choice given with its text. One letter only: "(A) 1 or (B) 2" is no choice. */
 function chosen(text: string): string | null {

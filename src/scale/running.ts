@@ -142,9 +142,10 @@ const UNLIKE = new RegExp(
   [
     String.raw`(?:\b(?:not|never|cannot|without|nor|no longer)\b|n't)(?: [a-z]+){0,3}`,
     String.raw`\b(?:than|except|least|most|almost|nearly|over|under|above|below|up to|between|from|either|exceeds?)(?: the| an?| only)?`,
-    String.raw`\b(?:half|thirds?|quarters?|fifths?|tenths?|roots?|power|square|cube|reciprocal|inverse|multiples?|factors?) of`,
+    String.raw`\b(?:half|thirds?|quarters?|fifths?|tenths?|roots?|power|square|cube|reciprocal|inverse|multiples?|factors?) (?:of(?: the)?|the)`,
+    String.raw`\b(?:half|quarter) (?:past|to)`,
     String.raw`\b(?:twice|double|triple|sqrt|log|ln|sin|cos|tan|year|${MONTHS})`,
-    String.raw`\b(?:${NUMBER_WORDS})(?: (?:and|or|to|by|over|out of|minus|plus|times))?`,
+    String.raw`\b(?:${NUMBER_WORDS})(?: (?:and|or|to|by|over|in|(?:out )?of(?: the)?|minus|plus|times))?`,
     "(?:不|非|没有|沒有)[是为為]?",
   ]
     .map((words) => String.raw`(?:${words})\s*[$¤]?\s*$`)
@@ -190,7 +191,13 @@ function leftOf(text: string, item: Item, previous: Item | undefined): { from: n
   const lead = left.trimEnd();
   if (/[-+/^<>≤≥≠×·([{&]$|[^\s_]_{1,3}$|\d\s*[,;*]$|[<>!:]=$/.test(lead)) return null;
   if (/\\[a-zA-Z]+$/.test(lead) && !/\\(?:approx|quad)$/.test(lead)) return null;
-  if (lead.endsWith("=") && /(?:[-+*^]\s*[A-Za-z]\w*|\/\s*[A-Za-z]|\d[A-Za-z])\s*=$/.test(lead.slice(-60))) return null;
+  if (
+    lead.endsWith("=") &&
+    /(?:[-+*^]\s*[A-Za-z]\w*|\/\s*[A-Za-z]|\d[A-Za-z]|(?<![A-Za-z])(?:[xyz]|(?<!\d)[A-Za-z]) ?(?:[-+*/] ?\d[\d.]*|\^ ?\{?\w+\}?|[²³])|\|)\s*=$/.test(
+      lead.slice(-60),
+    )
+  )
+    return null;
   return { from, negative: false };
 }
 
@@ -223,19 +230,20 @@ function parallel(earlier: string, gap: string): boolean {
 /** Words that make another value of the number before them, or a bound. */
 const WORD_AFTER = new RegExp(
   String.raw`^[\s-]*(?:(?:half|halves|thirds|quarters|fourths|fifths|sixths|sevenths|eighths|ninths|tenths|hundredths|thousandths|` +
-    String.raw`squared|cubed|factorial|modulo|mod|[ap]\.?m|o'clock|times (?:as|more|the)|tens|scores?|noon|midnight|lakhs?|crores?|bn|mn|mil|k|plus|minus|${MONTHS.replace("|may", "")})\b|` +
+    String.raw`squared|cubed|factorial|modulo|mod|[ap]\.?m|o'clock|times (?:as|more|the)|tens|scores?|noon|midnight|lakhs?|crores?|gross|doz|bn|mn|mln|mio|mrd|mil|k|plus|minus|${MONTHS.replace("|may", "")})\b|` +
+    String.raw`(?:[a-z]+ )?below (?:zero|freezing)\b|` +
     String.raw`(?:[a-z]+ )?(?:or (?:so|more|less|fewer|higher|lower)|and (?:up|above|over|below))\b|` +
     String.raw`(?:and an?|(?:and|or|to) (?:\d|${NUMBER_WORDS}))\b)`,
   "i",
 );
 const CLASSIFIERS =
-  /^(?:[个個元人名只隻岁歲本张張条條块塊枚颗顆件天种種次步米円匹冊台歳명개원살](?!半)|です|である|だ|입니다|이다)/;
+  /^(?:[个個元人名只隻岁歲本张張条條块塊枚颗顆件天种種次步米円匹冊台歳명개원살](?!半|以[上下内]|未満| ?이[상하]| ?미만)|です|である|だ|입니다|이다)/;
 const UNITS_AFTER = /^(?:°[CF]?|(?:mm|cm|km|m|kg|g|h|s)(?:[²³]|\^[23])?)(?![A-Za-z0-9])/;
 
 /** Whether what stands after a number leaves it as it is. */
 function endsWell(right: string): boolean {
   if (WORD_AFTER.test(right) || FOREIGN_AFTER.test(right.slice(0, 60)) || /^[^.!?\n]*\?/.test(right)) return false;
-  if (/^\s+[-+*/^=<>≤≥×](?!\|)|^\s*\\(?:leq?|geq?|neq?|times|cdot|in)\b|^\s*\*\*?\d/.test(right)) return false;
+  if (/^\s+[-+*/^=<>≤≥×](?!\|)|^\s*‰|^\s*\\(?:leq?|geq?|neq?|times|cdot|in)\b|^\s*\*\*?\d/.test(right)) return false;
   return (
     /^(?:$|[\s.,;:?)*_"”'`$¤。！？<]|\/[A-Za-z])/.test(right) || UNITS_AFTER.test(right) || CLASSIFIERS.test(right)
   );

@@ -75,9 +75,10 @@ function marked(text: string, from: number): Found | null {
 
 function stated(reply: string, folded: string, from: number, colon: boolean): Found | null {
   const { said, display } = sentence(reply.slice(from, from + 400), folded.slice(Math.max(0, from - 80), from));
-  const option = OPTION.exec(said);
+  const plain = said.replace(/\*{2,3}|__/g, "");
+  const option = OPTION.exec(plain);
   const letter = option?.[1] ?? option?.[2];
-  if (letter && OTHER_OPTION.test(said.slice(option![0].length))) return null;
+  if (letter && OTHER_OPTION.test(plain.slice(option![0].length))) return null;
   if (letter) return { text: letter, source: "final-answer", key: letter }; // "(C) 12": the letter names the answer
   const formulas = said.replace(/\\(?:text|mbox|mathrm)\s*\{/g, "").replace(/\$[^$]+\$|\\\(.*?\\\)|\\[a-zA-Z]+/g, "0");
   if (colon && !display && said.length <= 200 && SENTENCE.test(formulas)) {
@@ -105,11 +106,17 @@ function sentence(text: string, before: string): { said: string; display: boolea
   const end =
     /^[^\n]*?(?=[.?](?:[\s"'”*]|\\[)\]]|$)|!(?:\s+[A-Z]|\s*$)|[。！？]|\n|<\||<\/answer>|$)/.exec(start)?.[0] ?? "";
   if (start[end.length] === "?") return { said: "", display: false }; // asked, not said
-  const said = end.replace(ASIDE, "").replace(BRACKETED, "").trim();
+  const said = end
+    .replace(ASIDE, "")
+    .replace(BRACKETED, "")
+    .replace(/(?:\s|\p{Extended_Pictographic}\ufe0f?)+$/u, "")
+    .trim();
   // Emphasis that began before the statement ends with it.
   const emphasis = /[*_]+$/.exec(said)?.[0];
   const began = `${before.split("\n").at(-1)}${text.slice(0, text.length - start.length)}`;
-  return { said: emphasis && began.includes(emphasis) ? said.slice(0, -emphasis.length).trim() : said, display: false };
+  const inner = emphasis ? said.slice(0, -emphasis.length) : said;
+  const theirs = emphasis && began.includes(emphasis[0]) && !inner.includes(emphasis[0]);
+  return { said: theirs ? inner.trim() : said, display: false };
 }
 
 /** A line that begins another turn, as base models write once they have answered. */

@@ -6,7 +6,7 @@ const before = {
   signed: "menos|moins|meno|minus|min|eksi|минус|negativo|négatif|âm|ลบ|マイナス|負|负|سالب|ऋण|ঋণ",
   bounded:
     "mindestens|höchstens|über|unter|mehr als|weniger als|al menos|como máximo|más de|menos de|au moins|au plus|plus de|" +
-    "moins de|almeno|più di|meno di|pelo menos|mais de|больше|меньше|более|менее|не менее|не более|至少|最多|超过|少于",
+    "moins de|almeno|più di|meno di|pelo menos|mais de|больше|меньше|более|менее|не менее|не более",
   parted:
     "(?:hälfte|drittel|viertel|doppelte) von|(?:mitad|tercio|cuarto|doble|triple|metade|dobro) de|(?:moitié|tiers|quart|double) de|" +
     "(?:metà|doppio) di|половин[аыу](?: от)?|треть(?: от)?|четверть(?: от)?",
@@ -23,7 +23,7 @@ const after = {
 
 /** Ends the text before a number; up to two more words may stand between a denial and the number. */
 export const FOREIGN_BEFORE = new RegExp(
-  String.raw`(?<!\p{L})(?:(?:${before.denied})(?: \p{L}{1,12}){0,2}|${before.signed}|${before.bounded}|${before.parted})[\s$¤]*$|(?:ไม่ใช่|至少|最多|超过|少于|マイナス|負|负)\s*$`,
+  String.raw`(?<!\p{L})(?:(?:${before.denied})(?: \p{L}{1,12}){0,2}|${before.signed}|${before.bounded}|${before.parted})[\s$¤]*$|(?:ไม่ใช่|至[少多]|最多|[超越]过|[大小多少高低]于|不[到足]|マイナス|負|负)\s*$`,
   "iu",
 );
 /** Begins the text after it. Thai writes on without a blank. */
