@@ -114,7 +114,7 @@ function optionLine(text: string): string | null | undefined {
 
 const LETTER = String.raw`([A-J])(?![\p{L}\p{N}'])`;
 const NAMED = new RegExp(
-  String.raw`\(([A-J])\)|(?<!\p{L})(?:[Oo]ption|[Cc]hoice|is|be|es|est|ist|é|è|[Оо]твет:?)\s+(?!I\b)${LETTER}|[是为為选選は은는:：]\s*(?!I\b)${LETTER}` +
+  String.raw`\(([A-J])\)|(?<!\p{L})(?:[Oo]ption|[Cc]hoice|is|be|es|est|ist|é|è|[Оо]твет:?)\s+(?!I\b)${LETTER}|[是为為选選は은는]\s*(?!I\b)${LETTER}|[:：]\s*(?!I\b)${LETTER}(?=[\s.。]*$)` +
     String.raw`|(?<![\p{L}\p{N}'])(?!I\b)([A-J])(?= is (?:the )?(?:correct|right|best)\b)`,
   "gu",
 );

@@ -83,8 +83,10 @@ const CHOICE = /^(?:option |choice )?(?:\(([A-J])\)(?: ?:| )|([A-J])(?:\)| ?:|\.
 
 /** The letter of a choice given with its text. One letter only: "(A) 1 or (B) 2" is no choice. */
 function chosen(text: string): string | null {
-  const named = /^(?:(?:[Oo]ption|[Cc]hoice) \(?|\[{0,2})([A-J])(?:\)|\]{0,2})$/.exec(text)?.[1];
-  if (named) return named;
+  const named =
+    /^(?:option|choice) \(?([A-J])\)?$/i.exec(text)?.[1] ??
+    /^(?:\[{1,2}([A-J])\]{1,2}|([A-J])\))$/.exec(text)?.slice(1).join("");
+  if (named) return named.toUpperCase();
   const found = CHOICE.exec(text);
   const letter = found?.[1] ?? found?.[2];
   if (!found || !letter || letter > "J") return null;

@@ -10,7 +10,7 @@
 //   decimal  = (digits | grouped) ("." digits)? | "." digits
 //   grouped  = one to three digits, then "," or a blank and three digits, again and again, the same mark throughout
 //   suffix   = (_ scale)* (_ percent | _ currency)?                               scale: thousand, million, dozen ...
-//   percent  = "%" | "percent", in six languages
+//   percent  = "%" | "percent", in seven languages
 //
 // What could be read in two ways is no number: 12 345/678, 1.234.567, 2-1/2.
 

@@ -451,6 +451,8 @@ test("a lone formula, a lone choice", () => {
     ["The answer is A, B and D.", "no-answer"],
     ["The ID is A12.", "no-answer"],
     ["答案是C。", "choice C"],
+    ["The right choice: B", "choice B"],
+    ["Conclusion: A proof by contradiction.", "no-answer"],
     ["答案不是A。", "no-answer"],
     ["The chemical is H2O.", "no-answer"],
     ["Both (A) and (B) hold", "no-answer"],
