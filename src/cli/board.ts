@@ -40,11 +40,11 @@ export function billLines(result: ScaleResult): string[] {
 /** A winner by the order of chains is shown as a tie. */
 function answerLine({ answer, groups, tied }: ScaleResult): string {
   if (answer === null) return "answer none: every chain abstained";
-  if (tied.length === 0) return `answer ${answer}`;
-  const rivals = tied.slice(0, MOST_GROUPS).map(({ text }) => text);
+  if (tied.length === 0) return `answer ${oneLine(answer)}`;
+  const rivals = tied.slice(0, MOST_GROUPS).map(({ text }) => oneLine(text));
   if (tied.length > MOST_GROUPS) rivals.push(`${tied.length - MOST_GROUPS} more`);
   const named = new Intl.ListFormat("en").format(rivals);
-  return `answer ${answer} (tied with ${named}: ${counted(groups[0].count, "chain")} each; the lowest chain decides)`;
+  return `answer ${oneLine(answer)} (tied with ${named}: ${counted(groups[0].count, "chain")} each; the lowest chain decides)`;
 }
 
 class PlainBoard implements Board {

@@ -10,7 +10,7 @@ import { registerInspect } from "./inspect.ts";
 import { registerPolicies } from "./policies.ts";
 import { registerScale } from "./scale.ts";
 import { guardStreams } from "./streams.ts";
-import { oneLine } from "./terminal.ts";
+import { message } from "./terminal.ts";
 import { registerVerify } from "./verify.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
@@ -49,9 +49,8 @@ try {
 /** Prints one line and returns the exit code: 2 for bad arguments, 130 for Ctrl-C, 1 for all else. */
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has printed it
-  const message = error instanceof Error ? error.message : String(error);
   if (process.env.HYPERTHINK_DEBUG === "1") console.error(error);
-  else process.stderr.write(`error: ${oneLine(message)}\n`);
+  else process.stderr.write(`error: ${message(error instanceof Error ? error.message : String(error))}\n`);
   if (!(error instanceof HyperthinkError)) return 1;
   return error.code === "bad-argument" ? 2 : error.code === "aborted" ? 130 : 1;
 }

@@ -1,7 +1,7 @@
 import { cpuAvailable } from "../device/cpu.ts";
 import { type LoadOptions, load, type Session } from "../engine/session.ts";
 import { size } from "./format.ts";
-import { oneLine, redraws } from "./terminal.ts";
+import { message, redraws } from "./terminal.ts";
 
 /** Loads with a progress bar on a terminal; says once, on stderr, when only the slow device is there. */
 export async function open(options: LoadOptions): Promise<Session> {
@@ -28,7 +28,7 @@ const noted = new Set<string>();
 export function note(text: string): void {
   if (noted.has(text)) return;
   noted.add(text);
-  process.stderr.write(`note: ${oneLine(text)}\n`);
+  process.stderr.write(`note: ${message(text)}\n`);
 }
 
 /** Says so where a policy was asked for and did nothing: its budget may be a share of far more tokens than came. */

@@ -1,4 +1,5 @@
 import { fstatSync, readSync } from "node:fs";
+import type { Socket } from "node:net";
 import { HyperthinkError } from "../base/errors.ts";
 import { decodeUtf8 } from "../base/utf8.ts";
 import type { Prompt } from "../engine/generate.ts";
@@ -106,7 +107,17 @@ async function inputWaits(): Promise<boolean> {
     };
     const onData = () => tell(true);
     const onEnd = () => tell(false);
-    const timer = setTimeout(onEnd, PATIENCE);
+    const onTime = () => {
+      tell(false);
+      stdin.once("data", () =>
+        note(
+          "text came on standard input after the prompt had begun, and is not part of it: write - among the arguments",
+        ),
+      );
+      stdin.resume();
+      (stdin as Partial<Socket>).unref?.(); // it is heard while the reply is drawn, and keeps nothing from ending
+    };
+    const timer = setTimeout(onTime, PATIENCE);
     stdin.on("data", onData).on("end", onEnd).on("error", onEnd);
   });
 }

@@ -1,6 +1,7 @@
 // Text by others on a terminal: a model's reply, a checkpoint's words and names. Its control characters would move the
 // cursor, rewrite lines or set the clipboard, and its wide characters fill two columns.
 import stringWidth from "string-width";
+import { visible } from "../base/visible.ts";
 
 /** Whether lines can be redrawn in place. */
 export const redraws = (stream: NodeJS.WriteStream, term = process.env.TERM): boolean =>
@@ -12,7 +13,10 @@ export const printable = (text: string): string =>
     c < " " ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : c === "\x7f" ? "␡" : "\ufffd",
   );
 
-/** The same on one line. */
+/** An error or a note on one line: what is invisible stands there by its code point, so that a byte order mark in it is seen. */
+export const message = (text: string): string => visible(text.replaceAll(/[\r\n\t]+/g, " "));
+
+/** What a model said, on one line. */
 export const oneLine = (text: string): string => printable(text.replaceAll(/[\r\n]+/g, " "));
 const dense = (text: string): string => printable(text.replaceAll(/\s+/g, " ").trim());
 

@@ -5,7 +5,7 @@ import { cpuAvailable } from "../device/cpu.ts";
 import { NO_DEVICE, passed, type Report, verify } from "../eval/verify.ts";
 import { embedded, type ModelFlags } from "./options.ts";
 import { choice, whole } from "./parse.ts";
-import { oneLine } from "./terminal.ts";
+import { message } from "./terminal.ts";
 
 type Flags = Pick<ModelFlags, "model" | "threads" | "weights" | "kv"> & {
   device?: "cpu" | "reference" | "all";
@@ -73,7 +73,7 @@ function embeddedModel(name: string): string | null {
 function print(report: Report): void {
   console.log(`${report.folder} (${report.kind}) on ${report.device}`);
   for (const { name, status, detail } of report.checks)
-    console.log(`  ${status.padEnd(5)} ${oneLine(`${name}: ${detail}`)}`);
+    console.log(`  ${status.padEnd(5)} ${message(`${name}: ${detail}`)}`);
   const total = (status: string) => report.checks.filter((check) => check.status === status).length;
   console.log(
     `  ${passed(report) ? (total("PASS") > 0 ? "PASS" : "UNRUN") : "FAIL"}: ${total("PASS")} passed, ${total("FAIL")} failed, ${total("UNRUN")} not run`,

@@ -2,6 +2,7 @@ import { type FileHandle, open, readdir, readFile, stat } from "node:fs/promises
 import { basename, dirname, join } from "node:path";
 import { HyperthinkError } from "../base/errors.ts";
 import { parseJson } from "../base/json.ts";
+import { decodeUtf8 } from "../base/utf8.ts";
 import { visible } from "../base/visible.ts";
 import { fileAdvice, folderAdvice, pathAdvice, pointerFault } from "./advice.ts";
 import { brief } from "./brief.ts";
@@ -66,7 +67,9 @@ async function readText(file: string, most = MOST_JSON): Promise<string | null> 
   if (info.size > most) throw badFile(`${file}: ${info.size} bytes; expected at most ${most}`);
   const bytes = await readFile(file).catch(unreadable(file));
   if ([0xfffe, 0xfeff].includes(bytes[0] * 256 + bytes[1])) throw badFile(`${file}: UTF-16; expected UTF-8`);
-  const text = new TextDecoder().decode(bytes);
+  const decoded = decodeUtf8(bytes);
+  if (typeof decoded === "number") throw badFile(`${file}: line ${decoded}: expected UTF-8 text, got other bytes`);
+  const text = decoded.replace(/^\ufeff/, "");
   const fault = pointerFault(text);
   if (fault) throw badFile(`${file}: ${fault}`);
   return text;

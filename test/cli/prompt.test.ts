@@ -129,13 +129,22 @@ describe("standard input beside an argument", () => {
     for (const stdin of ["", openSync(file, "r"), openSync("/dev/null", "r")])
       assert.equal(run(["generate", ...short, "Why?"], stdin).code, 0);
   });
-  test("does not hold a command up where nobody ever writes or closes it", async () => {
-    const child = spawn(process.execPath, [`${root}src/cli/main.ts`, "generate", ...short, "Why?"], {
-      timeout: 30_000,
+  test("is told of where it comes late", async () => {
+    const child = spawn(
+      process.execPath,
+      [`${root}src/cli/main.ts`, "scale", "--width", "64", "--no-early-stop", "--temperature", "3", "Why?"],
+      {
+        timeout: 30_000,
+      },
+    );
+    let told = "";
+    child.stdout.once("data", () => child.stdin.write("notes")); // the chains have begun
+    child.stderr.on("data", (part) => {
+      told += part;
     });
     child.stdout.resume();
-    child.stderr.resume();
-    assert.deepEqual(await new Promise((resolve) => child.on("exit", (...told) => resolve(told))), [0, null]);
+    assert.deepEqual(await new Promise((resolve) => child.on("close", (...how) => resolve(how))), [0, null]);
+    assert.match(told, /note: text came on standard input after the prompt had begun/);
     child.stdin.destroy();
   });
 });

@@ -31,6 +31,9 @@ test("a gold that no reply can equal, or a line of another form, is refused by l
     [{ prompt: "q", answer: `So ${"many more words ".repeat(10)}give 18.` }, /no reply can equal/],
     [{ prompt: "q", answer: "9 * 2 = 18\n####" }, /no reply can equal/],
     [{ prompt: "q", answer: "x".repeat(2000) }, /no reply can equal/],
+    [{ prompt: "q", answer: "He has 18 apples." }, /no reply can equal/],
+    [{ prompt: "q", answer: "so x #### 18" }, /no reply can equal/],
+    [{ prompt: "q", answer: 2 ** 60 }, /write it as a text/],
     [{ prompt: " ", answer: 1 }, /no text of a question/],
     [{ text: "q", answer: 1 }, /no text of a question/],
     [{ prompt: "q" }, /no answer/],
@@ -48,6 +51,8 @@ test("a gold that no reply can equal, or a line of another form, is refused by l
     );
   assert.throws(() => parseProblems("p.jsonl", "\ufeff \r\n"), /an empty file/);
   assert.throws(() => parseProblems("p.jsonl", "{"), /line 1/);
+  assert.throws(() => parseProblems("p.jsonl", '{"prompt": "q", "answer": 1e400}'), /write it as a text/);
+  assert.throws(() => parseProblems("p.jsonl", '\n\ufeff{"prompt": "q"}'), /line 2: .*\\u\{feff\}/);
 });
 
 const bench = new URL("../../../shared/data/bench/", import.meta.url);

@@ -1,6 +1,7 @@
 // Problem files: one JSON object a line, in the forms that benchmarks are published in.
 
 import { HyperthinkError } from "../../base/errors.ts";
+import { visible } from "../../base/visible.ts";
 import { extractAnswer } from "../../scale/answer.ts";
 import { answerKey } from "../../scale/key.ts";
 import type { Problem } from "../race.ts";
@@ -32,6 +33,8 @@ export function parseProblems(file: string, text: string): Problem[] {
     const answer = ANSWERS.map((name) => fields.get(name)).find((value) => value !== undefined);
     if (typeof question !== "string" || question.trim() === "") throw wrong("got no text of a question");
     if (typeof answer !== "string" && typeof answer !== "number") throw wrong("got no answer");
+    if (typeof answer === "number" && !isExact(answer))
+      throw wrong("got a number beyond what JSON's readers keep exactly: write it as a text, in quotes");
     const gold = typeof answer === "number" ? String(answer) : goldOf(answer);
     if (gold === null)
       throw wrong(
@@ -47,7 +50,7 @@ function fieldsOf(line: string, wrong: (why: string) => HyperthinkError): Map<st
   try {
     value = JSON.parse(line);
   } catch (error) {
-    throw wrong(`got ${(error as Error).message}`);
+    throw wrong(`got ${visible((error as Error).message)}`);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw wrong("got something else");
   return new Map(Object.entries(value).map(([name, field]) => [name.toLowerCase(), field]));
@@ -55,6 +58,8 @@ function fieldsOf(line: string, wrong: (why: string) => HyperthinkError): Map<st
 
 /** Words of prose that a gold value may hold: more make a solution of it. */
 const MOST_WORDS = 20;
+/** From so many on it may be a sentence that holds the value, which no reply's answer equals. */
+const SENTENCE = 3;
 
 /** The value that a gold text gives; null where it is none. */
 function goldOf(text: string): string | null {
@@ -68,11 +73,23 @@ function goldOf(text: string): string | null {
     const boxed = extractAnswer(text, { thinking: null, finished: true });
     return boxed.kind === "answer" && answerKey(boxed.text) === boxed.key ? boxed.text : null;
   }
-  return isValue(text.trim()) ? text.trim() : null;
+  const plain = text.trim();
+  if (plain.includes("####")) return null; // within a line
+  const said =
+    wordsOf(plain) >= SENTENCE || /\banswer\b/i.test(plain)
+      ? extractAnswer(plain, { thinking: null, finished: true })
+      : null;
+  if (said?.kind === "answer" && said.key !== answerKey(plain))
+    return said.source === "final-answer" && answerKey(said.text) === said.key ? said.text : null;
+  return isValue(plain) ? plain : null;
 }
+
+const isExact = (value: number): boolean =>
+  Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value));
 
 function isValue(text: string): boolean {
   if (answerKey(text) === "" || /\n\s*\S/.test(text.replace(/\\begin[\s\S]*\\end/g, ""))) return false;
-  const words = text.replace(/\\[a-zA-Z]+/g, " ").match(/[A-Za-z]{2,}/g)?.length ?? 0;
-  return words <= MOST_WORDS;
+  return wordsOf(text) <= MOST_WORDS;
 }
+
+const wordsOf = (text: string): number => text.replace(/\\[a-zA-Z]+/g, " ").match(/[A-Za-z]{2,}/g)?.length ?? 0;
