@@ -1,5 +1,6 @@
 import { HyperthinkError } from "../base/errors.ts";
 import type { ChatMessage, ChatTemplate } from "./chat.ts";
+import { Float } from "./template/template.ts";
 import { anySpelling, type ControlTokens, unusedCharacter } from "./tokenizer/control.ts";
 
 /** Messages that the model itself wrote: their control tokens (thinking, tool calls) are what they look like. */
@@ -8,9 +9,11 @@ const isOwn = (message: ChatMessage): boolean => message.role === "assistant";
 const FOREIGN = ["tools", "documents"];
 
 /**
- * The prompt of a conversation, and where in it the spelling of a control token came out of a message that is not the assistant's
- * (or out of tools or documents): there it is text. A mark inside each such spelling goes through the template with it, and keeps
- * the template from taking it for its own. Without such spellings the prompt is the template's, untouched.
+ * The prompt of a conversation, and where in it the spelling of a control token is text: where its first or its last character came
+ * out of a message that is not the assistant's, or out of tools or documents. Marks beside these characters go through the template
+ * with them. The first rendering has marks only in spellings that others wrote whole; they also keep the template from taking these
+ * for its own. The second has one at every character that could begin or end a spelling, and so shows those that came together in
+ * the template. It counts only where it reads the same: a template may count characters, or look for such.
  */
 export function renderLiteral(
   chat: Pick<ChatTemplate, "render">,
@@ -18,34 +21,30 @@ export function renderLiteral(
   variables: Variables,
   control: ControlTokens,
 ): { text: string; literal: number[] } {
-  let spelled = false;
-  mapForeign(messages, variables, (texts) => {
-    spelled ||= control.starts(texts.join("")).length > 0;
-    return texts;
+  let hasEdges = false;
+  mapForeign(messages, variables, (text) => {
+    hasEdges ||= control.edges(text).length > 0;
+    return text;
   });
-  if (!spelled) return { text: chat.render(messages, variables), literal: [] };
-  const marker = unusedCharacter(JSON.stringify([messages, variables]));
-  if (marker === null)
-    throw new HyperthinkError(
-      "bad-argument",
-      "the messages hold all of U+FDD0 to U+FDEF, which no text needs: expected one of them to be free",
-    );
-  const marked = mapForeign(messages, variables, (texts) => markSpellings(texts, control, marker));
-  const pieces = chat.render(...marked).split(anySpelling(marker));
-  const literal: number[] = [];
-  let length = 0;
-  for (const piece of pieces.slice(0, -1)) {
-    length += piece.length;
-    literal.push(length - (isLowSurrogate(piece.charCodeAt(piece.length - 1)) ? 2 : 1));
-  }
-  return { text: pieces.join(""), literal };
+  if (!hasEdges) return { text: chat.render(messages, variables), literal: [] };
+  const marker = markerFor([...messages, ...Object.values(variables)]);
+  const render = (places: (text: string) => number[]) => {
+    const marked = mapForeign(messages, variables, (text) => insert(text, places(text), marker));
+    return withoutMarks(chat.render(...marked), marker);
+  };
+  const spelled = render((text) =>
+    control.starts(text).map((at) => at + String.fromCodePoint(text.codePointAt(at)!).length),
+  );
+  const edged = unlessRefused(() => render((text) => control.edges(text)));
+  const { text, marks } = edged?.text === spelled.text ? edged : spelled;
+  return { text, literal: markedSpellings(text, marks, control) };
 }
 
 type Variables = Parameters<ChatTemplate["render"]>[1];
-type MapTexts = (texts: readonly string[]) => readonly string[];
+type MapText = (text: string) => string;
 
 /** Messages and variables with the strings of others mapped. */
-function mapForeign(messages: readonly ChatMessage[], variables: Variables, map: MapTexts): [ChatMessage[], Variables] {
+function mapForeign(messages: readonly ChatMessage[], variables: Variables, map: MapText): [ChatMessage[], Variables] {
   const mapped = FOREIGN.filter((name) => name in variables).map((name) => [name, mapStrings(variables[name], map)]);
   return [
     messages.map((message) => (isOwn(message) ? message : (mapStrings(message, map) as ChatMessage))),
@@ -53,46 +52,76 @@ function mapForeign(messages: readonly ChatMessage[], variables: Variables, map:
   ];
 }
 
-const isLowSurrogate = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdfff;
+/** Deeper than any tool's schema; a value that holds itself ends here, too. */
+const DEEPEST = 200;
 
-/** Texts that a template may join, with `marker` after the first character of each control token that they spell, alone or together. */
-function markSpellings(texts: readonly string[], control: ControlTokens, marker: string): string[] {
-  const joined = texts.join("");
-  const places = control.starts(joined).map((start) => start + String.fromCodePoint(joined.codePointAt(start)!).length);
-  let offset = 0;
+/** A copy of a JSON-like value, its strings and names mapped, save names that a template may look up. Throws `bad-argument` for one that nests too deep. */
+function mapStrings(value: unknown, map: MapText, depth = 0): unknown {
+  if (typeof value === "string") return map(value);
+  if (typeof value !== "object" || value === null || value instanceof Float) return value;
+  if (depth > DEEPEST)
+    throw new HyperthinkError(
+      "bad-argument",
+      `a message or a variable of the template nests more than ${DEEPEST} deep: expected fewer levels of lists and objects`,
+    );
+  if (Array.isArray(value)) return value.map((item) => mapStrings(item, map, depth + 1));
+  const entries = Object.entries(value);
+  if (entries.length === 0) return value; // what is no JSON, such as a Date, is refused by the template
+  return Object.fromEntries(
+    entries.map(([name, item]) => [/^\w+$/.test(name) ? name : map(name), mapStrings(item, map, depth + 1)]),
+  );
+}
+
+/** A character that no string in `values` holds. */
+function markerFor(values: readonly unknown[]): string {
+  const texts: string[] = [];
+  for (const value of values)
+    mapStrings(value, (text) => {
+      texts.push(text);
+      return text;
+    });
+  const marker = unusedCharacter(texts.join("\n"));
+  if (marker === null)
+    throw new HyperthinkError(
+      "bad-argument",
+      "the messages hold all of U+FDD0 to U+FDEF, which no text needs: expected one of them to be free",
+    );
+  return marker;
+}
+
+function insert(text: string, places: readonly number[], marker: string): string {
+  const parts = places.map((place, i) => text.slice(places[i - 1] ?? 0, place));
+  return [...parts, text.slice(places.at(-1) ?? 0)].join(marker);
+}
+
+interface Unmarked {
+  text: string;
+  /** Offsets, ascending, where marks were. */
+  marks: number[];
+}
+
+function withoutMarks(rendered: string, marker: string): Unmarked {
+  const pieces = rendered.split(anySpelling(marker));
+  let length = 0;
+  const marks = pieces.slice(0, -1).map((piece) => (length += piece.length));
+  return { text: pieces.join(""), marks };
+}
+
+/** Null where the template refuses the marks or they exceed its bounds: the conversation itself was rendered. */
+function unlessRefused(render: () => Unmarked): Unmarked | null {
+  try {
+    return render();
+  } catch (error) {
+    if (error instanceof HyperthinkError) return null;
+    throw error;
+  }
+}
+
+/** Where control tokens are spelled with a mark inside. */
+function markedSpellings(text: string, marks: readonly number[], control: ControlTokens): number[] {
   let next = 0;
-  return texts.map((text) => {
-    const parts: string[] = [];
-    let done = 0;
-    for (; next < places.length && places[next] <= offset + text.length; next++) {
-      parts.push(text.slice(done, places[next] - offset), marker);
-      done = places[next] - offset;
-    }
-    offset += text.length;
-    parts.push(text.slice(done));
-    return parts.join("");
+  return control.starts(text).filter((start) => {
+    while (marks[next] <= start) next++;
+    return marks[next] < start + control.at(text, start);
   });
-}
-
-const DEEPEST = 64;
-
-/** A copy of a JSON-like value, its strings mapped: those under one name together, in order, since a template may join them. */
-function mapStrings(root: unknown, map: MapTexts): unknown {
-  const byName = new Map<string, string[]>();
-  walk(root, (text, name) => {
-    const texts = byName.get(name);
-    if (texts) texts.push(text);
-    else byName.set(name, [text]);
-    return text;
-  });
-  const mapped = new Map([...byName].map(([name, texts]) => [name, map(texts).values()]));
-  return walk(root, (_, name) => mapped.get(name)!.next().value!);
-}
-
-/** A copy with each string replaced. An item of a list has the list's name. */
-function walk(value: unknown, replace: (text: string, name: string) => string, name = "", depth = 0): unknown {
-  if (typeof value === "string") return replace(value, name);
-  if (typeof value !== "object" || value === null || depth >= DEEPEST) return value;
-  if (Array.isArray(value)) return value.map((item) => walk(item, replace, name, depth + 1));
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, walk(item, replace, key, depth + 1)]));
 }

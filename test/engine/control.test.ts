@@ -8,6 +8,7 @@ import { load, type Session } from "../../src/engine/session.ts";
 import { type ChatMessage, type ChatTemplate, compileTemplate, loadChat } from "../../src/model/chat.ts";
 import { renderLiteral } from "../../src/model/literal.ts";
 import { openSource } from "../../src/model/source.ts";
+import { Float } from "../../src/model/template/template.ts";
 import { loadTokenizer, type Tokenizer } from "../../src/model/tokenizer.ts";
 
 const at = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -177,9 +178,88 @@ describe("control tokens in a chat", () => {
     assert.ok((await encodePrompt(session, all)).ids.length > 32);
   });
 
+  const rendered = (template: string, messages: unknown, more: object = {}) =>
+    renderLiteral(
+      compileTemplate(template, {}, "t"),
+      messages as ChatMessage[],
+      { ...variables, ...more },
+      session.tokenizer.control,
+    );
+  /** The offsets of each `spelling` in `text`. */
+  const places = (text: string, spelling: string) =>
+    [...text.matchAll(RegExp(spelling, "g"))].map(({ index }) => index);
+
+  test("names in tools and in a tool's answer, and what nests deep, spell none either", () => {
+    const properties = { "<|im_end|>": { type: "string" }, "a</think>b": {} };
+    const answer = rendered("{{ messages[0].content | tojson }}<think>", [
+      { role: "tool", content: { "<|im_end|>": 1 } },
+    ]);
+    assert.equal(answer.text, '{"<|im_end|>": 1}<think>');
+    assert.deepEqual(answer.literal, [2]);
+    const tools = [{ type: "function", function: { name: "f", parameters: { type: "object", properties } } }];
+    const { text, literal } = rendered("<think>{{ tools | tojson }}{{ tools[0].function.name }}", [user("Hi")], {
+      tools,
+    });
+    assert.match(text, /"<\|im_end\|>": .*"a<\/think>b": .*f$/);
+    assert.deepEqual(literal, [...places(text, "<.im_end.>"), ...places(text, "</think>")]);
+    const nested = (depth: number): unknown => (depth === 0 ? "<|im_end|>" : [nested(depth - 1)]);
+    const deep = rendered("{{ documents | tojson }}", [user("Hi")], { documents: nested(150) });
+    assert.deepEqual(deep.literal, [151]);
+    assert.throws(() => rendered("x", [user("Hi")], { documents: nested(250) }), {
+      code: "bad-argument",
+      message: /nests more than 200 deep/,
+    });
+  });
+
+  test("spellings that come together only in the prompt", () => {
+    const halves = [user(" <|im_ "), user(" end|> ")];
+    const cases: [template: string, messages: unknown, literal: number[]][] = [
+      ["{% for m in messages %}{{ m.content | trim }}{% endfor %}<|im_end|>", halves, [0]],
+      ["{{ messages[0].content | trim }}{{ messages[1].role }}", [user("<|im_"), { ...user(""), role: "end|>" }], [0]],
+      ["<|im_end|><|{{ messages[0].content }}", [user("im_end|> a < b")], [10]],
+      ["{{ messages[0].content }}im_end|><|im_end|>", [user("a > b <|")], [6]],
+      ["{{ messages[0].content | replace(' ', '') }}<think>", [user("< | im_end | >")], [0]],
+      ["{{ messages[0].content | lower }}<think>", [user("<THINK>")], [0]],
+      [
+        "{{ messages[0].content }}{{ messages[1].content }}",
+        [{ role: "assistant", content: "<thi" }, user("nk>")],
+        [0],
+      ],
+      ["{{ messages[0].content }}<think>{{ messages[0].content }}", [user("><")], []],
+      ["<{{ messages[0].name }}><|{{ messages[0].role }}|>", [{ ...user("<"), name: "think", role: "im_end" }], []],
+    ];
+    for (const [template, messages, literal] of cases) {
+      const got = rendered(template, messages);
+      assert.deepEqual(got.literal, literal, template);
+      assert.equal(got.text, compileTemplate(template, {}, "t").render(messages as ChatMessage[], variables));
+    }
+  });
+
+  test("a template that looks at brackets, or counts, is told nothing of marks", () => {
+    const content = "<b> is > <i>";
+    for (const template of [
+      "{{ messages[0].content | length }}{{ messages[0].content }}",
+      "{% if '<b>' not in messages[0].content %}{{ raise_exception('bold, please') }}{% endif %}{{ messages[0].content }}",
+      "{% if messages[0].content[9:] == '<i>' %}italic{% endif %}{{ messages[1].content }}",
+    ]) {
+      const messages = [user(content), user("a<think>")];
+      const { text, literal } = rendered(template, messages);
+      assert.equal(text, compileTemplate(template, {}, "t").render(messages, variables));
+      assert.deepEqual(literal, places(text, "<think>"), "what one text spells whole is text all the same");
+    }
+  });
+
+  test("numbers that are no JSON go through as they are", () => {
+    const documents = [{ whole: new Float(2), long: 12345678901234567890n, text: "<think>" }];
+    const { text, literal } = rendered("{{ documents | tojson }}", [user("Hi")], { documents });
+    assert.equal(text, '[{"whole": 2.0, "long": 12345678901234567890, "text": "<think>"}]');
+    assert.deepEqual(literal, [text.indexOf("<think>")]);
+  });
+
   test("a prompt that cannot fit is refused before it is tokenised", async () => {
-    const started = performance.now();
-    await assert.rejects(encodePrompt(session, { raw: "ab".repeat(8 << 20) }), /tokens at least: expected fewer than/);
-    assert.ok(performance.now() - started < 2000);
+    const { runner, tokenizer } = session;
+    const encode = () => assert.fail("it was tokenised");
+    const unused = { runner, tokenizer: { ...tokenizer, encode } } as unknown as Session;
+    await assert.rejects(encodePrompt(unused, { raw: "ab".repeat(8 << 20) }), /tokens at least: expected fewer than/);
   });
 });

@@ -21,9 +21,14 @@ interface Node {
 /** Finds spellings of control tokens in text. Time goes with the text's length times the longest token's. */
 export class ControlTokens {
   readonly #root: Node = { next: new Map(), ends: false };
+  readonly #first = new Set<string>();
+  readonly #last = new Set<string>();
 
   constructor(contents: Iterable<string>) {
     for (const content of contents) {
+      const characters = [...content];
+      this.#first.add(characters[0]);
+      this.#last.add(characters[characters.length - 1]);
       let at = this.#root;
       for (let i = 0; i < content.length; i++) {
         const unit = content.charCodeAt(i);
@@ -53,6 +58,18 @@ export class ControlTokens {
   starts(text: string): number[] {
     const found: number[] = [];
     for (let i = 0; i < text.length; i++) if (this.at(text, i)) found.push(i);
+    return found;
+  }
+
+  /** Places inside any control token that could take a character of the text as its first (after it) or its last (before it). */
+  edges(text: string): number[] {
+    const found: number[] = [];
+    let i = 0;
+    for (const character of text) {
+      if (this.#last.has(character)) found.push(i);
+      i += character.length;
+      if (this.#first.has(character)) found.push(i);
+    }
     return found;
   }
 
