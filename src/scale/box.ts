@@ -109,13 +109,16 @@ const isPart = (gap: string): boolean =>
     between(gap),
   );
 
-const JOINERS = /[,;、，&和与或及]|\b(?:and|or)\b/;
+const JOINERS = /[,;、，&和与或及]|\b(?:and|or|as well as)\b/;
+/** From one item of a list to the next. */
+const NEXT_ITEM = /^[.,;$]{0,2}[ \t]*\n[ \t]*[-*•][ \t]*\$?$/;
 /** What makes the later box another thing than a further answer: a correction, a conclusion, the same again. */
 const TURNS =
   /\b(?:no|not|wait|actually|rather|instead|correct\w*|sorry|oops|hmm?|should|mistake|wrong|incorrect|false|right|again|mean|so|thus|hence|therefore|then|gives?|which|that|because|since|equivalently|namely|i\.?e|implies|from|into|to)\b/i;
 
 /** Whether what stands between two boxes makes them members of one list: a comma, "and" or "or", and a few words. */
 function joins(gap: string): boolean {
+  if (NEXT_ITEM.test(gap)) return true;
   if (gap.length > 120 || /\n\s*\n/.test(gap)) return false;
   const plain = between(gap);
   if (plain === "") return !gap.includes("\n");

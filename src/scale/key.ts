@@ -14,13 +14,20 @@ export const LONGEST_ANSWER = 1000;
  *
  * Taken as equal: decimals, fractions, mixed numbers, powers of ten, percentages (50% = 1/2, not 50), thousands
  * separators, signs, leading zeros; `x = 5` and `5`; degrees, sums of any currency and counted things (`30 beads`) and the
- * bare number; a choice's letter with and without its text (`E`, `E. 12`). A measure keeps its unit: `5 m` and `5 cm`
+ * bare number; a choice's letter with and without its text (`E`, `E. 12`); numbers joined by "and", "or" or commas. A measure keeps its unit: `5 m` and `5 cm`
  * differ, so neither may meet a bare 5.
  */
 export function answerKey(answer: string): string {
   if (answer.length > LONGEST_ANSWER) return "";
   const plain = peel(tidy(answer));
-  return chosen(plain) ?? amount(plain) ?? restated(plain) ?? joined(plain.replace(AND, ", "));
+  return chosen(plain) ?? amount(plain) ?? restated(plain) ?? either(plain) ?? joined(plain.replace(AND, ", "));
+}
+
+/** "12 or 13", "12, 13 or 14": numbers, a list. "x > 5 or x < 3" is none, as "and" would say another thing. */
+function either(text: string): string | null {
+  if (!OR.test(text)) return null;
+  const keys = text.split(OR).flatMap((part) => part.split(", ").map((number) => amount(number)));
+  return keys.every((key) => key !== null) ? keys.join(",") : null;
 }
 
 /** "1/2 (or 0.5)", "0.5 (50%)": one number twice. */
@@ -42,7 +49,8 @@ export const isMeasureKey = (key: string): boolean => /^-?\d+(?:\/\d+)? [A-Za-z�
 export const bareNumber = (key: string): string | null => /^(-?\d+(?:\/\d+)?)(?: [^ ]+)?$/.exec(key)?.[1] ?? null;
 
 const AND = / ?(?:, ?)?(?<![A-Za-z\\])and(?![A-Za-z]) ?/g;
-const QUOTES = /^(?:(\*{1,3})(?!\*)(.+)\1|(["'`])(.*)\3|(“)(.*)”|(``)(.*)'')$/;
+const OR = /,? ?(?<![A-Za-z\\])or(?![A-Za-z]) ?/;
+const QUOTES = /^(?:(\*{1,3})(?!\*)(.+)\1|(["'`])((?:(?!\3).)*)\3|(“)([^“]*)”|(``)(.*)'')$/;
 
 const SIGNED_BRACKETS = /^([-+] ?|negative |minus )\( ?([\d\\.][^(),]*?) ?\)$/i;
 
@@ -79,18 +87,24 @@ function closed(text: string): boolean {
   return depth === 0;
 }
 
-const CHOICE = /^(?:option |choice )?(?:\(([A-J])\)(?: ?:| )|([A-J])(?:\)| ?:|\. )) ?(?![,.)\]}=+*/^])(\S.*)$/i;
+const CHOICE =
+  /^(?:option |choice )?(?:\(([A-J])\)(?: ?[:,.-](?= )|(?=\d)| )|([A-J])(?:\)| ?:|\. | - (?=[A-Za-z]{3}))) ?(?![,.)\]}=+*/^])(\S.*)$/i;
+const OTHER_CHOICE =
+  /\([A-J]\)|(?<![A-Za-z0-9\\])[A-J](?:\)|:|\. )|^(?:(?:and|or) )?[A-J](?![A-Za-z0-9'])(?! [a-z])|^(?:and|or) /;
 
-/** The letter of a choice given with its text. One letter only: "(A) 1 or (B) 2" is no choice. */
+/** The letter of a choice given with its text; "" where it may be none. One letter only: "(A) 1 or (B) 2" is no choice. */
 function chosen(text: string): string | null {
   const named =
     /^(?:option|choice) \(?([A-J])\)?$/i.exec(text)?.[1] ??
     /^(?:\[{1,2}([A-J])\]{1,2}|([A-J])\))$/.exec(text)?.slice(1).join("");
   if (named) return named.toUpperCase();
+  // "E - 12" and "E, 12" are a choice with its text, or a difference and a list: no key.
+  const beside = /^[A-J](?: - |, )(.+)$/.exec(text)?.[1];
+  if (beside !== undefined && amount(beside) !== null) return "";
   const found = CHOICE.exec(text);
   const letter = found?.[1] ?? found?.[2];
   if (!found || !letter || letter > "J") return null;
-  return /\([A-J]\)|(?<![A-Za-z0-9\\])[A-J](?:\)|:|\. )/.test(found[3]) ? null : letter;
+  return OTHER_CHOICE.test(found[3]) ? null : letter;
 }
 
 const COUNTED = /^(?: ?°| degrees?| beads?| (?:square |cubic )?units?| ways?| people| students?| points?)$/i;

@@ -38,13 +38,25 @@ function generationPrompt(
   return at < 0 ? text : text.slice(at + content.length);
 }
 
-/** Text written by hand, from where the template would begin the last reply; all of it where it does not say so. */
+/** Begins a turn in text that no template made, after which the model goes on. */
+const TURN =
+  /^[ \t]*(?:a|answer|assistant|ai|bot|response|reply|solution)\*{0,2}[ \t]*:|<\|[^|<>\n]{1,40}\|>|\[\/INST\]/gim;
+/** Begins one that is not the model's: what stands on its line is text, not a tag. */
+const ASKED = /^[ \t]*(?:q|question|problem|exercise|user|human|instruction|system)\*{0,2}[ \t]*:[^\n]*\S[^\n]*/gim;
+
+/**
+ * Text written by hand, from where the last reply begins: as the template would begin it, else after "A:", "Answer:" or a
+ * special token; all of it where none stands there, but the lines of questions that do not end in the tag.
+ */
 function lastTurn(session: Pick<Session, "chat">, text: string, { open }: Thinking): string {
   const opening = orElse("", () => replyOpening(session.chat)) // a model may have no template
     .split(open)[0]
     .trim();
   const at = opening === "" ? -1 : text.lastIndexOf(opening);
-  return at < 0 ? text : text.slice(at + opening.length);
+  if (at >= 0) return text.slice(at + opening.length);
+  const turn = [...text.matchAll(TURN)].at(-1);
+  const rest = text.slice(turn ? turn.index + turn[0].length : 0);
+  return rest.trimEnd().endsWith(open) ? rest : rest.replace(ASKED, "");
 }
 
 function orElse<T>(fallback: T, value: () => T): T {

@@ -144,7 +144,7 @@ const UNLIKE = new RegExp(
     String.raw`\b(?:than|except|least|most|almost|nearly|over|under|above|below|up to|between|from|either|exceeds?)(?: the| an?| only)?`,
     String.raw`\b(?:half|thirds?|quarters?|fifths?|tenths?|roots?|power|square|cube|reciprocal|inverse|multiples?|factors?) (?:of(?: the)?|the)`,
     String.raw`\b(?:half|quarter) (?:past|to)`,
-    String.raw`\b(?:twice|double|triple|sqrt|log|ln|sin|cos|tan|year|${MONTHS})`,
+    String.raw`\b(?:all but|neither|neg\.?|binary|octal|hex(?:adecimal)?|twice|double|triple|sqrt|log|ln|sin|cos|tan|year|${MONTHS})`,
     String.raw`\b(?:${NUMBER_WORDS})(?: (?:and|or|to|by|over|in|(?:out )?of(?: the)?|minus|plus|times))?`,
     "(?:不|非|没有|沒有)[是为為]?",
   ]
@@ -153,7 +153,7 @@ const UNLIKE = new RegExp(
   "i",
 );
 /** Before a number without a blank: nothing, or a sign that opens a value; or a word that does in Chinese, Japanese, Korean. */
-const OPENS = /(?:^|[\s=:$¤*_"“'`≈]|\bUS|[是为為爲有共得于於はが은는이가])$/;
+const OPENS = /(?:^|[\s=:$¤*_"“'`≈]|\bUS|[约約是为為爲有共得于於はが은는이가])$/;
 /** Words that begin a value of its own after another number. */
 const FRESH =
   /(?<!\bto )\b(?:is|are|was|were|be|equals?|gives?|gets?|makes?|leaves?|becomes?|costs?|pays?|has|have|had|totals?|yields?|earns?|needs?|spends?|so|then|hence|thus|therefore|giving|making|leaving|find|which)\b/i;
@@ -230,21 +230,21 @@ function parallel(earlier: string, gap: string): boolean {
 /** Words that make another value of the number before them, or a bound. */
 const WORD_AFTER = new RegExp(
   String.raw`^[\s-]*(?:(?:half|halves|thirds|quarters|fourths|fifths|sixths|sevenths|eighths|ninths|tenths|hundredths|thousandths|` +
-    String.raw`squared|cubed|factorial|modulo|mod|[ap]\.?m|o'clock|times (?:as|more|the)|tens|scores?|noon|midnight|lakhs?|crores?|gross|doz|bn|mn|mln|mio|mrd|mil|k|plus|minus|${MONTHS.replace("|may", "")})\b|` +
-    String.raw`(?:[a-z]+ )?below (?:zero|freezing)\b|` +
+    String.raw`squared|cubed|factorial|modulo|mod|[ap]\.?m|o'clock|times (?:as|more|the)|tens|scores?|noon|midnight|[a-z]+illions?|lakhs?|crores?|gross|doz|bn|mn|mln|mio|mrd|mil|k|plus|minus|cents?|` +
+    String.raw`(?:basis|percentage) points?|per ?mill?e?|pp[mbt]|bps|pi|(?:in )?\(?(?:binary|octal|hex(?:adecimal)?|base)|${MONTHS.replace("|may", "")})\b|π|` +
+    String.raw`(?:[a-z]+ )?below\b|` +
     String.raw`(?:[a-z]+ )?(?:or (?:so|more|less|fewer|higher|lower)|and (?:up|above|over|below))\b|` +
     String.raw`(?:and an?|(?:and|or|to) (?:\d|${NUMBER_WORDS}))\b)`,
   "i",
 );
 const CLASSIFIERS =
-  /^(?:[个個元人名只隻岁歲本张張条條块塊枚颗顆件天种種次步米円匹冊台歳명개원살](?!半|以[上下内]|未満| ?이[상하]| ?미만)|です|である|だ|입니다|이다)/;
-const UNITS_AFTER = /^(?:°[CF]?|(?:mm|cm|km|m|kg|g|h|s)(?:[²³]|\^[23])?)(?![A-Za-z0-9])/;
+  /^(?:[个個元人名只隻岁歲本张張条條块塊枚颗顆件天种種次步米円匹冊台歳명개원살](?!半|亿|億|百分点|方|以[上下内]|未満| ?이[상하]| ?미만)|です|である|だ|입니다|이다)/;
 
 /** Whether what stands after a number leaves it as it is. */
 function endsWell(right: string): boolean {
   if (WORD_AFTER.test(right) || FOREIGN_AFTER.test(right.slice(0, 60)) || /^[^.!?\n]*\?/.test(right)) return false;
   if (/^\s+[-+*/^=<>≤≥×](?!\|)|^\s*‰|^\s*\\(?:leq?|geq?|neq?|times|cdot|in)\b|^\s*\*\*?\d/.test(right)) return false;
-  return (
-    /^(?:$|[\s.,;:?)*_"”'`$¤。！？<]|\/[A-Za-z])/.test(right) || UNITS_AFTER.test(right) || CLASSIFIERS.test(right)
-  );
+  const unit = readUnit(right, 0)?.end ?? Number(right[0] === "°"); // without a blank: 15cm, 5°
+  if (unit > 0) return !/^[A-Za-z0-9]/.test(right.slice(unit));
+  return /^(?:$|[\s.,;:?)*_"”'`$¤。！？<]|\/[A-Za-z])/.test(right) || CLASSIFIERS.test(right);
 }

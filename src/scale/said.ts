@@ -3,7 +3,8 @@
 import { lastBoxes } from "./box.ts";
 import { answerKey, isMeasureKey, isNumberKey } from "./key.ts";
 import { lastNumber, value } from "./running.ts";
-import { fold } from "./spelling.ts";
+import { fold, unmarked } from "./spelling.ts";
+import { FOREIGN_CORRECTION } from "./words.ts";
 
 export interface Said {
   text: string;
@@ -16,14 +17,15 @@ export interface Said {
 }
 
 const SAYS =
-  /\b(?:(final) )?answer(?:\*{0,2}\s*(:)|\s+is\b\s*(:)?|\s*(?=\$|\\[([]))|(?:答案|答え|정답)(?:是|为|為|は|은)?\s*(:)|(<answer>)|^[ \t]*(####)(?!#)/gim;
+  /\b(?:(final) )?answer(?:\s*(:)|\s+is\b\s*(:)?|\s*(?=\$|\\[([]))|(?:答案|答え|정답)(?:是|为|為|は|은)?\s*(:)|(<answer>)|^[ \t]*(####)(?!#)/gim;
 const DISPLAY = /^(?:\\\[[\s\S]*?\\\]|\$\$[^$]*\$\$)/;
 const ASIDE = /,?\s(?:(?:because|since|which|where|given|so|as)\b|(?:when|if)\b(?![\s\S]*\d))[\s\S]*$/;
 /** "12 (see step 4)", but neither "3 (mod 7)" nor "12 (if n is odd)". */
 const BRACKETED = /\s\((?!if|when|for|where|or|and)[^()]*\s[a-z]{2}[^()]*\)$|\s\(see\s[^()]*\)$/;
-const LEAD_IN = /^(?:therefore|thus|then|simply|just|indeed|about|approximately|roughly),?\s+/i;
+const LEAD_IN =
+  /^(?:(?:therefore|thus|then|simply|just|indeed|about|approximately|roughly),?\s+|(?:大?[约約]|一?共有?|合計)(?=[\s\d]))/i;
 const PROSE =
-  /\b(?:not|never|cannot|longer|n't|either|neither|the|in|is|are|that|this|to|it|we|you|can|be|correct|unknown|unclear|undetermined|above|below)\b/i;
+  /\b(?:not|never|cannot|longer|n't|either|neither|the|in|is|are|that|this|to|it|we|you|can|be|correct|between|unknown|unclear|undetermined|above|below)\b/i;
 const OPTION = /^\(?([A-J])\)(?:[\s:.]|$)|^([A-J])(?:[.:] | \(|:?$)/;
 const OTHER_OPTION = /\([A-J]\)|\b(?:and|or) [A-J]\b/;
 /** Words that are answers. */
@@ -32,9 +34,11 @@ const WORD = /^\W*(?:yes|no|true|false|none|no (?:real )?solutions?)\W*$/i;
 const SENTENCE = /^(?!negative|minus|USD|EUR|GBP)(?:[AI] [a-z]|[A-Za-z]{2,})(?![A-Za-z]* ?=)[\s\S]*\d/i;
 
 /** A number and what it counts. */
-const COUNT = /^[^A-Za-z\\]*\d(?: [a-z]{3,}| an?(?= )){1,4}$/;
+const COUNT = /^[^A-Za-z\\]*\d(?: [a-z]{3,}| an?(?= )){1,4}$|^[^A-Za-z\\=]*[\d”] ?\p{Lo}+$|^“[^“”]*”$/u;
+/** A value that is left open, or that runs into the next sentence: "A or B", "18,then5". */
+const BLURRED = /^\(?[A-J]\)?,? or \(?[A-J](?![A-Za-z])|(?<![\\A-Za-z])(?!sqrt)[a-z]{4,}\d/;
 
-/** X of the last statement where X is short and not prose. */
+/** X of the last statement where X is short and not prose. `reply`: without emphasis. */
 export function finalAnswer(reply: string): Said | null {
   const text = fold(reply);
   for (const match of [...text.matchAll(SAYS)].slice(-16).reverse()) {
@@ -42,7 +46,7 @@ export function finalAnswer(reply: string): Said | null {
     const marker = match[6] !== undefined;
     const found = marker
       ? marked(reply, from)
-      : stated(reply, text, from, Boolean(match[2] ?? match[3] ?? match[4] ?? match[5]));
+      : stated(reply, from, Boolean(match[2] ?? match[3] ?? match[4] ?? match[5]));
     const line = text
       .slice(Math.max(0, match.index - 80), match.index)
       .split("\n")
@@ -73,12 +77,12 @@ function marked(text: string, from: number): Found | null {
   return plain ? { text: line, source: "final-answer", key } : null;
 }
 
-function stated(reply: string, folded: string, from: number, colon: boolean): Found | null {
-  const { said, display } = sentence(reply.slice(from, from + 400), folded.slice(Math.max(0, from - 80), from));
-  const plain = said.replace(/\*{2,3}|__/g, "");
-  const option = OPTION.exec(plain);
+function stated(reply: string, from: number, colon: boolean): Found | null {
+  const { said, display } = sentence(reply.slice(from, from + 400));
+  const option = OPTION.exec(said);
   const letter = option?.[1] ?? option?.[2];
-  if (letter && OTHER_OPTION.test(plain.slice(option![0].length))) return null;
+  if (BLURRED.test(said)) return null;
+  if (letter && OTHER_OPTION.test(said.slice(option![0].length))) return null;
   if (letter) return { text: letter, source: "final-answer", key: letter }; // "(C) 12": the letter names the answer
   const formulas = said.replace(/\\(?:text|mbox|mathrm)\s*\{/g, "").replace(/\$[^$]+\$|\\\(.*?\\\)|\\[a-zA-Z]+/g, "0");
   if (colon && !display && said.length <= 200 && SENTENCE.test(formulas)) {
@@ -93,30 +97,24 @@ function stated(reply: string, folded: string, from: number, colon: boolean): Fo
   if (said.length > 200 || words > 3 || PROSE.test(formulas) || !(colon || definite)) return null;
   const right = said.includes("=") ? value(said) : null; // "3*4 = 12" says 12
   const computed = right === null ? "" : answerKey(right);
-  const number = COUNT.test(said) && !isMeasureKey(answerKey(said)) ? lastNumber(said) : null; // "12 apples" says 12
+  const number = COUNT.test(fold(said)) && !isMeasureKey(answerKey(said)) ? lastNumber(said) : null; // "12 apples" says 12
   const key = isNumberKey(computed) ? computed : (number?.key ?? answerKey(said));
   return key === "" ? null : { text: said, source: "final-answer", key };
 }
 
-/** Up to the sentence's end, less emphasis, lead-in and reasons; or the display formula that comes first. `before`: what stands before. */
-function sentence(text: string, before: string): { said: string; display: boolean } {
+/** Up to the sentence's end, less lead-in and reasons; or the display formula that comes first. */
+function sentence(text: string): { said: string; display: boolean } {
   const start = text.replace(/^(?:[\s*_]|\\(?![a-zA-Z([{$%]))*/, "").replace(LEAD_IN, "");
   const display = DISPLAY.exec(start)?.[0];
   if (display) return { said: display, display: true };
   const end =
-    /^[^\n]*?(?=[.?](?:[\s"'”*]|\\[)\]]|$)|!(?:\s+[A-Z]|\s*$)|[。！？]|\n|<\||<\/answer>|$)/.exec(start)?.[0] ?? "";
+    /^[^\n]*?(?=[.?](?:[\s"'”*]|\\[)\]]|$)|!(?:\s+[A-Z]|\s*$)|[。！？]|\n|<\||<\/[a-z]|$)/.exec(start)?.[0] ?? "";
   if (start[end.length] === "?") return { said: "", display: false }; // asked, not said
   const said = end
     .replace(ASIDE, "")
     .replace(BRACKETED, "")
-    .replace(/(?:\s|\p{Extended_Pictographic}\ufe0f?)+$/u, "")
-    .trim();
-  // Emphasis that began before the statement ends with it.
-  const emphasis = /[*_]+$/.exec(said)?.[0];
-  const began = `${before.split("\n").at(-1)}${text.slice(0, text.length - start.length)}`;
-  const inner = emphasis ? said.slice(0, -emphasis.length) : said;
-  const theirs = emphasis && began.includes(emphasis[0]) && !inner.includes(emphasis[0]);
-  return { said: theirs ? inner.trim() : said, display: false };
+    .replace(/(?:\s|\p{Extended_Pictographic}\ufe0f?)+$/u, "");
+  return { said, display: false };
 }
 
 /** A line that begins another turn, as base models write once they have answered. */
@@ -124,8 +122,14 @@ const NEXT_TURN =
   /(?:^|\n)\s{0,3}(?:[*#]{1,4}\s?)?(?:(?:question|problem|exercise|user|human|instruction|q)\*{0,2}\s*:|#{2,4} (?:question|problem|instruction|user|human)\b)|<\|(?:im_start|start_header_id|user|endoftext|eot_id)\|?/gi;
 /** Turns that are looked at for an answer before them. */
 const MOST_TURNS = 4;
-export const CORRECTS =
-  /\b(?:wait|actually|hold on|re-?compute|re-?check|re-?calculate|mistake|correction|oops|sorry|scratch that|second thought|(?:I|we) meant?)\b/i;
+/** A word that takes back what was said before it. */
+export const CORRECTS = new RegExp(
+  `(?<!\\p{L})(?:wait|actually|h[oa](?:ld|ng) on|hmm+|re-?compute|re-?check|re-?calculate|mistaken?|(?:an|my) error|correction|` +
+    "(?:correct|right|true|actual|corrected) (?:answer|value|result) (?:is|should)|oops|sorry|scratch that|second thought|" +
+    "(?:that|this|it|which|I)(?:['’]s| is| was) (?:wrong|incorrect|not (?:right|correct))|no(?=[,.!:;—]| [-–—])|" +
+    `(?:I|we) (?:meant?|forgot|missed|overlooked|miscounted|misread))(?!\\p{L})|${FOREIGN_CORRECTION}`,
+  "iu",
+);
 
 /** Lines beginning with "####" that are looked at for a value. */
 const MOST_MARKERS = 64;
@@ -146,4 +150,4 @@ export function withoutNextTurns(text: string): { text: string; cut: boolean } {
   return { text: reply, cut: turn !== undefined };
 }
 
-const isAnswered = (text: string): boolean => lastBoxes(text).parts.length > 0 || finalAnswer(text) !== null;
+const isAnswered = (text: string): boolean => lastBoxes(text).parts.length > 0 || finalAnswer(unmarked(text)) !== null;

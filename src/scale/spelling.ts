@@ -1,12 +1,20 @@
 // One spelling for what looks alike: characters first, then LaTeX.
 
-/** Dashes, blanks, currencies and CJK marks, one character each. */
+/** Dashes, blanks, and CJK commas, quotes and lenticular brackets, one character each. */
 const LIKE: Record<string, string> = {
   "−": "-",
   "–": "-",
   "‐": "-",
   "‑": "-",
   "、": ",",
+  "「": "“",
+  "」": "”",
+  "『": "“",
+  "』": "”",
+  "【": "“",
+  "】": "”",
+  "《": "“",
+  "》": "”",
   "⁄": "/",
   "∕": "/",
   "\u00a0": " ",
@@ -42,6 +50,18 @@ function digit(c: string): string {
   let zero = code;
   while (/\p{Nd}/u.test(String.fromCodePoint(zero - 1))) zero--;
   return String((code - zero) % 10);
+}
+
+/** A pair of marks with no blank within its ends; an operator (2**3**2, a*b*c) and a LaTeX subscript are none. Two numbers stay apart. */
+const EMPHASIS =
+  /(?<![A-Za-z0-9\\)\]}^]|[A-Za-z0-9}]_|\d[*_`]{0,3} (?=[*_`]{1,6}\d))(\*{1,3}|_{1,3}|`{1,3})(?![\s*_`{})\],.;:])((?:[^*`\n]|\n(?![ \t]{0,9}\n)){1,200}?)(?<![\s\\^])\1(?!\d|(?<=_)[A-Za-z{\\])/g;
+const TAGGED = /<(b|i|em|strong|code)>([^<\n]{1,200})<\/\1>/gi;
+
+/** Without the emphasis and code marks of Markdown and HTML. */
+export function unmarked(text: string): string {
+  let plain = text;
+  for (let i = 0; i < 3; i++) plain = plain.replace(TAGGED, "$2").replace(EMPHASIS, "$2");
+  return plain;
 }
 
 const SYMBOLS: Record<string, string> = {

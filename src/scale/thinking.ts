@@ -7,6 +7,7 @@ export interface Thinking {
 
 interface Tag {
   at: number;
+  to: number; // after it
   open: boolean;
 }
 
@@ -21,7 +22,7 @@ export function afterThinking(text: string, thinking: Thinking, opened: boolean)
   for (const tag of unquoted(text, thinking)) {
     if (tag.open) thinks ||= begins(text, tag);
     else if (thinks || from < 0) {
-      from = tag.at + thinking.close.length;
+      from = tag.to;
       thinks = false;
     }
   }
@@ -35,9 +36,11 @@ export function leavesOpen(text: string, thinking: Thinking): boolean {
   return open;
 }
 
-/** Whether an opening tag can be meant: no word of the same sentence stands before it. */
-function begins(text: string, { at }: Tag): boolean {
-  return !/[^\s.!?:;})\]$*>|][^\S\n]*$/.test(text.slice(Math.max(0, at - 20), at));
+/** Whether an opening tag can be meant: no word of the same sentence stands before it; a colon may, where the line ends. */
+function begins(text: string, { at, to }: Tag): boolean {
+  const before = text.slice(Math.max(0, at - 20), at);
+  if (/[:;][^\S\n]*$/.test(before)) return /^[^\S\n]*(?:\n|$)/.test(text.slice(to, to + 20));
+  return !/[^\s.!?})\]$*>|][^\S\n]*$/.test(before);
 }
 
 const QUOTES = "\"'`“”‘’«»";
@@ -55,7 +58,7 @@ function* unquoted(text: string, { open, close }: Thinking): Generator<Tag> {
     const [mark] = match;
     const end = match.index + mark.length;
     if (mark !== open && mark !== close) marks.lastIndex = codeEnd(text, end, mark.length);
-    else if (!isQuoted(text[match.index - 1], text[end])) yield { at: match.index, open: mark === open };
+    else if (!isQuoted(text[match.index - 1], text[end])) yield { at: match.index, to: end, open: mark === open };
   }
 }
 

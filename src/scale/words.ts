@@ -21,6 +21,11 @@ const after = {
   bounded: "oder mehr|o más|ou plus|или больше|ou mais",
 };
 
+/** Takes back what was said. */
+export const FOREIGN_CORRECTION =
+  "等等|等一下|不[对對]|[错錯][了误誤]|更正|待って|間違|訂正|잠깐|정정|틀렸|(?<!\\p{L})(?:espera|perdón|me equivoqué|attendez|pardon|" +
+  "warte|moment mal|aspetta|desculpe|подожди|стоп|ошибка|исправлен)(?!\\p{L})";
+
 /** Ends the text before a number; up to two more words may stand between a denial and the number. */
 export const FOREIGN_BEFORE = new RegExp(
   String.raw`(?<!\p{L})(?:(?:${before.denied})(?: \p{L}{1,12}){0,2}|${before.signed}|${before.bounded}|${before.parted})[\s$¤]*$|(?:ไม่ใช่|至[少多]|最多|[超越]过|[大小多少高低]于|不[到足]|マイナス|負|负)\s*$`,

@@ -100,7 +100,7 @@ test("the final answer in words", () => {
     ["Answer: no solution", "final-answer no solution"],
     ["The answer is 5 because 2 + 3 is not 6.", "final-answer 5"],
     ["The answer is 5. Check: the answer is correct, as 2 + 3 = 5", "final-answer 5"],
-    ["The answer is $5$ or $6$.", "final-answer 5or6"],
+    ["The answer is $5$ or $6$.", "final-answer 5,6"],
     ["The answer is 12 apples.", "final-answer 12"],
     ["The answer is 12 cm.", "final-answer 12 cm"],
     ["The answer is 3*4 = 12", "final-answer 12"],
@@ -121,6 +121,19 @@ test("the final answer in words", () => {
     ["The answer is (A) or (B).", "no-answer"],
     ["The answer is 5 if x > 0, 3 otherwise.", "final-answer 5if x>0,3otherwise"],
     ["答案：42", "final-answer 42"],
+    ["答案：【5】", "final-answer 5"],
+    ["答案为「5」", "last-number 5"],
+    ["答案：约5", "final-answer 5"],
+    ["答え：共有 5 个。", "final-answer 5"],
+    ["答え：約５個です", "final-answer 5"],
+    ["答案：「5」和「6」", "final-answer “5”和“6”"],
+    ["增长了5个百分点。", "no-answer"],
+    ["答案：大于5", "final-answer 大于5"],
+    ["答案：12个苹果，5个梨", "final-answer 12个苹果,5个梨"],
+    ["Answer: 18</s>", "final-answer 18"],
+    ["Answer: 18or19", "final-answer 18,19"],
+    ["Answer: 18,then5", "no-answer"],
+    ["The answer is \\sqrt5.", "final-answer \\sqrt{5}"],
     ["Sure.\n<answer>\n42\n</answer>", "final-answer 42"],
     ["The answer is unclear.", "no-answer"],
     ["The answer is a mystery", "no-answer"],
@@ -239,6 +252,66 @@ test("the last number is the whole value", () => {
   ]);
 });
 
+test("emphasis and code marks around a value are transparent", () => {
+  table([
+    ["The discount is **28** percent.", "last-number 7/25"],
+    ["He has **5** million dollars.", "last-number 5000000"],
+    ["It is `5` million.", "last-number 5000000"],
+    ["It is *$5$* million.", "last-number 5000000"],
+    ["<b>5</b> million", "last-number 5000000"],
+    ["He has **2** dozen.", "last-number 24"],
+    ["He ate **2** and a half.", "last-number 5/2"],
+    ["It is -**5**.", "last-number -5"],
+    ["It is negative __5__.", "last-number -5"],
+    ["The answer is **5** million.", "final-answer 5000000"],
+    ["The answer is **5**-**7**.", "final-answer 5-7"],
+    ["Answer: **28**%", "final-answer 7/25"],
+    ["**The answer is:\n18**", "final-answer 18"],
+    ["It is **at least** 5.", "no-answer"],
+    ["The answer is **not** 5.", "no-answer"],
+    ["It is **5**k.", "no-answer"],
+    ["It is **2** hours **30** minutes.", "no-answer"],
+    ["It is 5 `million`.", "last-number 5000000"],
+    ["It is **12** **345**.", "no-answer"],
+    // Operators, and marks of LaTeX.
+    ["2**3**2 = 512", "last-number 512"],
+    ["* 5 apples\n* 7 pears\nIn all 12.", "last-number 12"],
+    ["\\boxed{2*3*4}", "boxed 2*3*4"],
+    ["\\boxed{a^*b^*}", "boxed a^*b^*"],
+    ["\\boxed{z^{*} + w^{*}}", "boxed z^{*}+w^{*}"],
+    ["\\boxed{S _{1} + a_{2}}", "boxed S_{1}+a_{2}"],
+  ]);
+});
+
+test("words that make another value of a number", () => {
+  for (const text of [
+    "It is 5 pi.",
+    "It is 5 π.",
+    "It is 3 quadrillion.",
+    "It is 5 basis points.",
+    "It rose by 5 percentage points.",
+    "It is 5 per mille.",
+    "It is 5 ppm.",
+    "It is 5 below zero.",
+    "It is 5 below.",
+    "All but 5 came.",
+    "It is neither 5.",
+    "It is neg 5.",
+    "It is 101 in binary.",
+    "It is 101 (hex).",
+    "It is binary 101.",
+    "It costs 5 cents.",
+    "It is 5th.",
+  ])
+    assert.equal(show(plain(text)), "no-answer", text);
+  table([
+    ["It is 5L.", "last-number 5"],
+    ["It is 5m/s.", "last-number 5"],
+    ["There are 5 pies.", "last-number 5"],
+    ["It is 5 in the end.", "last-number 5"],
+  ]);
+});
+
 test("several boxes of one sentence are a list; a correction, a conclusion, the same again are not", () => {
   table([
     ["The roots are \\boxed{3} and \\boxed{5}.", "boxed 3,5"],
@@ -254,6 +327,9 @@ test("several boxes of one sentence are a list; a correction, a conclusion, the 
     ["\\boxed{2} hours \\boxed{30} minutes", "no-answer"],
     ["\\boxed{2} + \\boxed{3} = \\boxed{5}", "boxed 5"],
     ["Part one: \\boxed{3}.\n\nIn all: \\boxed{6}", "boxed 6"],
+    ["\\boxed{3} as well as \\boxed{5}", "boxed 3,5"],
+    ["The roots are\n- $\\boxed{3}$,\n- $\\boxed{5}$.", "boxed 3,5"],
+    ["- \\boxed{3}\n- no, \\boxed{5}", "boxed 5"],
     ["\\boxed 2", "boxed 2"],
     ["our answer is $\\boxed 2$.", "boxed 2"],
     ["\\boxed5.", "boxed 5"],
@@ -323,6 +399,14 @@ test("an answer that is taken back", () => {
     ["The answer is 12. Wait, actually it should be 14.", "no-answer"],
     ["Answer: 12. Sorry, I meant 14.", "no-answer"],
     ["\\boxed{12}\n\nWait, that's incorrect: it's 14.", "no-answer"],
+    ["\\boxed{12}. No, the answer is 13.", "no-answer"],
+    ["\\boxed{12}. The correct answer is 13.", "no-answer"],
+    ["\\boxed{12}. Hang on, I forgot one. It is 13.", "no-answer"],
+    ["\\boxed{12}. 等等，应该是13。", "no-answer"],
+    ["\\boxed{A}. Wait, actually it is B.", "no-answer"],
+    ["\\boxed{12}. The correct answer is 12.", "boxed 12"],
+    ["\\boxed{12}. Let me double-check: 3*4 = 12. Yes.", "boxed 12"],
+    ["\\boxed{12}. No other value works: 13 fails.", "boxed 12"],
     ["The answer is 12. On second thought, the answer is 14.", "final-answer 14"],
     ["The answer is 12. Wait, let me check: 7 + 5 = 12.", "final-answer 12"],
     ["The answer is C. Wait, let me check: 7 + 5 = 12.", "final-answer C"],
@@ -399,6 +483,14 @@ test("a chain cut off while it corrects itself", () => {
       ["I get \\boxed{12}. Then \\box", "no-answer"],
       ["I get \\boxed{12}. Wait, that is", "no-answer"],
       ["\\boxed1", "no-answer"], // of 12, perhaps
+      ["\\boxed{12}. No, the answer is 13", "no-answer"],
+      ["\\boxed{12}. On second thought it is", "no-answer"],
+      ["\\boxed{12}. I made an error", "no-answer"],
+      ["\\boxed{12}. Hang on, I forgot", "no-answer"],
+      ["\\boxed{12}. That's not right", "no-answer"],
+      ["\\boxed{12}. 等等，", "no-answer"],
+      ["\\boxed{12}. Espera,", "no-answer"],
+      ["\\boxed{12}. Let me double", "boxed 12"],
       ["I get \\boxed{12}. So", "boxed 12"],
     ],
     cut,
@@ -456,6 +548,20 @@ test("a lone formula, a lone choice", () => {
     ["答案不是A。", "no-answer"],
     ["The chemical is H2O.", "no-answer"],
     ["Both (A) and (B) hold", "no-answer"],
+    ["\\textbf{(E)}\\ 12", "choice E"],
+    ["So we find 12.\n$\\textbf{(E)}\\ 12$", "choice E"],
+    ["\\textbf{(A)} 10\n\\textbf{(B)} 12", "no-answer"],
+    ["The correct choice is (E) 12.", "choice E"],
+    ["The correct choice is **(E) 12**.", "choice E"],
+    ["The correct choice is not (E) 12.", "no-answer"],
+    ["I pick option B because 12 is larger.", "choice B"],
+    ["The right one is option C: 15 apples.", "choice C"],
+    ["The answer is E, 12.", "choice E"],
+    ["Option B costs 12 dollars.", "no-answer"],
+    ["Option A costs 10 and option B costs 12.", "no-answer"],
+    ["So P(A) = 0.5", "last-number 1/2"],
+    ["The pay of the job (A) is $12.", "last-number 12"],
+    ["Answer: A or B", "no-answer"],
     ["I do not know.", "no-answer"],
     ["A cat", "no-answer"],
     ["(K)", "no-answer"],
@@ -495,7 +601,7 @@ test("a megabyte of hostile text comes to an end", { timeout: 300_000 }, async (
   // Seconds in all; quadratic work takes minutes for one text. Each turn of the loop lets the timeout strike.
   const said =
     "\\boxed1 { } 9 1, 1_ : $ \\ \n####_ \n####_1 \n####_1_Question: << <<1>> ( ** (A \n(A)_1 \nA)_1\n _and_ or_B, \n " +
-    "\nQuestion: answer:_ ٤ 1_and_ \\boxed{1}, _ (1 -9 1/ <|im_start|> 答案 wait_1 1/( ✅ \\frac not_ nicht_a_";
+    "\nQuestion: answer:_ ٤ 1_and_ \\boxed{1}, _ (1 -9 1/ <|im_start|> 答案 wait_1 1/( ✅ \\frac not_ nicht_a_ *a ** ` **1_ <b> 5个 no,_";
   const tagged = '` `a``b ```\n <think> </think> "</think>" <think></think> <th';
   const direct = { thinking: null, finished: true };
   const thought = { thinking: tags, opened: false, finished: true };
@@ -561,6 +667,6 @@ test("GSM8K's own solutions, their markers taken away: the last number is found,
     if (found.key === answerKey(gold)) right++;
     else wrong++;
   }
-  // Most of the wrong ones say a percentage or dozens where the gold has no unit.
-  assert.ok(right >= 1253 && wrong <= 30, `${right} right, ${wrong} wrong of 1319`);
+  // Most of the wrong ones say a percentage or dozens where the gold has no unit; four that say cents abstain.
+  assert.ok(right >= 1249 && wrong <= 30, `${right} right, ${wrong} wrong of 1319`);
 });

@@ -154,6 +154,12 @@ test("not equal on sight: as many keys as answers", () => {
     ["2/3 = 0.667", "2/3", "0.667"],
     ["(A) 1 or (B) 2", "A", "B"],
     ["A, B", "A", "B"],
+    ["(A), B", "(A) and (B)", "A", "A or B"],
+    ["E-12", "E", "12", "E + 12"],
+    ["A(3,4)", "A", "(3,4)"],
+    ["x > 5 or x < 3", "x > 5 and x < 3"],
+    ["5 or more", "5"],
+    ["3, 5", "3", "5 or 3"],
     ["2 hours 30 minutes", "2 hours", "30 minutes", "30"],
     ["3 to 5", "5", "3"],
     ["5 million", "5"],
@@ -174,7 +180,8 @@ test("not equal on sight: as many keys as answers", () => {
 });
 
 test("nothing has no key; long answers and numbers are bounded", () => {
-  for (const empty of ["", " ", "$$", "\\(\\)", ".", "**", "{}", "\\text{}"]) assert.equal(answerKey(empty), "", empty);
+  for (const empty of ["", " ", "$$", "\\(\\)", ".", "**", "{}", "\\text{}", "E - 12", "E, 12"])
+    assert.equal(answerKey(empty), "", empty);
   assert.equal(answerKey("9".repeat(1001)), "");
   const digits = "9".repeat(999);
   assert.equal(answerKey(digits), digits); // a string then, and no BigInt

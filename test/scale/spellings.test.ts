@@ -231,6 +231,21 @@ const ALTERED = [
   "@個以上",
   "大于@",
   "$@$ hours $#$ minutes",
+  "**@** million",
+  "**@** percent",
+  "`@` dozen",
+  "-**@**",
+  "negative **@**",
+  "**@** and a half",
+  "**not** @",
+  "**@**:**#**",
+  "@ pi",
+  "@ quadrillion",
+  "@ cents",
+  "@ basis points",
+  "all but @",
+  "neither @",
+  "@ in binary",
 ];
 
 test("what stands beside a number never leaves the number alone", () => {
@@ -302,6 +317,11 @@ test("measures, lists and choices in their spellings", () => {
       `Answer: ${letter}) ${n}`,
       `**Answer: ${letter}**`,
       `The correct option is (${letter}).`,
+      `The correct choice is (${letter}) ${n}.`,
+      `\\textbf{(${letter})}\\ ${n}`,
+      `\\boxed{(${letter})${n}}`,
+      `\\boxed{\\textbf{${letter}}: ${n} apples}`,
+      `option ${letter} because ${n} is larger`,
     ]);
     for (const [text, value] of [
       [`\\boxed{${measure}}`, `${n} of ${unit[0]}`],

@@ -27,6 +27,8 @@ test("the first closing tag that is not quoted ends the thinking; later tags wit
   assert.equal(afterThinking("a", { open: "", close: "" }, false), "a");
   assert.equal(afterThinking("The <think> tag. b", tags, false), "The <think> tag. b");
   assert.equal(afterThinking("<think>\na", tags, false), null);
+  assert.equal(afterThinking("Explain: <think> is a tag. b", tags, false), "Explain: <think> is a tag. b");
+  assert.equal(afterThinking("Sure: <think>\na", tags, false), null);
 });
 
 test("a reply that mentions the tags still answers", () => {
@@ -78,6 +80,21 @@ test("in text written by hand, only what follows the start of the last reply", (
   assert.equal(raw("<|user|>\n2 + 3?<|end|>\n<|assistant|>\n<think>\nSo"), true);
   assert.equal(raw("What does <think> mean?"), false);
   assert.equal(raw("Question: 2 + 3?\n<think>\n"), true);
+  for (const [text, opens] of [
+    ["Q: <think> what?\nA: ", false],
+    ["What does\n<think>\nmean?\nAnswer:", false],
+    ["Q: <think> what?", false],
+    ["User: write\n<think>\nAssistant:", false],
+    ["Q: 1 + 1?\nA: <think>\nhm\n</think>\n2\nQ: 2 + 3?\nA:", false],
+    ["<|im_start|>user\nSay\n<think>\n<|im_end|>\n<|im_start|>assistant\n", false],
+    ["[INST] Say\n<think>\n[/INST]", false],
+    ["Q: 2 + 3?\nA: <think>", true],
+    ["Q: 2 + 3?\nA: <think> So 2", true],
+    ["Question: 2 + 3? <think>", true],
+    ["2 + 3?\n<think> So 2", true],
+    ["<|im_start|>user\n2 + 3?<|im_end|>\n<|im_start|>assistant\n<think>\n", true],
+  ] as const)
+    assert.equal(raw(text), opens, text);
   const ids = [..."Question: 2 + 3?\n<think>\n"].map((c) => c.codePointAt(0)!);
   assert.equal(opensThinking(plain, { ids }, {}, tags), true);
 });
