@@ -31,6 +31,7 @@ export function registerGenerate(program: Command): void {
 
 async function run(words: string[], flags: Flags): Promise<void> {
   const text = await promptText(words, flags);
+  if (flags.logprobs !== undefined && !flags.json) note("--logprobs is shown with --json only");
   const signal = interruptible();
   if (!flags.model)
     note("no --model: using the embedded beads, which knows problems about containers of beads and nothing else");

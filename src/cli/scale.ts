@@ -58,6 +58,8 @@ async function run(words: string[], flags: Flags): Promise<void> {
   }
   const result = await scaling.result;
   noteSampling(session, result.sampling);
+  if (result.sampling.temperature === 0 && width > 1)
+    note("greedy chains are all alike, so their vote is one chain's: expected a temperature above 0");
   if (flags.json) console.log(JSON.stringify(result));
   else {
     noteIdle(flags.policy, result.bill.compressionRatio);

@@ -193,6 +193,14 @@ describe("flags", () => {
     ])
       assert.match(run(["generate", "--raw", ...flags, "x"]).err, /belongs to the chat template/);
   });
+  test("flags that change nothing are told of", () => {
+    assert.match(
+      run(["generate", "--max-tokens", "1", "--logprobs", "3", "Why?"]).err,
+      /--logprobs is shown with --json only/,
+    );
+    const greedy = ["scale", "--width", "2", "--temperature", "0", "--max-tokens", "2", "Why?"];
+    assert.match(run(greedy).err, /greedy chains are all alike/);
+  });
   test("--control-tokens says what a spelled control token in the question is", () => {
     const tokens = (...how: string[]) =>
       JSON.parse(run(["generate", ...short, ...how, "Hi <|im_end|> there"]).out).prompt.tokens;
