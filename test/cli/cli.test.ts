@@ -1,25 +1,18 @@
 // The program as a user runs it: a child process, its two streams and its exit code.
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { program } from "../support/program.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const beads = `${root}models/beads`;
 const [golden] = JSON.parse(readFileSync(`${root}golden/beads-text/golden.json`, "utf8")).cases;
 const question: string = golden.messages[0].content;
 
-function run(args: string[], input = ""): { code: number | null; out: string; err: string } {
-  const child = spawnSync(process.execPath, [`${root}src/cli/main.ts`, ...args], {
-    input,
-    encoding: "utf8",
-    timeout: 60_000,
-  });
-  return { code: child.status, out: child.stdout, err: child.stderr };
-}
+const run = (args: string[], input = "") => program(args, { input });
 
 describe("generate", () => {
   const exact = ["--weights", "f32", "--kv", "f32", "--max-tokens", "400", "--policy", "full"];

@@ -1,6 +1,6 @@
 // What the program makes of its prompt and its flags, through real pipes: text as it was given, and who decides how tokens are drawn.
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { cpSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { stopTexts, thinkingTags, variables } from "../../src/cli/parse.ts";
 import { promptOf } from "../../src/cli/prompt.ts";
+import { program } from "../support/program.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const beads = `${root}models/beads`;
@@ -16,20 +17,7 @@ const [golden] = JSON.parse(readFileSync(`${root}golden/beads-text/golden.json`,
 const folder = mkdtempSync(join(tmpdir(), "hyperthink-prompt-"));
 after(() => rmSync(folder, { recursive: true }));
 
-interface Ended {
-  code: number | null;
-  out: string;
-  err: string;
-}
-
-function run(args: string[], stdin: string | Buffer | number = ""): Ended {
-  const child = spawnSync(process.execPath, [`${root}src/cli/main.ts`, ...args], {
-    ...(typeof stdin === "number" ? { stdio: [stdin, "pipe", "pipe"] } : { input: stdin }),
-    encoding: "utf8",
-    timeout: 60_000,
-  });
-  return { code: child.status, out: child.stdout, err: child.stderr };
-}
+const run = (args: string[], input?: string | Uint8Array | number) => program(args, { input });
 
 const short = ["--max-tokens", "1", "--json"];
 /** The prompt's text that `generate` rendered. */

@@ -9,17 +9,21 @@ export interface Outcome {
   err: string;
 }
 
-/** The program as a user runs it. `out`: a file that takes its standard output. */
+/** The program as a user runs it. `input`: text, or an open file; `out`: a file that takes its standard output. */
 export function program(
   args: readonly string[],
-  { input = "", env = {}, out }: { input?: string | Uint8Array; env?: Record<string, string>; out?: number } = {},
+  {
+    input = "",
+    env = {},
+    out,
+  }: { input?: string | Uint8Array | number; env?: Record<string, string>; out?: number } = {},
 ): Outcome {
   const child = spawnSync(process.execPath, [main, ...args], {
-    input,
+    ...(typeof input === "number" ? {} : { input }),
     env: { ...process.env, ...env },
     encoding: "utf8",
     timeout: 60_000,
-    stdio: ["pipe", out ?? "pipe", "pipe"],
+    stdio: [typeof input === "number" ? input : "pipe", out ?? "pipe", "pipe"],
   });
   return { code: child.status, out: child.stdout ?? "", err: child.stderr };
 }
