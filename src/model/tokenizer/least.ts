@@ -1,6 +1,11 @@
 import type { AddedToken } from "./control.ts";
+import { preTokenizers } from "./vocabulary.ts";
 
-type Step = Record<string, unknown> | null | undefined;
+interface Step {
+  type?: unknown;
+  pretokenizers?: Step[];
+  behavior?: unknown;
+}
 
 /**
  * Fewest tokens that a text may have: its bytes, as many to a token as the longest has. Only where that is certain: byte-level BPE
@@ -11,8 +16,12 @@ export function leastTokens(
   added: readonly AddedToken[],
   tokens: readonly (string | undefined)[],
 ): (text: string) => number {
-  const { model, normalizer, pre_tokenizer } = json as { model: Record<string, unknown> } & Record<string, Step>;
-  const steps = (pre_tokenizer?.type === "Sequence" ? pre_tokenizer.pretokenizers : [pre_tokenizer]) as Step[];
+  const { model, normalizer, pre_tokenizer } = json as {
+    model: { vocab?: unknown };
+    normalizer?: Step | null;
+    pre_tokenizer?: Step | null;
+  };
+  const steps = preTokenizers(pre_tokenizer);
   const certain =
     !Array.isArray(model.vocab) &&
     (!normalizer || normalizer.type === "NFC") &&

@@ -1,4 +1,5 @@
 import type { AddedToken } from "./control.ts";
+import { preTokenizers } from "./vocabulary.ts";
 
 /** Characters of a slice, at least: the library takes some 200 bytes of memory for each while it works on them. */
 const SLICE = 1 << 18;
@@ -26,7 +27,7 @@ export function slicer(
   added: readonly (AddedToken & { rstrip?: boolean })[],
 ): (text: string) => string[] {
   const { normalizer, pre_tokenizer } = json as { normalizer?: Step | null; pre_tokenizer?: Step | null };
-  const steps = pre_tokenizer?.type === "Sequence" ? (pre_tokenizer.pretokenizers ?? []) : [pre_tokenizer];
+  const steps = preTokenizers(pre_tokenizer);
   const cutsThere = ({ type, use_regex, behavior, invert, pattern }: Step) =>
     (type === "ByteLevel" && use_regex !== false) ||
     (type === "Split" && behavior === "Isolated" && !invert && PATTERNS.includes(pattern?.Regex as string));

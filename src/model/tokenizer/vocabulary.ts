@@ -95,6 +95,13 @@ export function checkSteps(json: object): void {
         throw new Error("its decoder replaces a pattern; expected the text to replace ({ String })");
 }
 
+/** The pre-tokenizers of a file in their order, a sequence laid out; null: it has none. */
+export function preTokenizers<T extends { type?: unknown; pretokenizers?: T[] }>(
+  step: T | null | undefined,
+): (T | null | undefined)[] {
+  return step?.type === "Sequence" ? (step.pretokenizers ?? []) : [step];
+}
+
 type Step = Record<string, unknown>;
 const MOST_STEPS = 256;
 
