@@ -6,10 +6,10 @@ import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { Dtype } from "../src/device/device.ts";
-import { load } from "../src/engine/session.ts";
 import { type BeadsProblem, beadsProblems } from "../src/eval/beads.ts";
 import { pairedDifference } from "../src/eval/interval.ts";
 import { accuracy, mean, meanReads, type ProblemRun, percent, runProblems, soloPeak } from "../src/eval/race.ts";
+import { load } from "../src/request/session.ts";
 
 const { values: args } = parseArgs({
   options: {

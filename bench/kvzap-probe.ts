@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { note } from "../src/cli/open.ts";
 import type { Device, Hidden, Pass } from "../src/device/device.ts";
-import { load } from "../src/engine/session.ts";
 import { readText, windows } from "../src/eval/compare/texts.ts";
+import { load } from "../src/request/session.ts";
 import { quantile } from "./median.ts";
 
 const { values: args } = parseArgs({

@@ -7,5 +7,5 @@ await using session = await load({ model });
 const question = "A jug holds 7 beads. A can holds 4 jugs and 2 beads. How many beads does a can hold?";
 const generation = generate(session, question, { temperature: 0 });
 for await (const { text } of generation) process.stdout.write(text);
-const { tokens, kvReads, bill } = await generation.result;
-console.log(`\n${tokens} tokens, ${Math.round(kvReads)} KV reads, ${bill.peakBytes} bytes of pages`);
+const { tokens, kvReads, usage } = await generation.result;
+console.log(`\n${tokens} tokens, ${Math.round(kvReads)} KV reads, ${usage.peakBytes} bytes of pages`);

@@ -8,5 +8,5 @@ const question = "A jug holds 7 beads. A can holds 4 jugs and 2 beads. How many 
 const run = scale(session, question, { width: 8, temperature: 1, seed: 1 });
 for await (const event of run)
   if (event.type === "vote") console.log(event.groups.map(({ text, count }) => `${text}: ${count}`).join("  "));
-const { answer, stopped, bill } = await run.result;
-console.log(`answer ${answer}; ${stopped} chains stopped early; cache ${bill.compressionRatio.toFixed(2)}x smaller`);
+const { answer, stopped, usage } = await run.result;
+console.log(`answer ${answer}; ${stopped} chains stopped early; cache ${usage.compressionRatio.toFixed(2)}x smaller`);

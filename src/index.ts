@@ -2,18 +2,7 @@
 export { type ErrorCode, HyperthinkError } from "./base/errors.ts";
 export type { Dtype } from "./device/device.ts";
 export type { Finish, Token } from "./engine/chain.ts";
-export {
-  type GenerateOptions,
-  type GenerateResult,
-  type Generation,
-  generate,
-  type Piece,
-  type Prompt,
-} from "./engine/generate.ts";
-export type { Bill, Receipt } from "./engine/receipt.ts";
-export { greedy, type Sampling, type SamplingUsed } from "./engine/sampling.ts";
-export { type LoadOptions, load, type Session } from "./engine/session.ts";
-export type { Suggested } from "./engine/suggested.ts";
+export { greedy, type Sampling } from "./engine/sampling.ts";
 export { type Candidate, Comparison, type TextRun } from "./eval/compare/compare.ts";
 export { type Summary, summarise } from "./eval/compare/summary.ts";
 export { windows } from "./eval/compare/texts.ts";
@@ -37,6 +26,18 @@ export type {
 } from "./policy/policy.ts";
 export { protect } from "./policy/protect.ts";
 export { pyramid } from "./policy/pyramid.ts";
+export {
+  type GenerateOptions,
+  type GenerateResult,
+  type Generation,
+  generate,
+  type Piece,
+} from "./request/generate.ts";
+export type { Prompt } from "./request/prompt.ts";
+export type { SamplingUsed } from "./request/sampling.ts";
+export { type LoadOptions, load, type Session } from "./request/session.ts";
+export type { Suggested } from "./request/suggested.ts";
+export type { ChainUsage, Usage } from "./request/usage.ts";
 export { type Extraction, extractAnswer, type Thinking } from "./scale/answer.ts";
 export {
   type ChainResult,

@@ -23,12 +23,12 @@ const voteText = (groups: readonly VoteGroup[], abstained: number): string =>
     ...(abstained ? [`abstained: ${abstained}`] : []),
   ].join("   ");
 
-export function billLines(result: ScaleResult): string[] {
-  const { bill } = result;
+export function usageLines(result: ScaleResult): string[] {
+  const { usage } = result;
   return [
     answerLine(result),
-    `${counted(result.chains.length, "chain")}, ${counted(bill.tokens, "token")} over a prompt of ${bill.promptTokens}; ${counted(bill.kvReads, "KV read")} where the full cache ` +
-      `takes ${count(bill.fullReads)} (${bill.compressionRatio.toFixed(2)}x smaller); peak ${counted(bill.peakPages, "page")} = ${size(bill.peakBytes)}`,
+    `${counted(result.chains.length, "chain")}, ${counted(usage.tokens, "token")} over a prompt of ${usage.promptTokens}; ${counted(usage.kvReads, "KV read")} where the full cache ` +
+      `takes ${count(usage.fullReads)} (${usage.compressionRatio.toFixed(2)}x smaller); peak ${counted(usage.peakPages, "page")} = ${size(usage.peakBytes)}`,
     ...(result.stopped
       ? [
           `${counted(result.stopped, "chain")} stopped once the vote was decided: at most ${counted(result.savedTokens, "token")} saved`,
@@ -61,7 +61,7 @@ class PlainBoard implements Board {
       line(`chain ${chain}: ${counted(tokens, "token")}, ${counted(kvReads, "KV read")} ${answerText(answer)}`);
     } else if (event.type === "vote")
       line(`vote: ${voteText(event.groups, event.abstained)}${event.decided && event.running ? "  decided" : ""}`);
-    else if (event.type === "result") for (const text of billLines(event.result)) line(text);
+    else if (event.type === "result") for (const text of usageLines(event.result)) line(text);
   }
 }
 
@@ -109,7 +109,7 @@ class LiveBoard implements Board {
     if (event.type === "result") {
       this.#draw(this.#frame().join("\n"));
       this.#draw.done();
-      this.#stream.write(`\n${billLines(event.result).join("\n")}\n`);
+      this.#stream.write(`\n${usageLines(event.result).join("\n")}\n`);
     } else if (event.type !== "text" || now - this.#last > 1000 / FRAMES) {
       this.#last = now;
       this.#draw(this.#frame().join("\n"));

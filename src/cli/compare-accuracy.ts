@@ -1,10 +1,10 @@
 import { HyperthinkError } from "../base/errors.ts";
-import type { Session } from "../engine/session.ts";
 import { beadsProblems } from "../eval/beads.ts";
 import type { Candidate } from "../eval/compare/compare.ts";
 import { parseProblems } from "../eval/compare/problems.ts";
 import { readText } from "../eval/compare/texts.ts";
 import { accuracy, meanReads, type Problem, type ProblemRun, percent, runProblems } from "../eval/race.ts";
+import type { Session } from "../request/session.ts";
 import type { CompareFlags } from "./compare.ts";
 import { table } from "./format.ts";
 import { redraws } from "./terminal.ts";

@@ -3,12 +3,12 @@ import { appendFile, readdir, readFile, realpath, stat, unlink, writeFile } from
 import { basename, join } from "node:path";
 import type { Command } from "commander";
 import { HyperthinkError } from "../base/errors.ts";
-import type { Session } from "../engine/session.ts";
 import { type Candidate, Comparison, type TextRun } from "../eval/compare/compare.ts";
 import { type Summary, summarise } from "../eval/compare/summary.ts";
 import { readText, windows } from "../eval/compare/texts.ts";
 import { recipes } from "../policy/index.ts";
 import { parseSpec } from "../policy/spec.ts";
+import type { Session } from "../request/session.ts";
 import { accuracyRows } from "./compare-accuracy.ts";
 import { counted, size, table } from "./format.ts";
 import { interruptible, note, open } from "./open.ts";

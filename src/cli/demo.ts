@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { LoadOptions, Session } from "../engine/session.ts";
 import { type BeadsProblem, beadsProblems } from "../eval/beads.ts";
 import { type Interval, pairedDifference } from "../eval/interval.ts";
 import { accuracy, BEADS_SAMPLING, meanReads, type ProblemRun, percent, runProblems, soloPeak } from "../eval/race.ts";
+import type { LoadOptions, Session } from "../request/session.ts";
 import { scale } from "../scale/scale.ts";
 import { openBoard } from "./board.ts";
 import { count, counted, table } from "./format.ts";

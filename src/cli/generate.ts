@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type GenerateResult, generate } from "../engine/generate.ts";
+import { type GenerateResult, generate } from "../request/generate.ts";
 import { counted, size } from "./format.ts";
 import { interruptible, note, noteIdle, open } from "./open.ts";
 import {
@@ -73,11 +73,11 @@ async function run(words: string[], flags: Flags): Promise<void> {
     return;
   }
   noteIdle(flags.policy, result.compressionRatio);
-  process.stderr.write(`${receiptLine(result, seconds)}\n${session.device.description}\n`);
+  process.stderr.write(`${usageLine(result, seconds)}\n${session.device.description}\n`);
 }
 
-const receiptLine = (r: GenerateResult, seconds: number): string =>
+const usageLine = (r: GenerateResult, seconds: number): string =>
   `[${r.prompt.tokens} + ${counted(r.tokens, "token")}, ${(r.tokens / seconds).toFixed(1)} tokens/s, ended by ${r.finish}; ` +
   `${samplingText(r.sampling)}; ` +
   `${counted(r.kvReads, "KV read")}, ${r.compressionRatio.toFixed(2)}x fewer than the full cache, ` +
-  `peak ${counted(r.bill.peakPages, "page")} = ${size(r.bill.peakBytes)}]`;
+  `peak ${counted(r.usage.peakPages, "page")} = ${size(r.usage.peakBytes)}]`;

@@ -1,5 +1,5 @@
 import { cpuAvailable } from "../device/cpu.ts";
-import { type LoadOptions, load, type Session } from "../engine/session.ts";
+import { type LoadOptions, load, type Session } from "../request/session.ts";
 import { size } from "./format.ts";
 import { message, redraws } from "./terminal.ts";
 

@@ -2,7 +2,7 @@ import { fstatSync, readSync } from "node:fs";
 import type { Socket } from "node:net";
 import { HyperthinkError } from "../base/errors.ts";
 import { decodeUtf8 } from "../base/utf8.ts";
-import type { Prompt } from "../engine/generate.ts";
+import type { Prompt } from "../request/prompt.ts";
 import { note } from "./open.ts";
 
 export interface PromptFlags {

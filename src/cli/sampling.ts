@@ -1,5 +1,6 @@
-import { greedy, type Sampling, type SamplingUsed } from "../engine/sampling.ts";
-import type { Session } from "../engine/session.ts";
+import { greedy, type Sampling } from "../engine/sampling.ts";
+import type { SamplingUsed } from "../request/sampling.ts";
+import type { Session } from "../request/session.ts";
 import { note } from "./open.ts";
 
 type Source = SamplingUsed["from"][keyof Sampling];
@@ -15,7 +16,7 @@ const FILTERS = [
   ["minP", "min-p"],
 ] as const;
 
-/** What a receipt says of sampling: "temperature 0.6, top-p 0.95 (generation_config.json), seed 3 (flags)". */
+/** What the usage line says of sampling: "temperature 0.6, top-p 0.95 (generation_config.json), seed 3 (flags)". */
 export function samplingText(used: SamplingUsed): string {
   const isGreedy = used.temperature === 0;
   const parts: { text: string; from: Source }[] = [];

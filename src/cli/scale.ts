@@ -62,7 +62,7 @@ async function run(words: string[], flags: Flags): Promise<void> {
     note("greedy chains are all alike, so their vote is one chain's: expected a temperature above 0");
   if (flags.json) console.log(JSON.stringify(result));
   else {
-    noteIdle(flags.policy, result.bill.compressionRatio);
+    noteIdle(flags.policy, result.usage.compressionRatio);
     process.stderr.write(`[${samplingText(result.sampling)}]\n`);
   }
 }

@@ -1,5 +1,5 @@
-import type { Session } from "../engine/session.ts";
 import type { Policy } from "../policy/policy.ts";
+import type { Session } from "../request/session.ts";
 import { answerKey } from "../scale/key.ts";
 import { scale } from "../scale/scale.ts";
 import { type Answers, avgAt1, type Interval, majAtK, pairedDifference, wilson } from "./interval.ts";
@@ -66,7 +66,7 @@ export async function runProblems(
           correct: answerKey(String(problems[i].answer)),
         },
         reads: result.chains.map((chain) => chain.kvReads),
-        fullReads: result.bill.fullReads,
+        fullReads: result.usage.fullReads,
         tokens: result.chains.map((chain) => chain.tokens),
         peakKeys: result.chains.map((chain) => chain.peakKeys),
       };
@@ -88,7 +88,7 @@ export async function soloPeak(
 ): Promise<number> {
   let pages = 0;
   for (const [i, { question }] of problems.entries())
-    pages += (await scale(session, question, { ...BEADS_SAMPLING, width, seed: seed + i }).result).bill.peakPages;
+    pages += (await scale(session, question, { ...BEADS_SAMPLING, width, seed: seed + i }).result).usage.peakPages;
   return Math.round(pages / problems.length);
 }
 

@@ -1,7 +1,7 @@
 import { basename, join, resolve } from "node:path";
 import { HyperthinkError } from "../base/errors.ts";
-import { openDevice } from "../engine/session.ts";
 import { readJson } from "../model/source.ts";
+import { openDevice } from "../request/session.ts";
 import { verifyAnswers } from "./verify/answers.ts";
 import type { Check, VerifyOptions } from "./verify/check.ts";
 import { verifyDecodePolicies } from "./verify/decode-policies.ts";

@@ -1,29 +1,23 @@
 import { HyperthinkError } from "../base/errors.ts";
 import type { Gauge } from "../cache/meter.ts";
 import type { Chain, ChainSpec } from "../engine/chain.ts";
-import type { Channel } from "../engine/channel.ts";
 import type { Engine } from "../engine/engine.ts";
-import {
-  encodePrompt,
-  type GenerateOptions,
-  type Prompt,
-  policyOf,
-  poolBill,
-  stopIdsOf,
-  tokenLimit,
-} from "../engine/generate.ts";
-import { Output } from "../engine/output.ts";
-import { type Bill, bill, type Receipt, receipt } from "../engine/receipt.ts";
-import { chooseSampling, greedy, type SamplingUsed } from "../engine/sampling.ts";
-import type { Session } from "../engine/session.ts";
-import type { Stop } from "../engine/stop.ts";
-import { ChainText } from "../engine/text.ts";
+import { greedy, type Sampling } from "../engine/sampling.ts";
+import type { Channel } from "../request/channel.ts";
+import { Output } from "../request/output.ts";
+import { prepare, type RequestOptions } from "../request/prepare.ts";
+import type { Prompt } from "../request/prompt.ts";
+import { chooseSampling, type SamplingUsed } from "../request/sampling.ts";
+import type { Session } from "../request/session.ts";
+import type { Stop } from "../request/stop.ts";
+import { ChainText } from "../request/text.ts";
+import { type ChainUsage, chainUsage, type Usage, usageOf } from "../request/usage.ts";
 import { type Extraction, extractAnswer, type Thinking } from "./answer.ts";
 import { opensThinking } from "./opening.ts";
 import { Vote, type VoteGroup } from "./vote.ts";
 
 /** As for `generate`, but the temperature is 1 where nobody names one, or where the checkpoint asks for greedy: equal chains cannot vote. */
-export interface ScaleOptions extends Omit<GenerateOptions, "logprobs"> {
+export interface ScaleOptions extends RequestOptions, Partial<Omit<Sampling, "logprobs">> {
   /** Chains, default 8. */
   width?: number;
   /** Tags of the thinking, default <think> and </think>; null where the model has none. */
@@ -32,7 +26,7 @@ export interface ScaleOptions extends Omit<GenerateOptions, "logprobs"> {
   earlyStop?: boolean;
 }
 
-export interface ChainResult extends Receipt {
+export interface ChainResult extends ChainUsage {
   answer: Extraction;
 }
 
@@ -50,7 +44,7 @@ export interface ScaleResult {
   chains: ChainResult[];
   prompt: { text: string | null; tokens: number };
   sampling: SamplingUsed;
-  bill: Bill;
+  usage: Usage;
   policy: string;
 }
 
@@ -89,10 +83,8 @@ async function runChains(
     throw new HyperthinkError("bad-argument", `width must be a whole number of chains from 1 to 1024, got ${width}`);
   // Some templates (QwQ's among them) close the thinking at once unless they are told not to; others ignore the variable.
   const template = { enable_thinking: true, ...options.template };
-  const { signal } = stop;
-  const { text, ids } = await encodePrompt(session, prompt, { ...options, template, signal });
-  const maxTokens = tokenLimit(session, ids.length, options.maxTokens);
-  const stopIds = stopIdsOf(session, options.stopIds);
+  const asked = { ...options, template, signal: stop.signal };
+  const { text, ids, maxTokens, stopIds, policy } = await prepare(session, prompt, asked);
   const { sampling: suggested } = session.suggested;
   const sampling = chooseSampling(
     { ...options, logprobs: undefined },
@@ -101,7 +93,6 @@ async function runChains(
   );
   const thinking = options.thinking === undefined ? THINK : options.thinking;
   const opened = thinking !== null && opensThinking(session, prompt, template, thinking);
-  const policy = await policyOf(session, prompt, { ...options, signal }, ids.length, ids.length + maxTokens);
   const work = async (engine: Engine, gauge: Gauge): Promise<ScaleResult> => {
     const run = new Run(session, engine, events, { ...options, width, maxTokens, sampling, stopIds, thinking, opened });
     events.push({ type: "start", width, promptTokens: ids.length, policy: policy.key });
@@ -110,7 +101,7 @@ async function runChains(
       ...run.outcome(),
       prompt: { text, tokens: ids.length },
       sampling,
-      bill: { ...bill(run.group!.meter, ids.length, run.group!.chains), ...poolBill(session, gauge) },
+      usage: usageOf(session, run.group!, gauge),
       policy: policy.key,
     };
     events.push({ type: "result", result });
@@ -230,7 +221,7 @@ class Run {
           opened: this.#options.opened,
           finished: chain.finish === "stop",
         });
-    const result: ChainResult = { ...receipt(chain, text), answer };
+    const result: ChainResult = { ...chainUsage(chain, text), answer };
     this.#results.push(result);
     this.#events.push({ type: "chain", result });
     if (wasStopped) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { billLines } from "../../src/cli/board.ts";
+import { usageLines } from "../../src/cli/board.ts";
 import { counted } from "../../src/cli/format.ts";
 import type { ScaleResult } from "../../src/scale/scale.ts";
 import { Vote } from "../../src/scale/vote.ts";
@@ -17,7 +17,7 @@ function resultOf(keys: string[], stopped = 0): ScaleResult {
     savedTokens: stopped,
     chains: keys.map(() => ({}) as ScaleResult["chains"][number]),
     prompt: { text: null, tokens: 1 },
-    bill: {
+    usage: {
       tokens: 1,
       promptTokens: 1,
       kvReads: 1,
@@ -32,7 +32,7 @@ function resultOf(keys: string[], stopped = 0): ScaleResult {
 }
 
 test("a winner by the order of chains is shown as a tie", () => {
-  const first = (keys: string[]) => billLines(resultOf(keys))[0];
+  const first = (keys: string[]) => usageLines(resultOf(keys))[0];
   assert.equal(first(["7", "7", "9"]), "answer 7");
   assert.equal(first(["7", "9", "9", "7"]), "answer 7 (tied with 9: 2 chains each; the lowest chain decides)");
   assert.equal(first(["7", "8", "9"]), "answer 7 (tied with 8 and 9: 1 chain each; the lowest chain decides)");
@@ -47,7 +47,7 @@ test("one is no plural", () => {
   assert.equal(counted(1, "chain"), "1 chain");
   assert.equal(counted(0, "chain"), "0 chains");
   assert.equal(counted(1200, "token"), "1,200 tokens");
-  const text = billLines(resultOf(["7"], 1)).join("\n");
+  const text = usageLines(resultOf(["7"], 1)).join("\n");
   assert.match(text, /^1 chain, 1 token over a prompt of 1; 1 KV read .* peak 1 page = /m);
   assert.match(text, /^1 chain stopped once the vote was decided: at most 1 token saved$/m);
 });

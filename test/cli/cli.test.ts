@@ -40,12 +40,12 @@ describe("generate", () => {
 
 describe("scale", () => {
   const base = ["scale", "--width", "5", "--seed", "3", "--max-tokens", "440"];
-  test("is reproducible, votes, and bills", () => {
+  test("is reproducible, votes, and tells its usage", () => {
     const first = JSON.parse(run([...base, "--json", question]).out);
     const again = JSON.parse(run([...base, "--json", "--threads", "1", question]).out);
     assert.deepEqual(again.groups, first.groups);
     assert.deepEqual(again.chains.map((chain: { text: string }) => chain.text).length, 5);
-    assert.ok(first.bill.compressionRatio > 2 && first.bill.peakPages > 0);
+    assert.ok(first.usage.compressionRatio > 2 && first.usage.peakPages > 0);
   });
   test("plain lines when there is no terminal", () => {
     const { out, code } = run([...base, question]);

@@ -218,7 +218,7 @@ describe("sampling", () => {
     "generation_config.json": { ...suggestion, do_sample: false, temperature: -3, num_beams: 4 },
   });
 
-  test("is the checkpoint's where no flag names it, and the receipt says so", () => {
+  test("is the checkpoint's where no flag names it, and the usage line says so", () => {
     const { sampling } = JSON.parse(run(["generate", "-m", sampled, ...short, "--top-k", "3", "Why?"]).out);
     const { from, ...used } = sampling;
     assert.deepEqual(used, {

@@ -4,10 +4,10 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { HyperthinkError } from "../../src/base/errors.ts";
-import { generate } from "../../src/engine/generate.ts";
-import { load } from "../../src/engine/session.ts";
 import { verify } from "../../src/eval/verify.ts";
 import { openSource } from "../../src/model/source.ts";
+import { generate } from "../../src/request/generate.ts";
+import { load } from "../../src/request/session.ts";
 import { beadsFiles, llamaConfig, llamaTensors, safetensors, withFolder } from "../support/checkpoint.ts";
 
 type Files = Parameters<typeof withFolder>[0];

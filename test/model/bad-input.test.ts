@@ -4,10 +4,10 @@ import { truncateSync } from "node:fs";
 import { describe, test } from "node:test";
 import { HyperthinkError } from "../../src/base/errors.ts";
 import { seeded } from "../../src/base/rng.ts";
-import { generate } from "../../src/engine/generate.ts";
-import { load } from "../../src/engine/session.ts";
 import { openSource } from "../../src/model/source.ts";
 import { loadTokenizer } from "../../src/model/tokenizer.ts";
+import { generate } from "../../src/request/generate.ts";
+import { load } from "../../src/request/session.ts";
 import { bf16, f32, llamaConfig, llamaTensors, safetensors, type Tensors, withFolder } from "../support/checkpoint.ts";
 
 type Files = Record<string, string | Uint8Array | object>;

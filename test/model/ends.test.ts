@@ -4,8 +4,8 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { generate } from "../../src/engine/generate.ts";
-import { load } from "../../src/engine/session.ts";
+import { generate } from "../../src/request/generate.ts";
+import { load } from "../../src/request/session.ts";
 import { withFolder } from "../support/checkpoint.ts";
 
 const beads = fileURLToPath(new URL("../../models/beads/", import.meta.url));

@@ -4,9 +4,9 @@ import { spawnSync } from "node:child_process";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { HyperthinkError } from "../../src/base/errors.ts";
-import { generate } from "../../src/engine/generate.ts";
-import { load } from "../../src/engine/session.ts";
 import { inspect } from "../../src/model/inspect.ts";
+import { generate } from "../../src/request/generate.ts";
+import { load } from "../../src/request/session.ts";
 import {
   beadsFiles,
   bf16,

@@ -21,8 +21,8 @@ describe("a policy of one's own", () => {
   test("generate, scale and compare", async () => {
     const { compressionRatio, text } = await run(newest);
     assert.ok(compressionRatio > 1.2 && text.length > 0);
-    const { bill } = await scale(session, question, { policy: newest, width: 3, maxTokens: 60, seed: 1 }).result;
-    assert.ok(bill.compressionRatio > 1.2);
+    const { usage } = await scale(session, question, { policy: newest, width: 3, maxTokens: 60, seed: 1 }).result;
+    assert.ok(usage.compressionRatio > 1.2);
     const candidates = [
       { label: "full", policy: session.policy("full"), cr: null },
       { label: "own", policy: newest, cr: null },

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { HyperthinkError } from "../../src/base/errors.ts";
-import { load } from "../../src/engine/session.ts";
 import { type ModelConfig, parseConfig } from "../../src/model/config.ts";
+import { load } from "../../src/request/session.ts";
 import { bf16, f32, llamaConfig, llamaTensors, safetensors, type Tensors, withFolder } from "../support/checkpoint.ts";
 
 const parsed = (change: object): ModelConfig => parseConfig({ ...llamaConfig, ...change });

@@ -6,8 +6,9 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { HyperthinkError } from "../../src/base/errors.ts";
-import { type GenerateOptions, generate, type Prompt } from "../../src/engine/generate.ts";
-import { load, type Session } from "../../src/engine/session.ts";
+import { type GenerateOptions, generate } from "../../src/request/generate.ts";
+import type { Prompt } from "../../src/request/prompt.ts";
+import { load, type Session } from "../../src/request/session.ts";
 import { scale } from "../../src/scale/scale.ts";
 
 const model = fileURLToPath(new URL("../../models/beads", import.meta.url));

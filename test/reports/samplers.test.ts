@@ -4,8 +4,8 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { HyperthinkError } from "../../src/base/errors.ts";
 import type { Token } from "../../src/engine/chain.ts";
-import { type GenerateOptions, generate } from "../../src/engine/generate.ts";
-import { type LoadOptions, load, type Session } from "../../src/engine/session.ts";
+import { type GenerateOptions, generate } from "../../src/request/generate.ts";
+import { type LoadOptions, load, type Session } from "../../src/request/session.ts";
 import { scale } from "../../src/scale/scale.ts";
 
 const model = fileURLToPath(new URL("../../models/beads", import.meta.url));

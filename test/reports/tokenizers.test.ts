@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { ChainText } from "../../src/engine/text.ts";
 import { openSource } from "../../src/model/source.ts";
 import { TextStream } from "../../src/model/textStream.ts";
 import { loadTokenizer } from "../../src/model/tokenizer.ts";
+import { ChainText } from "../../src/request/text.ts";
 import { withFolder } from "../support/checkpoint.ts";
 
 const model = fileURLToPath(new URL("../../models/beads", import.meta.url));

@@ -1,10 +1,10 @@
 import { HyperthinkError } from "../../base/errors.ts";
 import { newMeter, observe } from "../../cache/meter.ts";
 import type { Runner } from "../../engine/runner.ts";
-import type { Session } from "../../engine/session.ts";
-import { Stop } from "../../engine/stop.ts";
 import { badLogits } from "../../model/bad-logits.ts";
 import type { Policy } from "../../policy/policy.ts";
+import type { Session } from "../../request/session.ts";
+import { Stop } from "../../request/stop.ts";
 import { type Baseline, divergence, newBaseline, record } from "./distance.ts";
 import { feed, Prompt } from "./prompt.ts";
 

@@ -1,10 +1,10 @@
 import { Runner, type RunnerOptions, type Segment } from "../../engine/runner.ts";
-import { openDevice } from "../../engine/session.ts";
 import { loadConfig, loadWeights } from "../../model/load.ts";
 import { addProbe } from "../../model/probe.ts";
 import { openSource } from "../../model/source.ts";
 import { makePolicy } from "../../policy/index.ts";
 import type { PolicyOptions } from "../../policy/policy.ts";
+import { openDevice } from "../../request/session.ts";
 import type { VerifyOptions } from "./check.ts";
 
 /** A model and a runner with one set open, for feeding given tokens and looking at everything. */

@@ -1,4 +1,4 @@
-import type { LoadOptions } from "../../engine/session.ts";
+import type { LoadOptions } from "../../request/session.ts";
 
 /** One thing that was compared. UNRUN is not a pass: it says that nothing was compared, and why. */
 export interface Check {

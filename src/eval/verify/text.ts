@@ -1,8 +1,9 @@
 import { HyperthinkError } from "../../base/errors.ts";
-import { encodePrompt, generate } from "../../engine/generate.ts";
 import { greedy } from "../../engine/sampling.ts";
-import { load } from "../../engine/session.ts";
 import type { ChatMessage } from "../../model/chat.ts";
+import { generate } from "../../request/generate.ts";
+import { encodePrompt } from "../../request/prompt.ts";
+import { load } from "../../request/session.ts";
 import type { Check, VerifyOptions } from "./check.ts";
 
 interface Case {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seeded } from "../../src/base/rng.ts";
-import { StopMatcher } from "../../src/engine/stream.ts";
+import { StopMatcher } from "../../src/request/stop-strings.ts";
 
 /** All text shown, with what was shown after each piece. */
 function stream(stops: string[], pieces: string[]): { shown: string; after: string[]; stop: string | null } {

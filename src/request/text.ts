@@ -1,6 +1,6 @@
 import { TextStream } from "../model/textStream.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
-import { StopMatcher } from "./stream.ts";
+import { StopMatcher } from "./stop-strings.ts";
 
 /**
  * A chain's ids as text that is safe to show: whole characters, nothing of a stop string. Stop strings are sought in the text with

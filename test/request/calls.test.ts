@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { HyperthinkError } from "../../src/base/errors.ts";
-import { generate, type Prompt } from "../../src/engine/generate.ts";
-import { type LoadOptions, load, type Session } from "../../src/engine/session.ts";
 import { beadsProblems } from "../../src/eval/beads.ts";
 import { openBench } from "../../src/eval/verify/bench.ts";
+import { generate } from "../../src/request/generate.ts";
+import type { Prompt } from "../../src/request/prompt.ts";
+import { type LoadOptions, load, type Session } from "../../src/request/session.ts";
 import { type ScaleEvent, scale } from "../../src/scale/scale.ts";
 
 const models = fileURLToPath(new URL("../../models/", import.meta.url));
@@ -217,7 +218,7 @@ describe("a pool that is too small", () => {
       got.chains.map((chain) => chain.kvReads),
       expected.chains.map((chain) => chain.kvReads),
     );
-    assert.ok(got.bill.peakPages < expected.bill.peakPages);
+    assert.ok(got.usage.peakPages < expected.usage.peakPages);
     empty(tight);
   });
 });
@@ -249,7 +250,7 @@ describe("scale", () => {
     assert.ok(votes.at(-1)!.decided);
     assert.deepEqual(votes.at(-1)!.groups, result.groups);
     assert.equal(
-      result.bill.kvReads,
+      result.usage.kvReads,
       result.chains.reduce((sum, chain) => sum + chain.kvReads, 0),
     );
     empty(session);
@@ -261,7 +262,7 @@ describe("scale", () => {
     assert.equal(early.answer, all.answer);
     assert.ok(early.stopped > 0 && early.savedTokens > 0, "no chain was stopped: this problem shows nothing");
     assert.equal(all.stopped, 0);
-    assert.ok(early.bill.tokens < all.bill.tokens);
+    assert.ok(early.usage.tokens < all.usage.tokens);
     assert.equal(
       early.chains.filter(({ answer }) => answer.kind === "abstain" && answer.reason === "stopped").length,
       early.stopped,

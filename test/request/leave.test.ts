@@ -4,10 +4,10 @@ import { getEventListeners } from "node:events";
 import { Readable } from "node:stream";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { Channel } from "../../src/engine/channel.ts";
-import { generate } from "../../src/engine/generate.ts";
-import { load, type Session } from "../../src/engine/session.ts";
 import { Comparison } from "../../src/eval/compare/compare.ts";
+import { Channel } from "../../src/request/channel.ts";
+import { generate } from "../../src/request/generate.ts";
+import { load, type Session } from "../../src/request/session.ts";
 import { scale } from "../../src/scale/scale.ts";
 
 const models = fileURLToPath(new URL("../../models/", import.meta.url));
@@ -95,7 +95,7 @@ describe("a loop that is left ends its chains at the next step", () => {
       const scaling = scale(session, prompt, { ...endless, width: WIDTH });
       await leave(scaling);
       const result = await resultOf(name, scaling);
-      assert.ok(!result || result.bill.tokens <= WIDTH * (1 + STEPS), `${result?.bill.tokens} tokens`);
+      assert.ok(!result || result.usage.tokens <= WIDTH * (1 + STEPS), `${result?.usage.tokens} tokens`);
       assert.equal(result?.stopped ?? WIDTH, WIDTH);
       assert.equal(session.runner.table.pool.used, 0);
     });

@@ -1,8 +1,9 @@
 // Who decides how tokens are drawn: the caller, the checkpoint's generation_config.json, or the default.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chooseSampling, greedy } from "../../src/engine/sampling.ts";
-import { suggestedSampling } from "../../src/engine/suggested.ts";
+import { greedy } from "../../src/engine/sampling.ts";
+import { chooseSampling } from "../../src/request/sampling.ts";
+import { suggestedSampling } from "../../src/request/suggested.ts";
 
 test("generation_config.json is read as transformers reads it", () => {
   for (const [json, sampling] of [

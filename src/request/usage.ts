@@ -1,8 +1,9 @@
-import { laneRatios, type Meter, ratio } from "../cache/meter.ts";
-import type { Chain, Finish } from "./chain.ts";
+import { type Gauge, laneRatios, ratio } from "../cache/meter.ts";
+import type { Chain, Finish, Group } from "../engine/chain.ts";
+import type { Session } from "./session.ts";
 
 /** What a chain produced and what it cost. Keys and reads are means over layers and KV heads. */
-export interface Receipt {
+export interface ChainUsage {
   chain: number;
   text: string;
   tokens: number;
@@ -15,7 +16,7 @@ export interface Receipt {
   laneRatios: number[]; // the same per layer and KV head
 }
 
-export function receipt(chain: Chain, text: string): Receipt {
+export function chainUsage(chain: Chain, text: string): ChainUsage {
   const { meter } = chain;
   return {
     chain: chain.spec.index,
@@ -32,7 +33,7 @@ export function receipt(chain: Chain, text: string): Receipt {
 }
 
 /** Costs of a prompt's chains together. */
-export interface Bill {
+export interface Usage {
   promptTokens: number;
   tokens: number;
   kvReads: number;
@@ -44,20 +45,19 @@ export interface Bill {
   compressionRatio: number;
 }
 
-export function bill(
-  prompt: Meter,
-  promptTokens: number,
-  chains: readonly Chain[],
-): Omit<Bill, "physicalReads" | "peakPages" | "peakBytes"> {
+/** `gauge`: what the pool did meanwhile. */
+export function usageOf(session: Session, { prompt, chains, meter }: Group, gauge: Gauge): Usage {
   const sum = (of: (chain: Chain) => number) => chains.reduce((total, chain) => total + of(chain), 0);
   const kvReads = sum((chain) => chain.meter.decodeReads);
   const fullReads = sum((chain) => chain.meter.fullReads);
   return {
-    promptTokens,
+    promptTokens: prompt.length,
     tokens: sum((chain) => chain.tokens.length),
     kvReads,
     fullReads,
-    prefillReads: prompt.prefillReads,
-    compressionRatio: kvReads > 0 ? fullReads / kvReads : ratio(prompt),
+    prefillReads: meter.prefillReads,
+    compressionRatio: kvReads > 0 ? fullReads / kvReads : ratio(meter),
+    ...gauge,
+    peakBytes: gauge.peakPages * session.runner.table.device.bytesPerPage,
   };
 }

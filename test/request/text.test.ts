@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { seeded } from "../../src/base/rng.ts";
-import { generate } from "../../src/engine/generate.ts";
-import { load, type Session } from "../../src/engine/session.ts";
-import { ChainText } from "../../src/engine/text.ts";
+import { generate } from "../../src/request/generate.ts";
+import { load, type Session } from "../../src/request/session.ts";
+import { ChainText } from "../../src/request/text.ts";
 import { scale } from "../../src/scale/scale.ts";
 
 const question = "A drum has 3 beads. How many beads are in the drum?";

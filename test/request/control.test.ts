@@ -3,13 +3,13 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { encodePrompt, type Prompt } from "../../src/engine/generate.ts";
-import { load, type Session } from "../../src/engine/session.ts";
 import { type ChatMessage, type ChatTemplate, compileTemplate, loadChat } from "../../src/model/chat.ts";
 import { renderLiteral } from "../../src/model/literal.ts";
 import { openSource } from "../../src/model/source.ts";
 import { Float } from "../../src/model/template/template.ts";
 import { loadTokenizer, type Tokenizer } from "../../src/model/tokenizer.ts";
+import { encodePrompt, type Prompt } from "../../src/request/prompt.ts";
+import { load, type Session } from "../../src/request/session.ts";
 
 const at = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const user = (content: string) => ({ role: "user", content });

@@ -4,6 +4,8 @@ import type { Gauge } from "../cache/meter.ts";
 import { cpu, cpuAvailable } from "../device/cpu.ts";
 import type { Device, Dtype } from "../device/device.ts";
 import { reference } from "../device/reference.ts";
+import { Engine } from "../engine/engine.ts";
+import { Runner } from "../engine/runner.ts";
 import { type ChatTemplate, loadChat, replyOpening } from "../model/chat.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { endsOf } from "../model/ends.ts";
@@ -17,8 +19,6 @@ import { makePolicy } from "../policy/index.ts";
 import { REPLAY } from "../policy/kvzip.ts";
 import type { Policy, PolicyOptions, Trained } from "../policy/policy.ts";
 import { parseSpec } from "../policy/spec.ts";
-import { Engine } from "./engine.ts";
-import { Runner } from "./runner.ts";
 import { Stop } from "./stop.ts";
 import { type Suggested, suggestedSampling } from "./suggested.ts";
 

@@ -1,6 +1,6 @@
 import { HyperthinkError } from "../base/errors.ts";
+import { checkSampling, greedy, type Sampling } from "../engine/sampling.ts";
 import { brief } from "../model/brief.ts";
-import { checkSampling, greedy, type Sampling } from "./sampling.ts";
 
 /** How a checkpoint's generation_config.json says that it is sampled. */
 export interface Suggested {

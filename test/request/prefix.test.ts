@@ -2,9 +2,13 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { type GenerateOptions, type Prompt, policyOf } from "../../src/engine/generate.ts";
-import { load, type Session } from "../../src/engine/session.ts";
 import { compileTemplate, replyOpening } from "../../src/model/chat.ts";
+import type { GenerateOptions } from "../../src/request/generate.ts";
+import { policyOf } from "../../src/request/policy.ts";
+import type { Prompt } from "../../src/request/prompt.ts";
+import { load, type Session } from "../../src/request/session.ts";
+import { scale } from "../../src/scale/scale.ts";
+import { beadsFiles, withFolder } from "../support/checkpoint.ts";
 
 const CHATML =
   "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
@@ -60,5 +64,30 @@ describe("protected prefixes", () => {
     const opening = await session.tokenizer.encode(replyOpening(session.chat), { special: false });
     assert.ok(opening.length > 0);
     assert.deepEqual(replay!.reply, opening);
+  });
+});
+
+test("scale protects the prefix of the text that it reads, whatever its template's variables write before the question", async () => {
+  const files = {
+    ...beadsFiles(),
+    "chat_template.jinja": `{% if enable_thinking %}count with care.\n{% endif %}${CHATML}`,
+  };
+  await withFolder(files, async (model) => {
+    await using session = await load({ model, kvMemory: 1 << 24 });
+    const question = { role: "user", content: "move 3 from A to B." };
+    const prompt = [{ role: "system", content: "count beads." }, question];
+    const prefixes = async (policy: string, template?: Record<string, unknown>) => {
+      const result = await scale(session, prompt, { policy, template, width: 1, maxTokens: 1 }).result;
+      const text = result.prompt.text!;
+      const read = await session.tokenizer.encode(text.slice(0, text.indexOf(question.content)), { special: false });
+      return { kept: Number(/(?:prefix|protect)=(\d+)$/.exec(result.policy)?.[1]), read: read.length };
+    };
+    for (const policy of ["kvzip:cr=2,sinks=0", "snapkv:cr=1.1,protect=system"]) {
+      const thinking = await prefixes(policy);
+      const silent = await prefixes(policy, { enable_thinking: false });
+      assert.equal(thinking.kept, thinking.read, policy);
+      assert.equal(silent.kept, silent.read, policy);
+      assert.ok(thinking.read > silent.read, "the variable changes nothing: this test shows nothing");
+    }
   });
 });
