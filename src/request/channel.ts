@@ -1,8 +1,9 @@
 import { HyperthinkError } from "../base/errors.ts";
 
 /**
- * A queue from the engine's callbacks to one async reader, who may come late, leave early or never come. Output that nobody reads does not
- * pile up: until the reader comes, items of one source are left out, and it gets what the source tells of them then.
+ * A queue from the engine's callbacks to one async reader, who may come late, leave early or never come. Output that
+ * nobody reads does not pile up: until the reader comes, items of one source are left out, and it gets what the source
+ * tells of them then.
  */
 export class Channel<T extends object> implements AsyncIterable<T> {
   readonly #onLeave: () => void;

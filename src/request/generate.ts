@@ -14,7 +14,8 @@ import { type ChainUsage, chainUsage, type Usage, usageOf } from "./usage.ts";
 
 /**
  * Sampling fields that are left out are those of the checkpoint's generation_config.json, where it names them; else
- * decoding is greedy. `temperature: 0` is greedy whatever the checkpoint says (a repetition penalty still acts: 1 is none).
+ * decoding is greedy. `temperature: 0` is greedy whatever the checkpoint says (a repetition penalty still acts: 1 is
+ * none).
  */
 export interface GenerateOptions extends RequestOptions, Partial<Sampling> {}
 
@@ -31,8 +32,8 @@ export interface GenerateResult extends ChainUsage {
 }
 
 /**
- * Output of one chain, streamed. Iterate it for text as it comes, or await `result`. A reader who comes late begins with
- * one piece that holds the text so far, without its tokens.
+ * Output of one chain, streamed. Iterate it for text as it comes, or await `result`. A reader who comes late begins
+ * with one piece that holds the text so far, without its tokens.
  */
 export class Generation extends Output<Piece, GenerateResult> {
   constructor(session: Session, prompt: Prompt, options: GenerateOptions) {

@@ -5,7 +5,9 @@ import type { Session } from "./session.ts";
 export interface LimitOptions {
   /** Most new tokens; default: what the context leaves. */
   maxTokens?: number;
-  /** Texts that end the output; they are not part of it. They may name special tokens, which the output does not show. */
+  /**
+   * Texts that end the output; they are not part of it. They may name special tokens, which the output does not show.
+   */
   stop?: readonly string[];
   /** End ids; default: the model's. */
   stopIds?: readonly number[];

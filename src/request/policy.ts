@@ -11,8 +11,8 @@ import type { Session } from "./session.ts";
 /** Which policy the cache is kept under. */
 export interface PolicyChoice {
   /**
-   * A policy by name with settings ("snapkv:cr=4,window=32"; `hyperthink policies` lists them), or a policy of one's own;
-   * default: dms where the model has gates, else full.
+   * A policy by name with settings ("snapkv:cr=4,window=32"; `hyperthink policies` lists them), or a policy of one's
+   * own; default: dms where the model has gates, else full.
    */
   policy?: string | Policy;
   /** Settings beside those that `policy` names. */
@@ -25,8 +25,8 @@ export interface PolicyChoice {
 }
 
 /**
- * The policy of a prompt that was encoded with the same options to `promptTokens`; `tokens`: these and the most new ones.
- * Throws `bad-argument` where what is protected leaves room for nothing else.
+ * The policy of a prompt that was encoded with the same options to `promptTokens`; `tokens`: these and the most new
+ * ones. Throws `bad-argument` where what is protected leaves room for nothing else.
  */
 export async function policyOf(
   session: Session,

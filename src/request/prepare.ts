@@ -16,7 +16,10 @@ export interface Prepared {
   policy: Policy;
 }
 
-/** `options.template` holds all variables of the chat template: the prompt is read, and its protected prefix measured, with these. */
+/**
+ * `options.template` holds all variables of the chat template: the prompt is read, and its protected prefix measured,
+ * with these.
+ */
 export async function prepare(session: Session, prompt: Prompt, options: RequestOptions): Promise<Prepared> {
   const { text, ids } = await encodePrompt(session, prompt, options);
   const maxTokens = tokenLimit(session, ids.length, options.maxTokens);

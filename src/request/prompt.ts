@@ -15,9 +15,9 @@ export interface PromptOptions {
   /** Extra variables of the chat template, such as { enable_thinking: false }. */
   template?: Record<string, unknown>;
   /**
-   * What the spelling of a control token (`<|im_end|>`, `<think>`) is in a chat's messages that are not the assistant's:
-   * "text" (default), so that a user's text cannot end its turn; or "parse", the token, as in a raw prompt and in an
-   * assistant's own turns.
+   * What the spelling of a control token (`<|im_end|>`, `<think>`) is in a chat's messages that are not the
+   * assistant's: "text" (default), so that a user's text cannot end its turn; or "parse", the token, as in a raw prompt
+   * and in an assistant's own turns.
    */
   controlTokens?: "text" | "parse";
   signal?: AbortSignal;
@@ -44,7 +44,10 @@ export async function encodePrompt(
   return encode(text, { special: false, literal });
 }
 
-/** A template would make turns of what is no question, and the model would answer it. Untyped callers pass undefined, too. */
+/**
+ * A template would make turns of what is no question, and the model would answer it. Untyped callers pass undefined,
+ * too.
+ */
 function checkPrompt(prompt: Prompt): void {
   const got = Array.isArray(prompt) && prompt.length === 0 ? "no messages" : typeof prompt;
   if ((typeof prompt !== "string" && (typeof prompt !== "object" || prompt === null)) || got === "no messages")

@@ -42,7 +42,7 @@ export interface LoadOptions {
   context?: number;
   /** Most chains that run at a time; others wait. Default 64. */
   chains?: number;
-  /** Prompt tokens a pass; logits depend on it in the last bits. Default 256. */
+  /** Prompt tokens per pass; logits depend on it in the last bits. Default 256. */
   chunk?: number;
   onProgress?: (doneBytes: number, totalBytes: number) => void;
   signal?: AbortSignal;
@@ -247,7 +247,10 @@ function whole(name: string, value: number, least: number, most: number): number
   return value;
 }
 
-/** Loads a model: weights stream into the device, which holds them once. Throws `bad-file`, `bad-model`, `unsupported`, `no-memory`. */
+/**
+ * Loads a model: weights stream into the device, which holds them once. Throws `bad-file`, `bad-model`, `unsupported`,
+ * `no-memory`.
+ */
 export async function load(options: LoadOptions): Promise<Session> {
   if (typeof options?.model !== "string")
     throw new HyperthinkError("bad-argument", `expected { model: FOLDER }, got model ${typeof options?.model}`);

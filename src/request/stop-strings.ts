@@ -5,7 +5,8 @@ import { HyperthinkError } from "../base/errors.ts";
 /** A prefix of some stop string, reached by reading it. */
 interface Prefix {
   next: Map<number, Prefix>; // by UTF-16 unit
-  fallback: Prefix | null; // the longest proper suffix that is also a prefix of a stop string; null for the empty prefix
+  /** The longest proper suffix that is also a prefix of a stop string; null for the empty prefix. */
+  fallback: Prefix | null;
   length: number; // units
   stop: string | null; // the longest stop string that ends here
 }
@@ -35,7 +36,9 @@ export class StopMatcher {
     this.#at = this.#root;
   }
 
-  /** The next piece: what is now safe to show, and whether a stop string ended it. After that every piece is dropped. */
+  /**
+   * The next piece: what is now safe to show, and whether a stop string ended it. After that every piece is dropped.
+   */
   push(piece: string): { text: string; stopped: boolean } {
     if (this.stop !== null) return { text: "", stopped: true };
     const text = this.#held + piece;

@@ -18,7 +18,10 @@ const FIELDS = {
   repetition_penalty: "repetitionPenalty",
 } as const;
 
-/** Settings of transformers that change its tokens and that this engine has not, each with the values that change nothing. */
+/**
+ * Settings of transformers that change its tokens and that this engine has not, each with the values that change
+ * nothing.
+ */
 const OTHERS: Record<string, readonly unknown[]> = {
   num_beams: [1],
   penalty_alpha: [0],
@@ -47,8 +50,9 @@ const OTHERS: Record<string, readonly unknown[]> = {
 const FILE = "generation_config.json";
 
 /**
- * Sampling as transformers reads it: greedy where do_sample is false, whatever else is there; temperature 1 where it samples and names
- * none. Fields that do not say whether to sample are kept for a caller who does. A missing top_k means all, not that library's 50.
+ * Sampling as transformers reads it: greedy where do_sample is false, whatever else is there; temperature 1 where it
+ * samples and names none. Fields that do not say whether to sample are kept for a caller who does. A missing top_k
+ * means all, not that library's 50.
  */
 export function suggestedSampling(json: unknown): Suggested {
   const raw = (json ?? {}) as Record<string, unknown>;

@@ -3,8 +3,8 @@ import type { Tokenizer } from "../model/tokenizer.ts";
 import { StopMatcher } from "./stop-strings.ts";
 
 /**
- * A chain's ids as text that is safe to show: whole characters, nothing of a stop string. Stop strings are sought in the text with
- * its special tokens, whether these are shown or not.
+ * A chain's ids as text that is safe to show: whole characters, nothing of a stop string. Stop strings are sought in
+ * the text with its special tokens, whether these are shown or not.
  */
 export class ChainText {
   text = "";

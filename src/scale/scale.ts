@@ -16,7 +16,10 @@ import { type Extraction, extractAnswer, type Thinking } from "./answer.ts";
 import { opensThinking } from "./opening.ts";
 import { Vote, type VoteGroup } from "./vote.ts";
 
-/** As for `generate`, but the temperature is 1 where nobody names one, or where the checkpoint asks for greedy: equal chains cannot vote. */
+/**
+ * As for `generate`, but the temperature is 1 where nobody names one, or where the checkpoint asks for greedy: equal
+ * chains cannot vote.
+ */
 export interface ScaleOptions extends RequestOptions, Partial<Omit<Sampling, "logprobs">> {
   /** Chains, default 8. */
   width?: number;
@@ -59,8 +62,8 @@ export type ScaleEvent =
 const THINK: Thinking = { open: "<think>", close: "</think>" };
 
 /**
- * W chains over one prompt and one vote, streamed. Iterate it for events, or await `result`. A reader who comes late finds each chain's
- * text so far in one event.
+ * W chains over one prompt and one vote, streamed. Iterate it for events, or await `result`. A reader who comes late
+ * finds each chain's text so far in one event.
  */
 export class Scaling extends Output<ScaleEvent, ScaleResult> {
   constructor(session: Session, prompt: Prompt, options: ScaleOptions) {
@@ -81,7 +84,8 @@ async function runChains(
   const width = options.width ?? 8;
   if (!Number.isInteger(width) || width < 1 || width > 1024)
     throw new HyperthinkError("bad-argument", `width must be a whole number of chains from 1 to 1024, got ${width}`);
-  // Some templates (QwQ's among them) close the thinking at once unless they are told not to; others ignore the variable.
+  // Some templates (QwQ's among them) close the thinking at once unless they are told not to; others ignore the
+  // variable.
   const template = { enable_thinking: true, ...options.template };
   const asked = { ...options, template, signal: stop.signal };
   const { text, ids, maxTokens, stopIds, policy } = await prepare(session, prompt, asked);
@@ -242,6 +246,9 @@ class Run {
   }
 }
 
-/** W chains, answers extracted, equal ones grouped, a majority vote. Throws (through the iterator and `result`) as `generate` does. */
+/**
+ * W chains, answers extracted, equal ones grouped, a majority vote. Throws (through the iterator and `result`) as
+ * `generate` does.
+ */
 export const scale = (session: Session, prompt: Prompt, options: ScaleOptions = {}): Scaling =>
   new Scaling(session, prompt, options);

@@ -1,4 +1,5 @@
-// Text of users, systems and tools that spells a control token is text; the template's and the assistant's own are tokens.
+// Text of users, systems and tools that spells a control token is text; the template's and the assistant's own are
+// tokens.
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";

@@ -1,4 +1,5 @@
-// Calls that end before their chains do: a reader who leaves, a signal, a session that closes; and readers who come late or never.
+// Calls that end before their chains do: a reader who leaves, a signal, a session that closes; and readers who come
+// late or never.
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { Readable } from "node:stream";

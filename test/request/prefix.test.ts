@@ -67,7 +67,7 @@ describe("protected prefixes", () => {
   });
 });
 
-test("scale protects the prefix of the text that it reads, whatever its template's variables write before the question", async () => {
+test("scale protects the prefix of the text that it reads, with what variables write there", async () => {
   const files = {
     ...beadsFiles(),
     "chat_template.jinja": `{% if enable_thinking %}count with care.\n{% endif %}${CHATML}`,
