@@ -1,4 +1,5 @@
-// What this machine can do: bytes a second read from memory, multiply-adds a second in float32. `node bench/bandwidth.ts`.
+// What this machine can do: bytes per second read from memory, multiply-adds per second in
+// float32. `node bench/bandwidth.ts`.
 import { availableParallelism } from "node:os";
 import { instructionSet } from "../src/device/isa.ts";
 import { native } from "../src/device/native.ts";
@@ -6,11 +7,14 @@ import { native } from "../src/device/native.ts";
 export interface Machine {
   isa: string;
   threads: number;
-  readGBs: { one: number; all: number }; // 10^9 bytes a second out of a 1 GiB buffer
+  readGBs: { one: number; all: number }; // 10^9 bytes per second out of a 1 GiB buffer
   fmaGflops: { one: number; all: number }; // 10^9 operations a second, a multiply-add being two
 }
 
-/** Measures on one thread and on `threads`, with the instruction set that the environment or the machine says. Takes 2 s. */
+/**
+ * Measures on one thread and on `threads`, with the instruction set that the
+ * environment or the machine says. Takes 2 s.
+ */
 export function measure(threads = availableParallelism()): Machine {
   const addon = native();
   const isa = instructionSet();

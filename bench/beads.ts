@@ -1,11 +1,13 @@
 // Accuracy against KV reads on bead problems: avg@1 and majority votes for the full cache and for every shipped CR.
-//   node bench/beads.ts [--problems 400 | --file bench/beads-80.jsonl] [--width 16] [--seed 2026] [--weights bf16] [--kv bf16]
-// Runs W chains a problem once and scores every width by subsets of them. An interrupted run goes on where it stopped.
+//   node bench/beads.ts [--problems 400 | --file bench/beads-80.jsonl] [--width 16] [--seed 2026] [--weights bf16]
+//     [--kv bf16]
+// Runs W chains per problem once and scores every width by subsets of them. An
+// interrupted run goes on where it stopped.
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import type { Dtype } from "../src/device/device.ts";
+import type { KvFormat, WeightFormat } from "../src/device/device.ts";
 import { type BeadsProblem, beadsProblems } from "../src/eval/beads.ts";
 import { pairedDifference } from "../src/eval/interval.ts";
 import { accuracy, mean, meanReads, type ProblemRun, percent, runProblems, soloPeak } from "../src/eval/race.ts";
@@ -38,9 +40,16 @@ const widths = [1, 2, 4, 8, 16].filter((w) => w <= width);
 const models = fileURLToPath(new URL("../models/", import.meta.url));
 const SEED = 1000; // of chains: problem i draws with SEED + i
 
-/** How each row of the table is loaded: the untouched model, gates laid over it, or a checkpoint with all weights trained. */
+/**
+ * How each row of the table is loaded: the untouched model, gates laid over it, or a
+ * checkpoint with all weights trained.
+ */
 const options = (cache: string) => {
-  const shared = { device: args.device as "cpu" | undefined, weights: args.weights as Dtype, kv: args.kv as Dtype };
+  const shared = {
+    device: args.device as "cpu" | undefined,
+    weights: args.weights as WeightFormat,
+    kv: args.kv as KvFormat,
+  };
   if (cache === "full") return { model: `${models}beads`, ...shared };
   if (cache.startsWith("gates")) return { model: `${models}beads`, adapter: `${models}beads-dms-${cache}`, ...shared };
   return { model: `${models}beads-dms-${cache}`, ...shared };

@@ -2,8 +2,22 @@
 // `node bench/kernels.ts [threads] [matmul,attend,quest,redundancy]`; the last line is one JSON object.
 import { availableParallelism } from "node:os";
 import { seeded } from "../src/base/rng.ts";
+import { LaneTable } from "../src/cache/lanes.ts";
+import type { Pool } from "../src/cache/pool.ts";
 import { cpu } from "../src/device/cpu.ts";
-import { type Device, type Dtype, type Hidden, PAGE_SLOTS, type Pass } from "../src/device/device.ts";
+import {
+  type Device,
+  type Hidden,
+  PAGE_FORMATS,
+  PAGE_SLOTS,
+  type Pass,
+  type SetState,
+  SPAN_PAGES,
+  SPAN_SLOTS,
+  type WeightFormat,
+  type Work,
+} from "../src/device/device.ts";
+import { widthOf } from "../src/device/fields.ts";
 import { measure } from "./bandwidth.ts";
 
 const threads = Number(process.argv[2] ?? availableParallelism());
@@ -24,28 +38,17 @@ async function best(device: Device, rounds: number, record: (pass: Pass) => void
   return least;
 }
 
-/** A buffer of [rows, cols] numbers in -1 .. 1. Only the device writes hidden memory: through `embed` of a small table. */
+/** A buffer of [rows, cols] numbers in -1 .. 1. */
 async function filled(device: Device, rows: number, cols: number): Promise<Hidden> {
-  const table = device.matrix(64, cols, "f32");
-  device.writeRows(
-    table,
-    0,
-    Float32Array.from({ length: 64 * cols }, () => 2 * random.next() - 1),
-  );
-  const ids = device.i32(rows);
-  ids.host.forEach((_, i) => {
-    ids.host[i] = random.below(64);
-  });
   const out = device.hidden(rows * cols);
-  const pass = device.begin();
-  pass.embed(out, table, ids, rows);
-  await device.run(pass);
+  const block = Float32Array.from({ length: Math.min(rows, 512) * cols }, () => 2 * random.next() - 1);
+  for (let at = 0; at < out.length; at += block.length) await device.write(out, at, block.subarray(0, out.length - at));
   return out;
 }
 
 const share = (x: number, of: number) => `${((100 * x) / of).toFixed(0)}%`;
 
-async function products(dtype: Dtype): Promise<void> {
+async function products(dtype: WeightFormat): Promise<void> {
   for (const [N, K] of [
     [1024, 1024],
     [3072, 1024],
@@ -64,7 +67,7 @@ async function products(dtype: Dtype): Promise<void> {
     for (const M of [1, 4, 8, 16, 64, 256]) {
       const used = matrices.slice(0, M <= 16 ? matrices.length : Math.ceil(matrices.length / 8));
       const seconds = await best(device, 5, (pass) => {
-        for (const w of used) pass.matmul(out, x, w, M, null, false);
+        for (const w of used) pass.matmul({ out, x, w, rows: M, bias: null, add: false });
       });
       const GBs = (used.length * bytes) / seconds / 1e9;
       const gflops = (2 * used.length * M * N * K) / seconds / 1e9;
@@ -86,64 +89,101 @@ interface Reader {
   budget: number | null; // keys that Quest reads, null: all
 }
 
-/** Decode attention of W steps, one layer after the other where one alone would fit a cache; seconds a layer. */
-async function attention({ W, shared, context, budget }: Reader): Promise<number> {
-  const [queryHeads, kvHeads, headDim] = [16, 8, 128];
-  const device = cpu({ threads });
-  const archivePages = context / PAGE_SLOTS;
-  const owners = shared ? 1 : W;
-  const layers = Math.ceil((budget ? 4 : 1) * Math.max(1, (16 * 4096) / (owners * context)));
-  const pages = owners * layers * kvHeads * archivePages;
-  const lanes = device.lanes({
-    ...{ sets: W, layers, kvHeads, queryHeads, headDim, dtype: "bf16" },
-    ...{ pages, archivePages, doomedPages: 1, sparePages: archivePages },
-  });
-  // Pages in random order, as after hours of serving.
-  const order = Array.from({ length: pages }, (_, i) => i);
-  for (let i = pages - 1; i > 0; i--) {
-    const j = random.below(i + 1);
-    [order[i], order[j]] = [order[j], order[i]];
+/** Lanes of `sets` sets; the first `owners` of them hold `keys` keys per lane, the newest pending. */
+interface Holding {
+  sets: number;
+  owners: number;
+  layers: number;
+  kvHeads: number;
+  queryHeads: number;
+  keys: number;
+  state: Partial<SetState>;
+}
+
+const HEAD_DIM = 128;
+const NOTHING: SetState = { slots: 0, queries: 0, moments: false, bounds: false };
+
+/** Sets with random keys, on pages in random order, as after hours of serving. */
+async function hold(device: Device, { owners, keys, state, ...shape }: Holding): Promise<LaneTable> {
+  const { sets, layers, kvHeads } = shape;
+  const table = new LaneTable(
+    device.lanes({
+      ...{ ...shape, headDim: HEAD_DIM, format: PAGE_FORMATS.bf16 },
+      pages: owners * layers * kvHeads * (Math.ceil(keys / PAGE_SLOTS) + 2),
+      archivePages: Math.ceil((keys - 1) / SPAN_SLOTS) * SPAN_PAGES,
+      doomedPages: SPAN_PAGES,
+    }),
+  );
+  shuffle(table.pool);
+  const lanes = table.device;
+  for (let set = 0; set < owners; set++) {
+    table.open();
+    table.reserve(set, keys, "chunk");
   }
-  lanes.spare.host.set(order);
-  lanes.holders.host.fill(1);
-  lanes.budget.host.fill(budget ?? 0);
-  const bounds = device.hidden(pages * 2 * headDim);
-  const rows = context + 1;
-  const [k, v] = [await filled(device, rows, kvHeads * headDim), await filled(device, rows, kvHeads * headDim)];
-  const chunks = device.i32(4 * owners);
-  for (let set = 0; set < owners; set++) chunks.host.set([set, 0, rows, 0], 4 * set);
+  for (let set = 0; set < sets; set++) device.attach(lanes, set, { ...NOTHING, ...state });
+  table.flush();
+  const [k, v] = [await filled(device, keys, kvHeads * HEAD_DIM), await filled(device, keys, kvHeads * HEAD_DIM)];
+  const runs = runsOf(device, owners, () => [0, keys, 0]);
   const admit = device.begin();
   for (let layer = 0; layer < layers; layer++) {
-    admit.admitChunk(k, v, lanes, layer, { list: chunks, first: 0, count: owners }, null);
-    if (budget) admit.bound(bounds, lanes, layer, { list: chunks, first: 0, count: owners }, true);
+    admit.admit({ k, v, z: null, lanes, layer, runs });
+    if (state.bounds) admit.bound({ lanes, layer, runs });
   }
   await device.run(admit);
-  const each = layers * kvHeads;
-  for (let set = owners; set < W; set++) {
-    lanes.archive.host.fill(context, set * each, (set + 1) * each);
-    lanes.archiveTable.host.copyWithin(set * each * archivePages, 0, each * archivePages);
+  for (let set = 0; set < owners; set++) table.commit(set);
+  return table;
+}
+
+function shuffle(pool: Pool): void {
+  const account = { pages: 0, peakPages: 0 };
+  const pages = Array.from({ length: pool.total }, () => pool.take(account));
+  for (let i = pages.length - 1; i >= 0; i--) {
+    const j = random.below(i + 1);
+    pool.release(pages[j], account);
+    pages[j] = pages[i];
   }
-  const pairs = device.i32(2 * W);
-  for (let set = owners; set < W; set++) pairs.host.set([0, set], 2 * set);
+}
+
+/** One run per set: [row, rows, position]. */
+function runsOf(device: Device, sets: number, of: (set: number) => [number, number, number]): Work {
+  const width = widthOf("run");
+  const list = device.i32(sets * width);
+  for (let set = 0; set < sets; set++) list.host.set([set, ...of(set)], set * width);
+  return { list, first: 0, count: sets };
+}
+
+/** Decode attention of W steps, one layer after the other where one alone would fit a cache; seconds a layer. */
+async function attention({ W, shared, context, budget }: Reader): Promise<number> {
+  const [queryHeads, kvHeads] = [16, 8];
+  const device = cpu({ threads });
+  const owners = shared ? 1 : W;
+  const layers = Math.ceil((budget ? 4 : 1) * Math.max(1, (16 * 4096) / (owners * context)));
+  const pages = budget !== null;
+  const keys = context + 1;
+  const table = await hold(device, { sets: W, owners, layers, kvHeads, queryHeads, keys, state: { bounds: pages } });
+  const lanes = table.device;
   const fork = device.begin();
-  fork.fork(lanes, { list: pairs, first: owners, count: W - owners }, null, null, null);
+  for (let set = owners; set < W; set++) table.fork(0);
+  lanes.budget.host.fill(budget ?? 0);
+  table.flush();
+  const pairs = device.i32(2 * W);
+  pairs.host.set(table.forks);
+  fork.fork({ lanes, pairs: { list: pairs, first: 0, count: W - owners } });
   await device.run(fork);
 
-  const q = await filled(device, W, queryHeads * headDim);
-  const out = device.hidden(W * queryHeads * headDim);
-  const steps = device.i32(3 * W);
-  for (let i = 0; i < W; i++) steps.host.set([i, i, context], 3 * i);
+  const q = await filled(device, W, queryHeads * HEAD_DIM);
+  const out = device.hidden(W * queryHeads * HEAD_DIM);
+  const steps = runsOf(device, W, (set) => [set, 1, context]);
   const runs = 7;
-  const reading = budget ? { archiveQuery: null, select: bounds } : null;
   const seconds = await best(device, runs, (pass) => {
     for (let layer = 0; layer < layers; layer++)
-      pass.attend(out, q, lanes, layer, { list: steps, first: 0, count: W }, null, reading);
+      pass.attend({ out, q, archiveQuery: null, lanes, layer, steps, pages, rank: "none" });
   });
   // A page's bounds count as two reads, but in bf16 they have the bytes of one key.
-  const bounded = budget ? W * layers * kvHeads * (archivePages + 1) : 0;
-  const keys = lanes.physical.host.reduce((a, b) => a + b, 0) / runs - bounded;
-  const GBs = (keys * headDim * 4) / seconds / 1e9;
-  const gflops = (4 * W * layers * queryHeads * ((budget ?? context) + 1) * headDim) / seconds / 1e9;
+  const bounded = budget ? W * layers * kvHeads * (context / PAGE_SLOTS + 1) : 0;
+  const read = lanes.physical.host.reduce((a, b) => a + b, 0) / runs - bounded;
+  const GBs = (read * HEAD_DIM * 4) / seconds / 1e9;
+  const gflops = (4 * W * layers * queryHeads * ((budget ?? context) + 1) * HEAD_DIM) / seconds / 1e9;
   const kind = shared ? "shared" : "distinct";
   results.push({ op: budget ? "quest" : "attend", W, kind, context, GBs, gflops });
   console.log(
@@ -158,32 +198,18 @@ async function attention({ W, shared, context, budget }: Reader): Promise<number
 
 /** R-KV's redundancy of one layer's lanes: the cosine of each pair counts once each way. */
 async function redundancy(kvHeads: number, context: number): Promise<void> {
-  const headDim = 128;
   const device = cpu({ threads });
-  const archivePages = context / PAGE_SLOTS;
-  const lanes = device.lanes({
-    ...{ sets: 1, layers: 1, kvHeads, queryHeads: kvHeads, headDim, dtype: "bf16" },
-    ...{ pages: kvHeads * archivePages, archivePages, doomedPages: 1, sparePages: archivePages },
+  const state = { slots: context + 1 };
+  const table = await hold(device, {
+    ...{ sets: 1, owners: 1, layers: 1, kvHeads, queryHeads: kvHeads, keys: context },
+    state,
   });
-  lanes.spare.host.forEach((_, i) => {
-    lanes.spare.host[i] = i;
-  });
-  lanes.holders.host.fill(1);
-  const k = await filled(device, context, kvHeads * headDim);
-  const chunks = device.i32(4);
-  chunks.host.set([0, 0, context, 0]);
-  const steps = device.i32(3);
-  steps.host.set([0, 0, context - 1]);
-  const admit = device.begin();
-  admit.admitChunk(k, k, lanes, 0, { list: chunks, first: 0, count: 1 }, null);
-  await device.run(admit);
-  const board = { scores: device.hidden(kvHeads * context), stride: context };
-  const rule = { slack: 1, recent: 0, pool: "lane", floor: 0, replace: false } as const;
-  const scorer = { kind: "redundancy", weight: 0.1, similar: 0.5 } as const;
+  const lanes = table.device;
+  const runs = runsOf(device, 1, () => [0, 1, context - 1]);
   const seconds = await best(device, 5, (pass) =>
-    pass.score(board, null, lanes, 0, { list: steps, first: 0, count: 1 }, rule, scorer),
+    pass.scoreRedundancy({ lanes, layer: 0, runs, slack: 1, share: "lane", weight: 0.1, similar: 0.5 }),
   );
-  const gflops = (2 * kvHeads * context ** 2 * headDim) / seconds / 1e9;
+  const gflops = (2 * kvHeads * context ** 2 * HEAD_DIM) / seconds / 1e9;
   results.push({ op: "redundancy", kvHeads, context, gflops });
   console.log(
     `redundancy of ${kvHeads} x ${context} keys`.padEnd(55),

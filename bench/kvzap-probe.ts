@@ -1,6 +1,8 @@
-// Fits a linear KVzap probe (arXiv 2601.07891) for a model: ridge regression of the log of KVzip's scores on the attention's input,
-// layer by layer. Writes a folder that --probe takes, and prints how well held-out windows are predicted and what thresholds evict.
-//   node bench/kvzap-probe.ts --model models/smollm2-135m-instruct --text wiki.test.raw --out models/smollm2-135m-kvzap-linear
+// Fits a linear KVzap probe (arXiv 2601.07891) for a model: ridge regression of the log of KVzip's scores on the
+// attention's input, layer by layer. Writes a folder that --probe takes, and prints how well held-out windows are
+// predicted and what thresholds evict.
+//   node bench/kvzap-probe.ts --model models/smollm2-135m-instruct --text wiki.test.raw
+//     --out models/smollm2-135m-kvzap-linear
 //     [--windows 64] [--length 512] [--apart 32x1024]
 // `apart`: windows of `compare` (number x tokens) over the same text that stay unseen.
 import { mkdir, writeFile } from "node:fs/promises";
@@ -52,17 +54,18 @@ function trainingWindows(ids: readonly number[]): number[][] {
 /** Has passes also keep the attention's input of every layer: what a KVzap probe sees. */
 function tap(device: Device): Hidden[] {
   const inputs = Array.from({ length: layers }, () => device.hidden(runner.options.rows * H));
-  const layerOf = new Map(runner.model.weights.layers.map(({ inputNorm }, l) => [inputNorm, l]));
+  const layerOf = new Map<Hidden, number>(runner.model.weights.layers.map(({ inputNorm }, l) => [inputNorm, l]));
   const begin = device.begin.bind(device);
   const self = device.i32(runner.options.rows);
   for (let i = 0; i < self.host.length; i++) self.host[i] = i;
   device.begin = () => {
-    const pass: Pass = begin();
-    const norm = pass.norm.bind(pass);
-    pass.norm = (out, x, weight, rows, dim, eps) => {
-      norm(out, x, weight, rows, dim, eps);
-      const layer = layerOf.get(weight);
-      if (layer !== undefined) pass.pick(inputs[layer], out, self, rows, dim);
+    const pass: { -readonly [K in keyof Pass]: Pass[K] } = begin();
+    const { norm } = pass;
+    pass.norm = (args) => {
+      norm(args);
+      const layer = layerOf.get(args.weight);
+      const { out: x, rows: count, dim } = args;
+      if (layer !== undefined) pass.gather({ out: inputs[layer], x, index: self, count, dim });
     };
     return pass;
   };
@@ -78,30 +81,24 @@ const sums = newSums();
 const heldOut: { x: Float32Array; y: Float32Array[] }[][] = Array.from({ length: layers }, () => []);
 
 async function gather(ids: readonly number[], held: boolean): Promise<void> {
+  const { sets, device, options } = runner;
   const policy = session.policy("kvzip:cr=2,sinks=4");
-  await session.with(policy, async () => {
-    const cut = { ...policy.cut!, atPrompt: null };
-    const set = runner.open(length, length + 1);
-    const x = Array.from({ length: layers }, () => new Float32Array(length * H));
-    const { chunk } = runner.options;
-    runner.adopt({ ...policy, cut }); // its scores are asked for below
-    for (let from = 0; from < length; from += chunk) {
-      const rows = Math.min(chunk, length - from);
-      const segment = { set, kind: "chunk", ids, from, count: rows, prompt: length, logits: "none" } as const;
-      runner.reserve(segment);
-      await runner.step([segment], []);
-      for (let l = 0; l < layers; l++)
-        await runner.device.read(inputs[l], 0, x[l].subarray(from * H, (from + rows) * H));
-    }
-    runner.adopt(policy);
-    const ranks = await runner.ranks({ set, ids, prompt: length });
-    runner.table.close(set);
-    for (let l = 0; l < layers; l++) {
-      const y = ranks.slice(l * kvHeads, (l + 1) * kvHeads).map((row) => row.map((p) => Math.log(Math.max(p, LEAST))));
-      if (held) heldOut[l].push({ x: x[l], y });
-      else add(sums[l], x[l], y);
-    }
-  });
+  const uncut = { ...policy, cut: { ...policy.cut!, atPrompt: null } };
+  const set = sets.take(uncut, length, length + 1);
+  const x = Array.from({ length: layers }, () => new Float32Array(length * H));
+  for (let from = 0; from < length; from += options.chunk) {
+    const rows = Math.min(options.chunk, length - from);
+    await runner.run([{ set, kind: "chunk", ids, from, count: rows, logits: "none" }]);
+    for (let l = 0; l < layers; l++) await device.read(inputs[l], 0, x[l].subarray(from * H, (from + rows) * H));
+  }
+  const scored = sets.fork(set, policy);
+  const ranks = await runner.ranks(scored, ids);
+  for (const done of [scored, set]) sets.close(done);
+  for (let l = 0; l < layers; l++) {
+    const y = ranks.slice(l * kvHeads, (l + 1) * kvHeads).map((row) => row.map((p) => Math.log(Math.max(p, LEAST))));
+    if (held) heldOut[l].push({ x: x[l], y });
+    else add(sums[l], x[l], y);
+  }
 }
 
 function add({ xx, xy }: (typeof sums)[number], x: Float32Array, y: readonly Float32Array[]): void {
@@ -146,7 +143,9 @@ function solve({ xx, xy }: (typeof sums)[number], share: number): Float64Array {
   return w;
 }
 
-/** Share of the variance of held-out log scores that weights explain, over all layers and heads, and what they predict. */
+/**
+ * Share of the variance of held-out log scores that weights explain, over all layers and heads, and what they predict.
+ */
 function judge(weights: readonly Float64Array[]): { r2: number; predicted: number[] } {
   let explained = 0;
   const predicted: number[] = [];

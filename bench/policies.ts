@@ -1,28 +1,29 @@
-// What a decode step costs under each policy, beside the full cache: W chains forked from one prompt, Qwen3-0.6B's shape, random
-// weights, bf16.
+// What a decode step costs under each policy, beside the full cache: W chains forked from one prompt,
+// Qwen3-0.6B's shape, random weights, bf16.
 //
-// `bound` is a policy's step over what its reads and its ranking cost: a full cache's step that reads as many keys, and as many of
-// them from memory (chains that cut stop sharing their prompt's pages), plus the policy's own work in every step, timed alone. At
-// most 1.05 is the aim. All that is compared takes turns, step by step, as the machine's speed changes from minute to minute;
-// bounds are medians over the turns, with their quartiles.
-//   node bench/policies.ts [--contexts 4096,16384,32768] [--widths 1,8] [--cr 8] [--steps 9] [--threads 2] [--policies 'a;b']
+// `bound` is a policy's step over what its reads and its ranking cost: a full cache's step that reads as many keys, and
+// as many of them from memory (chains that cut stop sharing their prompt's pages), plus the policy's own work in every
+// step, timed alone. At most 1.05 is the aim. All that is compared takes turns, step by step, as the machine's speed
+// changes from minute to minute; bounds are medians over the turns, with their quartiles.
+//   node bench/policies.ts [--contexts 4096,16384,32768] [--widths 1,8] [--cr 8] [--steps 9] [--threads 2]
+//     [--policies 'a;b']
 import { parseArgs } from "node:util";
-import type { Gauge } from "../src/cache/meter.ts";
 import { table as columns } from "../src/cli/format.ts";
 import { cpu, cpuAvailable } from "../src/device/cpu.ts";
-import { PAGE_SLOTS } from "../src/device/device.ts";
-import { Runner, type Segment } from "../src/engine/runner.ts";
-import { qwen3_06b, syntheticGates, syntheticWeights } from "../src/model/synthetic.ts";
+import type { I32 } from "../src/device/device.ts";
+import { Runner } from "../src/engine/runner.ts";
 import { makePolicy } from "../src/policy/index.ts";
 import type { Policy } from "../src/policy/policy.ts";
 import { parseSpec } from "../src/policy/spec.ts";
-import { FILL, fill } from "./fill.ts";
+import { FILL, filler } from "./fill.ts";
 import { median, quantile } from "./median.ts";
 import { ranking, type Work } from "./ranking.ts";
+import { step } from "./step.ts";
+import { qwen3_06b, syntheticGates, syntheticWeights } from "./synthetic.ts";
 
 const DMS_WINDOW = 256;
-/** Queries that the shared prompt's ring holds: as many as any policy here looks at. */
-const RING = 32;
+/** Queries that the shared prompt remembers: as many as any policy here looks at. */
+const QUERIES = 32;
 /** Steps that touch fresh memory, before those that count. */
 const WARM = 3;
 const SPECS = [
@@ -77,120 +78,92 @@ const longest = Math.max(...contexts);
 const most = Math.max(...widths);
 const laneBytes = config.layers * config.kvHeads * 2 * config.headDim * 2;
 const full = makePolicy("full", config);
-const runner = new Runner(device, { config, weights }, full, {
-  kv: "bf16",
-  // Two prompts, and what W chains of a policy and of its rival hold of their own; address space until it is used.
-  kvBytes: laneBytes * (2.2 * longest + most * (0.33 * longest + 1024)),
-  chains: most,
-  sets: 4 * most + 4,
-  contextLength: longest + 256,
-  chunk: FILL,
-  rows: FILL + most,
-  logitRows: most,
-  samplers: most,
-});
-const { table } = runner;
+const runner = new Runner(
+  device,
+  { config, weights },
+  {
+    kv: "bf16",
+    // Two prompts, and what W chains of a policy and of its rival hold of their own; address space until it is used.
+    kvBytes: laneBytes * (2.2 * longest + most * (0.33 * longest + 1024)),
+    chains: most,
+    sets: 4 * most + 4,
+    contextLength: longest + 256,
+    chunk: FILL,
+    rows: FILL + most,
+    logitRows: most,
+    samplers: most,
+  },
+);
+const { table, sets: open } = runner;
+const fill = filler(runner);
 const ids = new Int32Array(longest + 256).map((_, i) => (i * 7919) % config.vocabulary);
 
 /** Chains that step together, and what their steps took. */
 interface Batch {
-  policy: Policy;
   sets: number[];
-  prompt: number;
   at: number; // tokens of each chain
   times: number[];
-  physical: number; // keys a lane that the last step read from memory
+  reads: number; // of the last step, per lane
+  physical: number; // keys per lane that the last step read from memory, over all chains
 }
 
-async function step(batch: Batch): Promise<void> {
-  const { policy, sets } = batch;
-  runner.adopt(policy);
-  const segments = sets.map(
-    (set): Segment => ({
-      set,
-      kind: "steps",
-      ids,
-      from: batch.at,
-      count: 1,
-      prompt: batch.prompt,
-      logits: "last",
-    }),
-  );
-  for (const segment of segments) runner.reserve(segment);
-  const gauge: Gauge = { peakPages: 0, physicalReads: 0 };
-  runner.gauges.add(gauge);
-  const started = performance.now();
-  await runner.step(segments, []);
-  batch.times.push((performance.now() - started) / 1000);
-  runner.gauges.delete(gauge);
-  batch.physical = gauge.physicalReads;
+async function next(batch: Batch): Promise<void> {
+  batch.times.push(await step(runner, batch.sets, ids, batch.at));
   batch.at++;
+  batch.reads = perLane(table.device.reads, batch.sets) / batch.sets.length;
+  batch.physical = perLane(table.device.physical, batch.sets);
+}
+
+/** A counter of lanes, summed over sets, its mean over layers and heads. */
+function perLane({ host }: I32, sets: readonly number[]): number {
+  const { width } = table;
+  return (
+    sets.reduce((sum, set) => host.subarray(set * width, (set + 1) * width).reduce((a, b) => a + b, sum), 0) / width
+  );
 }
 
 /** Chains of one source. The first step of a fork copies its tails; only then can it be forked itself. */
-async function forks(policy: Policy, source: number, length: number, width: number): Promise<Batch> {
-  runner.adopt(policy);
-  const batch: Batch = { policy, sets: [], prompt: length, at: length, times: [], physical: 0 };
-  for (let i = 0; i < width; i++) batch.sets.push(table.fork(source));
-  await step(batch);
+async function forks(source: number, at: number, width: number, policy?: Policy): Promise<Batch> {
+  const batch = batchOf(
+    Array.from({ length: width }, () => open.fork(source, policy)),
+    at,
+  );
+  await next(batch);
   return batch;
 }
 
+const batchOf = (sets: number[], at: number): Batch => ({ sets, at, times: [], reads: 0, physical: 0 });
+
 const close = (sets: readonly number[]): void => {
-  for (const set of sets) table.close(set);
+  for (const set of sets) open.close(set);
 };
 
 async function root(policy: Policy, length: number): Promise<number> {
-  runner.adopt(policy);
-  const set = runner.open(length, length + 64);
-  await fill(runner, set, length, set);
+  const set = open.take(policy, length, length + 64);
+  await fill(set, length);
   return set;
 }
 
-/** Pages that these sets refer to, shared ones once. */
-function distinctPages(sets: readonly number[]): number {
-  const pages = new Set<number>();
-  const { archivePages, doomedPages } = table.device.shape;
-  for (const set of sets)
-    for (let lane = set * table.width; lane < (set + 1) * table.width; lane++) {
-      const slots = table.device.archive.host[lane];
-      for (let i = 0; i * PAGE_SLOTS < slots; i++) pages.add(table.device.archiveTable.host[lane * archivePages + i]);
-      const [head, tail] = [table.device.head.host[lane], table.device.tail.host[lane]];
-      for (let i = Math.floor(head / PAGE_SLOTS); i * PAGE_SLOTS < tail; i++)
-        pages.add(table.device.doomedTable.host[lane * doomedPages + (i % doomedPages)]);
-    }
-  return pages.size;
-}
-
-const reads = ({ sets }: Batch): number => {
-  const lanes = sets.flatMap((set) => Array.from({ length: table.width }, (_, i) => set * table.width + i));
-  return lanes.reduce((sum, lane) => sum + table.device.reads.host[lane], 0) / lanes.length;
-};
-
 /** One policy against what it should cost. `first` holds its prompt, cut. */
 async function measure(spec: string, first: Batch, whole: number, context: number, width: number, cutMs: number) {
-  const { policy } = first;
-  const mine = await forks(policy, first.sets[0], first.at, width);
-  while (mine.times.length < 2) await step(mine);
-  const read = Math.round(reads(mine));
-  // Rivals: the full cache over as many keys, its chains forked from one prompt, and each with keys of its own, where the policy's
-  // chains no longer share.
+  const mine = await forks(first.sets[0], first.at, width);
+  while (mine.times.length < 2) await next(mine);
+  const read = Math.round(mine.reads);
+  // Rivals: the full cache over as many keys, its chains forked from one prompt, and each with keys of its own, where
+  // the policy's chains no longer share.
   const prompt = await root(full, read);
-  const shared = await forks(full, prompt, read, width);
+  const shared = await forks(prompt, read, width);
   const own = [prompt];
   const strange = mine.physical > 1.05 * shared.physical;
   while (strange && own.length < width) own.push(await root(full, read));
-  const distinct: Batch | null = strange
-    ? { policy: full, sets: own, prompt: read, at: read, times: [], physical: 0 }
-    : null;
-  const entire = await forks(full, whole, context, width);
+  const distinct = strange ? batchOf(own, read) : null;
+  const entire = await forks(whole, context, width, full);
   const rivals = [shared, ...(distinct ? [distinct] : []), entire];
-  for (let i = 0; i < WARM; i++) for (const batch of [mine, ...rivals]) await step(batch);
+  for (let i = 0; i < WARM; i++) for (const batch of [mine, ...rivals]) await next(batch);
   for (const batch of [mine, ...rivals]) batch.times.length = 0;
   const works: Work[] = [];
   for (let i = 0; i < steps; i++) {
-    for (const batch of [mine, ...rivals]) await step(batch);
-    runner.adopt(policy);
+    for (const batch of [mine, ...rivals]) await next(batch);
     if (i % 3 === 0) works.push(await ranking(runner, mine.sets, mine.at - 1));
   }
   // Batches of keys are cut every 64 steps or more: none of these steps, whose median counts, paid for one.
@@ -209,9 +182,9 @@ async function measure(spec: string, first: Batch, whole: number, context: numbe
     policy: spec,
     cr: mine.at / table.meanLive(mine.sets[0]),
     live: table.meanLive(mine.sets[0]),
-    reads: reads(mine),
+    reads: mine.reads,
     physical: mine.physical,
-    bytes: distinctPages(mine.sets) * table.device.bytesPerPage,
+    bytes: new Set(mine.sets.flatMap((set) => [...table.pages(set)])).size * table.device.bytesPerPage,
     seconds: median(mine.times),
     relative: median(mine.times.map((t, i) => entire.times[i] / t)),
     each,
@@ -226,14 +199,13 @@ async function measure(spec: string, first: Batch, whole: number, context: numbe
 
 const rows: Awaited<ReturnType<typeof measure>>[] = [];
 const anything = () => 2 ** 30;
-const snapkv = makePolicy("snapkv", config, { budget: 64, window: RING });
+const snapkv = makePolicy("snapkv", config, { budget: 64, window: QUERIES });
 /** Keeps all and watches what any policy here wants of a prompt. */
 const watching: Policy = {
   ...snapkv,
-  cut: { ...snapkv.cut!, watch: { ...snapkv.cut!.watch, queries: RING, sums: true, moments: { skip: 4 } } },
+  cut: { ...snapkv.cut!, watch: { ...snapkv.cut!.watch, queries: QUERIES, sums: true, moments: { skip: 4 } } },
   reads: { archivePosition: null, pages: { budget: anything, from: 0 } },
 };
-runner.sides.queries = RING;
 
 for (const context of contexts) {
   const whole = await root(watching, context);
@@ -241,14 +213,12 @@ for (const context of contexts) {
     const { name, options } = parseSpec(spec);
     const budget = ["dms", "kvzap", "full"].includes(name) ? {} : { budget: Math.floor(context / cr) };
     const policy = makePolicy(name, { ...config, probe: true }, { ...options, ...budget });
-    const source = policy.labels ? await root(policy, context) : table.fork(whole);
-    runner.adopt(policy);
-    runner.allot(source, context, context + 64);
+    const source = policy.labels ? await root(policy, context) : open.fork(whole, policy);
     const started = performance.now();
-    await runner.cutPrompt({ set: source, ids, prompt: context }, context - 1);
+    await runner.cutPrompt(source, ids, context - 1);
     const cutMs = performance.now() - started;
-    const first: Batch = { policy, sets: [source], prompt: context, at: context, times: [], physical: 0 };
-    if (!policy.labels && !policy.cut?.atPrompt) await step(first); // a fork that nobody cut has not copied its tails yet
+    const first = batchOf([source], context);
+    if (!policy.labels && !policy.cut?.atPrompt) await next(first); // a fork that nobody cut has yet to copy its tails
     for (const width of widths) rows.push(await measure(spec, first, whole, context, width, cutMs));
     close([source]);
     process.stderr.write(".");

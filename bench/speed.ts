@@ -1,14 +1,16 @@
-// How much of the machine a decode step uses: W distinct chains over a long context, Qwen3-0.6B's shape, random weights,
-// bf16 weights and cache. Unique bytes (each weight once, each live key and value once) over time, against measured bandwidth.
+// How much of the machine a decode step uses: W distinct chains over a long context, Qwen3-0.6B's shape,
+// random weights, bf16 weights and cache. Unique bytes (each weight once, each live key and value once)
+// over time, against measured bandwidth.
 //   node bench/speed.ts [--width 16] [--context 4096] [--steps 12] [--threads 2]
 import { parseArgs } from "node:util";
 import { cpu, cpuAvailable } from "../src/device/cpu.ts";
-import { Runner, type Segment } from "../src/engine/runner.ts";
-import { qwen3_06b, syntheticWeights } from "../src/model/synthetic.ts";
+import { Runner } from "../src/engine/runner.ts";
 import { makePolicy } from "../src/policy/index.ts";
 import { measure } from "./bandwidth.ts";
-import { FILL, fill } from "./fill.ts";
+import { FILL, filler } from "./fill.ts";
 import { median } from "./median.ts";
+import { step } from "./step.ts";
+import { qwen3_06b, syntheticWeights } from "./synthetic.ts";
 
 const { values: args } = parseArgs({
   options: {
@@ -31,30 +33,31 @@ const config = qwen3_06b();
 const weights = syntheticWeights(device, config, { weights: "bf16", seed: 1 });
 const keyBytes = 2 * config.headDim * 2;
 const cacheBytes = width * config.layers * config.kvHeads * (context + 64) * (keyBytes + 4);
-const runner = new Runner(device, { config, weights }, makePolicy("full", config), {
-  kv: "bf16",
-  kvBytes: cacheBytes * 1.05,
-  chains: width,
-  sets: width,
-  contextLength: context + 64,
-  chunk: FILL,
-  rows: FILL + width,
-  logitRows: width,
-  samplers: width,
-});
+const runner = new Runner(
+  device,
+  { config, weights },
+  {
+    kv: "bf16",
+    kvBytes: cacheBytes * 1.05,
+    chains: width,
+    sets: width,
+    contextLength: context + 64,
+    chunk: FILL,
+    rows: FILL + width,
+    logitRows: width,
+    samplers: width,
+  },
+);
 
-const sets = Array.from({ length: width }, () => runner.table.open());
-for (const set of sets) await fill(runner, set, context, set);
+const full = makePolicy("full", config);
+const sets = Array.from({ length: width }, () => runner.sets.take(full, context, context + 64));
+const fill = filler(runner);
+for (const set of sets) await fill(set, context);
 const ids = new Int32Array(context + steps + 1).map((_, i) => (i * 7919) % config.vocabulary);
 const times: number[] = [];
 for (let s = 0; s < steps + 2; s++) {
-  const segments = sets.map(
-    (set): Segment => ({ set, kind: "steps", ids, from: context + s, count: 1, prompt: context, logits: "last" }),
-  );
-  for (const segment of segments) runner.reserve(segment);
-  const started = performance.now();
-  await runner.step(segments, []);
-  if (s >= 2) times.push((performance.now() - started) / 1000); // the first two touch fresh memory
+  const seconds = await step(runner, sets, ids, context + s);
+  if (s >= 2) times.push(seconds); // the first two touch fresh memory
 }
 const weightBytes =
   weights.head.bytes +

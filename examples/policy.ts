@@ -1,4 +1,5 @@
-// A policy of one's own, one object: it keeps sinks, recent keys, and those with the largest values. node examples/policy.ts
+// A policy of one's own, one object: it keeps sinks, recent keys, and those with the
+// largest values. node examples/policy.ts
 import { fileURLToPath } from "node:url";
 import { Comparison, generate, load, once, type Policy, scale, summarise } from "../src/index.ts";
 

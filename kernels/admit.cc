@@ -1,114 +1,162 @@
-// Keys move: into the archive, the doomed queue, out; pages are taken from the spares. A lane is one task, alone with its tables.
+// Keys move: into the archive, the doomed queue, out; pages are taken from the spares. A lane is one task, alone with
+// its tables.
 #include "lane.h"
+#include "state.h"
 #include "table.h"
 
 namespace HT_NS {
 
-struct Labelled {
-  const float *k, *v;
-  int position;
-  bool labelled;
-};
-
-/** The page that slot `s`, the next of its part, goes to: where it opens a page, one that a cut left behind, or a spare. */
-static int appendPage(const Call& c, Store& st, int lane, int32_t* entry, int s, bool archive) {
-  if (s % PAGE != 0) return writablePage(c, st, lane, entry);
-  const int left = archive ? *entry : -1;
-  if (left >= 0) {
-    pageAt(c, st, lane, left);
-    if (left < st.pages && st.holders[left] <= 1) return left;
-  }
-  const int page = takeSpare(c, st, lane, left);
-  if (page >= 0) *entry = page;
-  return page;
+/** The page of slot `s`, the next of the archive: where it opens a page, one that a cut left behind, or a spare. */
+static int archivePage(const Call& c, Store& st, int lane, int s) {
+  const int e = s / PAGE;
+  int32_t& entry = archiveOf(st, lane)[e];
+  if (s % PAGE != 0) return writablePage(c, st, lane, entry, e);
+  const bool held = e < st.held[lane];
+  if (held && st.holders[pageAt(c, st, lane, entry)] <= 1) return pageAt(c, st, lane, entry);
+  const int page = takeSpare(c, st, lane, e, held ? entry : -1);
+  if (page < 0) return -1;
+  if (!held) st.held[lane] = e + 1;
+  return entry = page;
 }
 
-/** Gives a key its place: the dead slot, the archive, the doomed queue, or none. */
-static void settle(const Call& c, Store& st, int lane, const Labelled& key, int last, const Gates& g) {
+static int doomedPage(const Call& c, Store& st, int lane, int s) {
+  const int e = ringEntry(st, s);
+  int32_t& entry = doomedOf(st, lane)[e];
+  if (s % PAGE != 0) return writablePage(c, st, lane, entry, -1 - e);
+  const int page = takeSpare(c, st, lane, -1 - e, -1);
+  return page < 0 ? -1 : entry = page;
+}
+
+/**
+ * Gives a key its place: the dead slot, the archive, the doomed queue, or none; `write(page, slot)` writes it there.
+ */
+template <class Write>
+static void settle(const Call& c, Store& st, int lane, int position, bool labelled, int last, const Gates& g,
+                   const Write& write) {
+  const auto put = [&](int page, int s) {
+    if (page < 0) return false;
+    write(pageData(st, page), s % PAGE);
+    st.positions[(size_t)page * PAGE + s % PAGE] = position;
+    return true;
+  };
   if (st.dead[lane] >= 0) {
     const int s = st.dead[lane];
-    const int page = writablePage(c, st, lane, &st.archiveTable[(size_t)lane * st.archivePages + s / PAGE]);
-    if (page >= 0) writeKey(st, page, s % PAGE, key.k, key.v, key.position);
+    put(writablePage(c, st, lane, archiveOf(st, lane)[s / PAGE], s / PAGE), s);
     st.dead[lane] = DEAD_NONE;
-  } else if (!key.labelled) {
+  } else if (!labelled) {
     const int s = st.archive[lane];
     if (s >= st.archivePages * PAGE)
-      return fail(c.fault, "lane %d: archive of %d pages is full at slot %d; plan more pages", lane, st.archivePages, s);
-    const int page = appendPage(c, st, lane, &st.archiveTable[(size_t)lane * st.archivePages + s / PAGE], s, true);
-    if (page < 0) return;
-    writeKey(st, page, s % PAGE, key.k, key.v, key.position);
-    st.archive[lane]++;
-  } else if (key.position >= last - g.window) {
+      return fail(c.fault, "lane %d: archive of %d pages is full at slot %d; plan more pages", lane, st.archivePages,
+                  s);
+    if (put(archivePage(c, st, lane, s), s)) st.archive[lane]++;
+  } else if (position >= last - g.window) {
     const int s = st.tail[lane];
     if (s / PAGE - st.head[lane] / PAGE >= st.doomedPages)
-      return fail(c.fault, "lane %d: ring of %d doomed pages is full at slot %d; plan more pages", lane, st.doomedPages, s);
-    const int page = appendPage(c, st, lane, doomedEntry(st, lane, s), s, false);
-    if (page < 0) return;
-    writeKey(st, page, s % PAGE, key.k, key.v, key.position);
-    st.tail[lane]++;
+      return fail(c.fault, "lane %d: ring of %d doomed pages is full at slot %d; plan more pages", lane, st.doomedPages,
+                  s);
+    if (put(doomedPage(c, st, lane, s), s)) st.tail[lane]++;
   }
 }
 
-/** Drops the doomed keys that the query at `last` and later ones do not see. Without gates there is no window: all stay. */
+/** Drops the doomed keys that queries from `last` on do not see. Without gates there is no window: all stay. */
 static void dropDoomed(const Call& c, Store& st, int lane, int last, const Gates& g) {
   if (!g.z) return;
+  const Entries table = doomedOf(st, lane);
   while (st.head[lane] < st.tail[lane]) {
-    const int page = pageAt(c, st, lane, *doomedEntry(st, lane, st.head[lane]));
+    const int page = pageAt(c, st, lane, table[ringEntry(st, st.head[lane])]);
     if (st.positions[(size_t)page * PAGE + st.head[lane] % PAGE] >= last - g.window) return;
     st.head[lane]++;
   }
 }
 
-static void setPending(Store& st, int lane, const float* k, const float* v, int position, float z) {
-  float* pk = st.pendingK + (size_t)lane * st.width;
-  float* pv = st.pendingV + (size_t)lane * st.width;
-  for (int d = 0; d < st.headDim; d++) {
-    pk[d] = st.bf16 ? fromBf16(toBf16(k[d])) : k[d];
-    pv[d] = st.bf16 ? fromBf16(toBf16(v[d])) : v[d];
-  }
-  st.pendingPosition[lane] = position;
-  st.pendingZ[lane] = z;
+/**
+ * A lane's run of rows at consecutive positions. `write(i, page, slot)` writes key i, `pend(k, v)` the last as pending.
+ */
+template <class Page, class Write, class Pend>
+static void admitRows(const Call& c, Store& st, int layer, const Run& run, int h, const Gates& g, const Write& write,
+                      const Pend& pend) {
+  const int lane = laneOf(st, run.set, layer, h), D = st.headDim, last = run.position + run.rows - 1;
+  if (!sound(c, st, lane)) return;
+  dropDoomed(c, st, lane, last, g);
+  auto* k = pendingKey<Page>(st, lane);
+  auto* v = pendingValue<Page>(st, lane);
+  if (predecessor(c, st, lane, run.position))
+    settle(c, st, lane, run.position - 1, pendingLabelled(st, lane, h, run.row, g), last, g,
+           [&](char* page, int s) { writeNumbers<Page>(page, D, s, k, v); });
+  for (int i = 0; i < run.rows - 1; i++)
+    settle(c, st, lane, run.position + i, over(st, g, h, run.row + i + g.shift), last, g,
+           [&](char* page, int s) { write(i, page, s); });
+  pend(k, v);
+  st.pendingPosition[lane] = last;
+  st.pendingZ[lane] = g.z ? g.z[(size_t)(run.row + run.rows - 1) * st.kvHeads + h] : 0;
   if (st.dead[lane] == DEAD_PENDING) st.dead[lane] = DEAD_NONE;
 }
 
-/** A lane's run of rows at positions first, first + 1, ...: a chunk, or a step of one row. */
-static void admitRows(const Call& c, Store& st, int layer, int set, int h, int row, int rows, int first) {
-  const float* k = floats(c, 0);
-  const float* v = floats(c, 1);
-  const Gates g = gates(c, 7);
-  const int lane = laneOf(st, set, layer, h), D = st.headDim, last = first + rows - 1;
-  const auto key = [&](const float* x, int i) { return x + ((size_t)(row + i) * st.kvHeads + h) * D; };
-  if (!sound(c, st, lane)) return;
-  dropDoomed(c, st, lane, last, g);
-  if (predecessor(c, st, lane, first)) {
-    const Labelled before = {st.pendingK + (size_t)lane * st.width, st.pendingV + (size_t)lane * st.width, first - 1,
-                             pendingLabelled(st, lane, h, row, g)};
-    settle(c, st, lane, before, last, g);
-  }
-  for (int i = 0; i < rows - 1; i++)
-    settle(c, st, lane, {key(k, i), key(v, i), first + i, over(st, g, h, row + i + g.shift)}, last, g);
-  setPending(st, lane, key(k, rows - 1), key(v, rows - 1), last,
-             g.z ? g.z[(size_t)(row + rows - 1) * st.kvHeads + h] : 0);
+void admit(const Call& c, const AdmitArgs& a) {
+  Store& st = *a.lanes;
+  const int D = st.headDim;
+  withPage(st.format, [&](auto format) {
+    typedef decltype(format) Page;
+    HT_TASKS(c, t, a.runs.count * st.kvHeads) {
+      const Run& run = a.runs[t / st.kvHeads];
+      const int h = t % st.kvHeads;
+      const auto row = [&](const float* x, int i) { return x + ((size_t)(run.row + i) * st.kvHeads + h) * D; };
+      const auto write = [&](int i, char* page, int s) { writeNumbers<Page>(page, D, s, row(a.k, i), row(a.v, i)); };
+      const auto pend = [&](auto* k, auto* v) {
+        const float *key = row(a.k, run.rows - 1), *value = row(a.v, run.rows - 1);
+        for (int d = 0; d < D; d++) {
+          k[d] = Page::number(key[d]);
+          v[d] = Page::number(value[d]);
+        }
+      };
+      if (run.rows > 0) admitRows<Page>(c, st, a.layer, run, h, gatesOf(a.z, st, run.set), write, pend);
+    }
+  });
 }
 
-void admitChunk(const Call& c, int) {
-  Store& st = lanesOf(c, 2);
-  const int layer = c.words[3], count = c.words[6];
-  const int32_t* items = ints(c, 4) + (size_t)c.words[5] * 4;
-  HT_TASKS(c, t, count * st.kvHeads) {
-    const int32_t* item = items + (size_t)(t / st.kvHeads) * 4;
-    if (item[2] > 0) admitRows(c, st, layer, item[0], t % st.kvHeads, item[1], item[2], item[3]);
-  }
+/** Has nothing left the lane before slot `end`, so that slots are positions? */
+static bool whole(const Call& c, const Store& st, int lane, int end) {
+  if (!sound(c, st, lane)) return false;
+  const int keys = st.archive[lane] + hasPending(st, lane);
+  const bool dense = !hasPending(st, lane) || st.pendingPosition[lane] == st.archive[lane];
+  if (keys >= end && dense && st.dead[lane] == DEAD_NONE && st.head[lane] == st.tail[lane]) return true;
+  fail(c.fault, "lane %d: expected every key up to position %d in its own slot, got %d keys; nothing may leave before",
+       lane, end - 1, keys);
+  return false;
 }
 
-void admit(const Call& c, int) {
-  Store& st = lanesOf(c, 2);
-  const int layer = c.words[3], count = c.words[6];
-  const int32_t* items = ints(c, 4) + (size_t)c.words[5] * 3;
-  HT_TASKS(c, t, count * st.kvHeads) {
-    const int32_t* item = items + (size_t)(t / st.kvHeads) * 3;
-    admitRows(c, st, layer, item[0], t % st.kvHeads, item[1], 1, item[2]);
-  }
+void readmit(const Call& c, const ReadmitArgs& a) {
+  Store& st = *a.lanes;
+  const int D = st.headDim;
+  withPage(st.format, [&](auto format) {
+    typedef decltype(format) Page;
+    HT_TASKS(c, t, a.copies.count * st.kvHeads) {
+      const Copy& copy = a.copies[t / st.kvHeads];
+      const Run run = {copy.set, copy.row, copy.rows, copy.position};
+      const int h = t % st.kvHeads, from = laneOf(st, copy.source, a.layer, h);
+      if (run.rows == 0 || !whole(c, st, from, run.position + run.rows)) continue;
+      const Entries table = archiveOf(st, from);
+      const auto pageOf = [&](int s) { return pageData(st, pageAt(c, st, from, table[s / PAGE])); };
+      const auto write = [&](int i, char* page, int s) {
+        const int slot = run.position + i;
+        Page::copy(pageOf(slot), slot % PAGE, page, s, D);
+      };
+      const auto pend = [&](auto* k, auto* v) {
+        const int slot = run.position + run.rows - 1;
+        if (slot == st.archive[from]) {
+          memcpy(k, pendingKey<Page>(st, from), (size_t)D * st.numberBytes);
+          memcpy(v, pendingValue<Page>(st, from), (size_t)D * st.numberBytes);
+          return;
+        }
+        char* page = pageOf(slot);
+        for (int d = 0; d < D; d++) {
+          k[d] = *Page::keyAt(page, D, slot % PAGE, d);
+          v[d] = *Page::valueAt(page, D, slot % PAGE, d);
+        }
+      };
+      admitRows<Page>(c, st, a.layer, run, h, gatesOf(a.z, st, run.set), write, pend);
+    }
+  });
 }
 
 static void copyWhereDiffering(const Call& c, Store& st, int lane, int from, int to) {
@@ -118,49 +166,42 @@ static void copyWhereDiffering(const Call& c, Store& st, int lane, int from, int
   copyPage(st, from, to);
 }
 
-/** Ranks of the live keys, which stand at the front of a lane's row. */
-static void copyRanks(const Call& c, const Store& st, int from, int to) {
-  float* board = floats(c, 4);
-  const int stride = c.words[5];
-  const bool pending = st.pendingPosition[from] >= 0 && st.dead[from] != DEAD_PENDING;
-  const int live = st.archive[from] + (pending ? 1 : 0);
-  if (live > stride) return fail(c.fault, "lane %d: expected a board of at least %d ranks a lane, got %d", from, live, stride);
-  memcpy(board + (size_t)to * stride, board + (size_t)from * stride, (size_t)live * 4);
-}
-
-/** `numbers` of a layer of a set, where word i names a buffer. */
-static void copyLayer(const Call& c, int i, int from, int to, size_t numbers) {
-  float* all = floats(c, i);
-  if (all) memcpy(all + (size_t)to * numbers, all + (size_t)from * numbers, numbers * 4);
+/** Scores of the live keys, which stand at the front of a lane's row, as far as both sets have room. */
+static void copyScores(const Store& st, int from, int to) {
+  const State &source = st.states[from / st.lanes], &target = st.states[to / st.lanes];
+  const int keys = least(st.archive[from] + 1, least(source.slots, target.slots));
+  memcpy(target.scores + (size_t)(to % st.lanes) * (size_t)target.slots,
+         source.scores + (size_t)(from % st.lanes) * (size_t)source.slots, (size_t)keys * 4);
 }
 
 /** The host has given the destination its tables and counters; what is left are the pages that both would write. */
-void fork(const Call& c, int) {
-  Store& st = lanesOf(c, 0);
-  const int each = st.layers * st.kvHeads, count = c.words[3];
-  const int32_t* items = ints(c, 1) + (size_t)c.words[2] * 2;
-  HT_TASKS(c, t, count * each) {
-    const int32_t* pair = items + (size_t)(t / each) * 2;
-    const int from = pair[0] * each + t % each, to = pair[1] * each + t % each;
+void fork(const Call& c, const ForkArgs& a) {
+  Store& st = *a.lanes;
+  HT_TASKS(c, t, a.pairs.count * st.lanes) {
+    const Pair& pair = a.pairs[t / st.lanes];
+    const int within = t % st.lanes, from = pair.source * st.lanes + within, to = pair.set * st.lanes + within;
     if (!sound(c, st, from)) continue;
-    const int pages = (st.archive[from] + PAGE - 1) / PAGE;
-    if (pages > 0)
-      copyWhereDiffering(c, st, to, st.archiveTable[(size_t)from * st.archivePages + pages - 1],
-                         st.archiveTable[(size_t)to * st.archivePages + pages - 1]);
+    const int last = (st.archive[from] + PAGE - 1) / PAGE - 1;
+    if (last >= 0) copyWhereDiffering(c, st, to, archiveOf(st, from)[last], archiveOf(st, to)[last]);
     // A page that the head is still in stays held even when no key in it lives: the tail goes on there.
     const int head = st.head[from], tail = st.tail[from];
-    if ((tail + PAGE - 1) / PAGE > head / PAGE)
-      copyWhereDiffering(c, st, to, *doomedEntry(st, from, tail - 1), *doomedEntry(st, to, tail - 1));
-    const size_t bytes = (size_t)st.width * 4;
-    memcpy(st.pendingK + (size_t)to * st.width, st.pendingK + (size_t)from * st.width, bytes);
-    memcpy(st.pendingV + (size_t)to * st.width, st.pendingV + (size_t)from * st.width, bytes);
+    if ((tail + PAGE - 1) / PAGE > head / PAGE) {
+      const int e = ringEntry(st, tail - 1);
+      copyWhereDiffering(c, st, to, doomedOf(st, from)[e], doomedOf(st, to)[e]);
+    }
+    const size_t bytes = (size_t)st.width * st.numberBytes;
+    memcpy(pendingAt(st, st.pendingK, to), pendingAt(st, st.pendingK, from), bytes);
+    memcpy(pendingAt(st, st.pendingV, to), pendingAt(st, st.pendingV, from), bytes);
     st.pendingPosition[to] = st.pendingPosition[from];
     st.pendingZ[to] = st.pendingZ[from];
-    if (c.words[4] >= 0) copyRanks(c, st, from, to);
-    if (t % st.kvHeads == 0) {
-      const size_t width = (size_t)st.queryHeads * st.headDim;
-      copyLayer(c, 6, from / st.kvHeads, to / st.kvHeads, (size_t)c.words[7] * width);
-      copyLayer(c, 8, from / st.kvHeads, to / st.kvHeads, 2 * width * (size_t)(1 + st.headDim));
+    copyScores(st, from, to);
+    if (within % st.kvHeads == 0) {
+      const State &source = st.states[pair.source], &target = st.states[pair.set];
+      const int layer = within / st.kvHeads, newest = st.pendingPosition[from];
+      copyObserved(st, source.observed, source.queries, target.observed, target.queries, layer, newest);
+      const size_t D = (size_t)st.headDim, sums = (size_t)st.queryHeads * (D + D * D);
+      if (source.moments && target.moments)
+        memcpy(target.moments + layer * sums, source.moments + layer * sums, sums * 8);
     }
   }
 }

@@ -1,9 +1,11 @@
-// Decode attention. A step's keys fall into spans of 256 logical slots (archive, then doomed) and the pending key; each gives a
-// partial (maximum, sum, output), and the partials are merged in that order. Steps whose archives hold the same 16 pages in a
-// whole span read them together, once. Tasks: whole archive spans by KV head, then each step's rest by KV head, then the merge.
+// Decode attention. A step's keys fall into spans of 256 logical slots (archive, then doomed) and the pending key; each
+// gives a partial (maximum, sum, output), and the partials are merged in that order. Steps whose archives hold the same
+// 16 pages in a whole span read them together, once. Tasks: whole archive spans by KV head, then each step's rest by KV
+// head, then the merge.
 //
-// Where a query reads only some pages (Quest), those are chosen first (choose.cc), and 16 of them at a time make a span of the
-// step's own. A step that reads every page goes the common way, so its bits are the same with and without a choice.
+// Where a query reads only some pages (Quest), those are chosen first (selectPages.cc), and 16 of them at a time make a
+// span of the step's own. A step that reads every page goes the common way, so its bits are the same with and without a
+// choice.
 #include "decode.h"
 #include "span.h"
 #include "table.h"
@@ -27,7 +29,7 @@ struct Row {
 };
 
 /** `q`: the queries that read this span. `rawSlot`: where its scores go in `raw`, -1 nowhere. */
-template <bool BF>
+template <class Page>
 static void partialsOf(const Decode& d, Span& span, const Row* rows, const float* q, int part, int rawSlot) {
   const Store& st = *d.st;
   float* outs[QUERY_ROWS];
@@ -35,55 +37,56 @@ static void partialsOf(const Decode& d, Span& span, const Row* rows, const float
   span.width = st.width;
   span.q = d.query;
   span.scores = d.scores;
-  closePages(span, (size_t)st.headDim * PAGE * (BF ? 2 : 4));
+  closePages(span, Page::keyBytes(st.headDim));
   for (int r = 0; r < span.rows; r++)
-    scaleQuery(d.query + (size_t)r * st.width,
-               q + ((size_t)d.items[3 * rows[r].step + 1] * st.queryHeads + rows[r].head) * st.headDim, st.headDim,
-               st.width);
-  scoreAll<BF>(span);
+    scaleQuery(d.query + (size_t)r * st.width, q + d.queryAt(rows[r].step, rows[r].head), st.headDim, st.width);
+  scoreAll<Page>(span);
   for (int r = 0; r < span.rows; r++) {
     float* s = d.scores + (size_t)r * SPAN;
     if (d.raw && rawSlot >= 0)
-      memcpy(d.raw + ((size_t)rows[r].step * st.queryHeads + rows[r].head) * d.stride + rawSlot, s, (size_t)span.end * 4);
+      memcpy(d.rawOf(rows[r].step, rows[r].head) + rawSlot, s, (size_t)span.end * 4);
     edges(s, span.begin, span.end);
     outs[r] = d.partial(rows[r].step, rows[r].head, part);
     memset(outs[r], 0, (size_t)st.width * 4);
     const float top = mostOf(s, span.begin, span.end);
     outs[r][st.width] = top;
-    outs[r][st.width + 1] = weigh(s, span.begin, span.end, top);
+    outs[r][st.width + 1] = exponentiate(s, span.begin, span.end, top);
   }
-  valueAll<BF>(span, outs);
+  valueAll<Page>(span, outs);
 }
 
 static void spanOf(const Decode& d, Span& span, const Row* rows, const float* q, int part, int rawSlot) {
-  if (d.st->bf16) return partialsOf<true>(d, span, rows, q, part, rawSlot);
-  partialsOf<false>(d, span, rows, q, part, rawSlot);
+  withPage(d.st->format, [&](auto page) { partialsOf<decltype(page)>(d, span, rows, q, part, rawSlot); });
 }
 
 /** Whole archive span `n` of KV head `h`, for all steps that have it: those with equal pages together. */
 static void wholeSpan(Decode& d, int h, int n) {
   Store& st = *d.st;
-  const auto table = [&](int i) { return st.archiveTable + (size_t)d.lane(i, h) * st.archivePages + (size_t)n * SPAN_PAGES; };
+  const auto table = [&](int i) {  // without the divisions that lanes cost
+    const int within = d.a->layer * st.kvHeads + h;
+    return &entriesOf(st, st.archiveTable, st.archivePages, d.a->steps[i].set, within)[n * SPAN_PAGES];
+  };
   for (int i = 0; i < d.steps; i++) d.done[i] = d.chosen(i, h) || st.archive[d.lane(i, h)] < (n + 1) * SPAN;
   for (int i = 0; i < d.steps; i++) {
     if (d.done[i]) continue;
+    const int32_t* own = table(i);
     Span span;
-    for (int p = 0; p < SPAN_PAGES; p++) span.pages[p] = pageData(st, pageAt(*d.c, st, d.lane(i, h), table(i)[p]));
+    for (int p = 0; p < SPAN_PAGES; p++) span.pages[p] = pageData(st, pageAt(*d.c, st, d.lane(i, h), own[p]));
     const int32_t* after = nullptr;
     for (int j = i + 1; j < d.steps && !after; j++)
-      if (!d.done[j] && memcmp(table(i), table(j), SPAN_PAGES * 4) != 0) after = table(j);
+      if (!d.done[j] && memcmp(own, table(j), SPAN_PAGES * 4) != 0) after = table(j);
     // The other threads take the tasks between; a wrong guess is a few lines read in vain.
     if (!after && st.archive[d.lane(0, h)] >= (n + teamSize(d.c->team) + 1) * SPAN)
-      after = table(0) + teamSize(d.c->team) * SPAN_PAGES;
+      after = &archiveOf(st, d.lane(0, h))[(n + teamSize(d.c->team)) * SPAN_PAGES];
     for (int p = 0; p < AHEAD; p++)
       span.after[p] = after && (uint32_t)after[p] < (uint32_t)st.pages ? pageData(st, after[p]) : nullptr;
     span.begin = 0;
     span.end = SPAN;
-    __atomic_fetch_add(&st.physical[d.layer * st.kvHeads + h], SPAN, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&st.physical[d.lane(i, h)], SPAN, __ATOMIC_RELAXED);
     Row rows[QUERY_ROWS];
     span.rows = 0;
     for (int j = i; j < d.steps; j++) {
-      if (d.done[j] || memcmp(table(i), table(j), SPAN_PAGES * 4) != 0) continue;
+      if (d.done[j] || memcmp(own, table(j), SPAN_PAGES * 4) != 0) continue;
       d.done[j] = 1;
       for (int g = 0; g < d.group; g++) {
         rows[span.rows++] = {j, h * d.group + g};
@@ -143,34 +146,42 @@ static void rest(Decode& d, int i, int h) {
     Span span = {};
     span.begin = 0;
     span.end = archive - whole * SPAN;
-    const int32_t* table = st.archiveTable + (size_t)lane * st.archivePages + (size_t)whole * SPAN_PAGES;
+    const int32_t* table = &archiveOf(st, lane)[whole * SPAN_PAGES];
     for (int p = 0; p * PAGE < span.end; p++) span.pages[p] = pageData(st, pageAt(*d.c, st, lane, table[p]));
     spanOfStep(d, span, i, h, d.archiveQ, whole, whole * SPAN);
   }
   const int doomed = doomedSpans(st, lane);
+  const Entries ring = doomedOf(st, lane);
   for (int n = 0; n < doomed; n++) {
     const int base = (head / SPAN + n) * SPAN;
     Span span = {};
     span.begin = head > base ? head - base : 0;
     span.end = least(SPAN, tail - base);
     for (int p = span.begin / PAGE; p * PAGE < span.end; p++)
-      span.pages[p] = pageData(st, pageAt(*d.c, st, lane, *doomedEntry(st, lane, base + p * PAGE)));
-    spanOfStep(d, span, i, h, d.q, spans + n, -1);
+      span.pages[p] = pageData(st, pageAt(*d.c, st, lane, ring[ringEntry(st, base + p * PAGE)]));
+    spanOfStep(d, span, i, h, d.a->q, spans + n, -1);
   }
+  float *k = d.scores, *v = k + st.width;  // the pending key, widened
+  withPage(st.format, [&](auto page) {
+    typedef decltype(page) Page;
+    for (int at = 0; at < st.width; at += 16) {
+      store(k + at, Page::row(pendingKey<Page>(st, lane) + at));
+      store(v + at, Page::row(pendingValue<Page>(st, lane) + at));
+    }
+  });
   for (int g = 0; g < d.group; g++) {
     const int j = h * d.group + g;
-    scaleQuery(d.query, d.q + ((size_t)d.items[3 * i + 1] * st.queryHeads + j) * st.headDim, st.headDim, st.width);
-    const float* k = st.pendingK + (size_t)lane * st.width;
+    scaleQuery(d.query, d.a->q + d.queryAt(i, j), st.headDim, st.width);
     F16 dot = splat(0);
     for (int at = 0; at < st.width; at += 16) dot = fma(load(d.query + at), load(k + at), dot);
     float* part = d.partial(i, j, spans + doomed);
-    memcpy(part, st.pendingV + (size_t)lane * st.width, (size_t)st.width * 4);
+    memcpy(part, v, (size_t)st.width * 4);
     part[st.width] = sum(dot);
     part[st.width + 1] = 1;
-    if (d.raw) d.raw[((size_t)i * st.queryHeads + j) * d.stride + archive] = part[st.width];
+    if (d.raw) d.rawOf(i, j)[archive] = part[st.width];
   }
   st.reads[lane] += reads + tail - head + 1;
-  __atomic_fetch_add(&st.physical[d.layer * st.kvHeads + h], alone + tail - head + 1, __ATOMIC_RELAXED);
+  __atomic_fetch_add(&st.physical[lane], alone + tail - head + 1, __ATOMIC_RELAXED);
 }
 
 static void merge(const Decode& d, int i, int h) {
@@ -195,50 +206,47 @@ static void merge(const Decode& d, int i, int h) {
       }
     }
     for (int at = 0; at < st.width; at += 16) store(first + at, load(first + at) * splat(1 / total));
-    const size_t row = (size_t)d.items[3 * i + 1] * st.queryHeads + j;
-    memcpy(d.out + row * st.headDim, first, (size_t)st.headDim * 4);
+    memcpy(d.a->out + d.queryAt(i, j), first, (size_t)st.headDim * 4);
     if (d.lse) d.lse[(size_t)i * st.queryHeads + j] = top + logf(total);
   }
 }
 
-void attend(const Call& c, int thread) {
-  Store& st = lanesOf(c, 2);
+/** Is every lane such that its tables can be read? All threads say the same. */
+static bool ready(const Call& c, const AttendArgs& a) {
+  const Store& st = *a.lanes;
+  for (const Run& step : a.steps)
+    for (int lane = laneOf(st, step.set, a.layer, 0), end = lane + st.kvHeads; lane < end; lane++) {
+      if (c.thread == 0 && (st.dead[lane] != DEAD_NONE || st.pendingPosition[lane] < 0))
+        fail(c.fault, "lane %d: expected no dead key at attention, got slot %d; admit first", lane, st.dead[lane]);
+      if (!sound(c, st, lane) || (a.pages && !hasBounds(c, st, step.set))) return false;
+    }
+  return true;
+}
+
+void attend(const Call& c, const AttendArgs& a) {
+  Store& st = *a.lanes;
+  if (!ready(c, a)) return;
   Decode d = {};
   d.c = &c;
+  d.a = &a;
   d.st = &st;
-  d.layer = c.words[3];
-  d.steps = c.words[6];
+  d.steps = a.steps.count;
   d.group = st.queryHeads / st.kvHeads;
-  d.items = ints(c, 4) + (size_t)c.words[5] * 3;
-  d.out = floats(c, 0);
-  d.q = floats(c, 1);
-  d.archiveQ = c.words[10] >= 0 ? floats(c, 10) : d.q;
-  d.bounds = (const char*)floats(c, 11);
-  d.raw = floats(c, 7);
-  d.lse = floats(c, 8);
-  d.stride = c.words[9];
-  d.parts = 1;
-  for (int i = 0; i < d.steps; i++) {
-    for (int h = 0; h < st.kvHeads; h++) {
-      const int lane = d.lane(i, h), parts = archiveSpans(st, lane) + doomedSpans(st, lane) + 1;
-      if (parts > d.parts) d.parts = parts;
-      if (thread == 0 && (st.dead[lane] != DEAD_NONE || st.pendingPosition[lane] < 0))
-        fail(c.fault, "lane %d: expected no dead key at attention, got slot %d; admit first", lane, st.dead[lane]);
-      if (!sound(c, st, lane)) return;
-      if (d.raw && st.archive[lane] >= d.stride)
-        return fail(c.fault, "lane %d: expected an archive below the scores' stride %d, got %d slots", lane, d.stride,
-                    st.archive[lane]);
-    }
-  }
-  // Partials lie behind the threads' own memory, whose size the host knows before the lanes have grown.
+  d.reach = reachOf(st, a.steps, a.layer, 1, 0);
+  d.archiveQ = a.archiveQuery ? a.archiveQuery : a.q;
+  // Partials lie behind the threads' own memory, then choices or raw scores.
   const size_t own = threadBytes(st, d.steps);
-  d.query = (float*)(c.scratch + own * thread);
+  d.query = (float*)(c.scratch + own * (size_t)c.thread);
   d.scores = d.query + (size_t)2 * QUERY_ROWS * st.width;
   d.done = (uint8_t*)(d.scores + QUERY_ROWS * SPAN) + 2 * SPAN * 4;
-  d.partials = (float*)(c.scratch + own * teamSize(c.team));
-  if (d.bounds) {
-    d.choices = (int32_t*)(d.partials + (size_t)d.steps * st.queryHeads * mostParts(st) * partialFloats(st));
-    choosePages(d);
+  d.partials = (float*)(c.scratch + own * (size_t)teamSize(c.team));
+  char* behind = (char*)d.partials + partialsBytes(st, d.steps, d.reach);
+  if (a.pages) {
+    d.choices = (int32_t*)behind;
+    selectPages(d);
+  } else if (a.rank != Rank::none) {
+    d.raw = (float*)behind;
+    d.lse = d.raw + (size_t)d.steps * st.queryHeads * d.reach.slots;
   }
   int whole = 0, most = 0;  // spans of a lane that steps may share; of a choice
   for (int i = 0; i < d.steps; i++)
@@ -260,6 +268,9 @@ void attend(const Call& c, int thread) {
   }
   teamMeet(c.team);
   HT_TASKS(c, t, d.steps * st.kvHeads) merge(d, t / st.kvHeads, t % st.kvHeads);
+  if (!d.raw) return;
+  teamMeet(c.team);
+  rankKeys(d);
 }
 
 }  // namespace HT_NS

@@ -1,115 +1,14 @@
-// The only file that knows Node-API. JavaScript (src/device/cpu.ts) checks arguments and explains; here, what would crash is
-// refused. No exception leaves this file.
-#include <node_api.h>
-
-#include <chrono>
-#include <cstring>
-#include <exception>
-#include <memory>
-#include <string>
-#include <vector>
-
-#include "device.h"
+// The methods of the addon. JavaScript (src/device/cpu.ts) checks arguments and explains; here, what would crash is
+// refused.
 #include "memory.h"
+#include "napi.h"
 
 namespace {
-
-struct Handle {
-  std::shared_ptr<Device> device;
-  std::vector<napi_ref> buffers;  // keep the host's arrays alive
-};
-
-/** A failure for JavaScript; thrown inside this file only. */
-struct Refusal {
-  std::string text;
-};
-
-void need(bool ok, const char* text) {
-  if (!ok) throw Refusal{text};
-}
-
-struct Arguments {
-  napi_env env;
-  napi_value values[6];
-
-  Arguments(napi_env env_, napi_callback_info info) : env(env_) {
-    size_t count = 6;
-    need(napi_get_cb_info(env, info, &count, values, nullptr, nullptr) == napi_ok, "arguments");
-  }
-  double number(int i) const {
-    double x;
-    need(napi_get_value_double(env, values[i], &x) == napi_ok, "expected a number");
-    return x;
-  }
-  int whole(int i) const { return (int)number(i); }
-  bool boolean(int i) const {
-    bool x;
-    need(napi_get_value_bool(env, values[i], &x) == napi_ok, "expected a boolean");
-    return x;
-  }
-  std::string text(int i) const {
-    char buffer[64];
-    size_t length;
-    need(napi_get_value_string_utf8(env, values[i], buffer, sizeof buffer, &length) == napi_ok, "expected a string");
-    return std::string(buffer, length);
-  }
-  /** A typed array of 32-bit numbers. */
-  template <class T>
-  T* array(int i, size_t& length) const {
-    void* data;
-    napi_typedarray_type type;
-    need(napi_get_typedarray_info(env, values[i], &type, &length, &data, nullptr, nullptr) == napi_ok,
-         "expected a typed array");
-    need(type == napi_int32_array || type == napi_uint32_array || type == napi_float32_array,
-         "expected an array of 32-bit numbers");
-    return (T*)data;
-  }
-  Handle& any() const {
-    void* data;
-    need(napi_get_value_external(env, values[0], &data) == napi_ok, "expected a device");
-    return *(Handle*)data;
-  }
-  Device& device() const {
-    Device& d = *any().device;
-    need(!d.closed, "expected an open device, got one after close(): make another");
-    return d;
-  }
-  Object& object(int i) const {
-    const int id = whole(i);
-    Device& d = device();
-    need(id >= 0 && (size_t)id < d.objects.size(), "expected an object of this device");
-    return d.objects[(size_t)id];
-  }
-};
-
-napi_value numberValue(napi_env env, double x) {
-  napi_value out;
-  need(napi_create_double(env, x, &out) == napi_ok, "number");
-  return out;
-}
-
-template <napi_value (*body)(const Arguments&)>
-napi_value call(napi_env env, napi_callback_info info) {
-  try {
-    return body(Arguments(env, info));
-  } catch (const Refusal& r) {
-    napi_throw_error(env, nullptr, r.text.c_str());
-  } catch (const std::exception& e) {
-    napi_throw_error(env, nullptr, e.what());
-  }
-  return nullptr;
-}
 
 void release(napi_env env, Handle& h) {
   deviceClose(*h.device);
   for (napi_ref r : h.buffers) napi_delete_reference(env, r);
   h.buffers.clear();
-}
-
-napi_value textValue(napi_env env, const char* text) {
-  napi_value out;
-  need(napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &out) == napi_ok, "text");
-  return out;
 }
 
 /** The kernels that an argument names. */
@@ -152,6 +51,7 @@ napi_value share(const Arguments& a) {
   napi_ref reference;
   need(napi_create_reference(a.env, a.values[1], 1, &reference) == napi_ok, "reference");
   a.any().buffers.push_back(reference);
+  memorySparse(data, length * 4);
   return numberValue(a.env, deviceAdd(a.device(), data, length));
 }
 
@@ -160,30 +60,62 @@ napi_value hidden(const Arguments& a) {
   return numberValue(a.env, deviceHidden(a.device(), (size_t)a.number(1)));
 }
 
-// matrix(device: Handle, rows: number, cols: number, bf16: boolean): number
+// matrix(device: Handle, rows: number, cols: number, format: number): number
 napi_value matrix(const Arguments& a) {
-  return numberValue(a.env, deviceMatrix(a.device(), a.whole(1), a.whole(2), a.boolean(3)));
+  return numberValue(a.env, deviceMatrix(a.device(), a.whole(1), a.whole(2), (WeightFormat)a.whole(3)));
 }
 
-// writeRows(device: Handle, matrix: number, first: number, values: Float32Array): void
+// writeRows(device: Handle, matrix: number, first: number, rows: number, values: Rows): void
 napi_value writeRows(const Arguments& a) {
-  Matrix& m = *(Matrix*)a.object(1).data;
+  Matrix& m = a.matrix(1);
   size_t length;
-  const float* values = a.array<float>(3, length);
+  bool stored;
+  const void* values = a.array<void>(4, length, &stored);
+  const int first = a.whole(2), rows = a.whole(3);
+  need(first >= 0 && rows >= 0 && rows <= m.rows - first, "expected rows of the matrix");
+  need(length >= (size_t)rows * (size_t)m.cols, "expected as many numbers as the rows have");
+  deviceWriteRows(a.device(), m, first, rows, values, stored);
+  return nullptr;
+}
+
+// readRows(device: Handle, matrix: number, first: number, into: Float32Array): void
+napi_value readRows(const Arguments& a) {
+  const Matrix& m = a.matrix(1);
+  size_t length;
+  float* into = a.array<float>(3, length);
   const int first = a.whole(2), rows = (int)(length / (size_t)m.cols);
-  need(first >= 0 && first + rows <= m.rows, "expected rows of the matrix");
-  deviceWriteRows(a.device(), m, first, rows, values);
+  need(first >= 0 && rows <= m.rows - first, "expected rows of the matrix");
+  deviceReadRows(a.device(), m, first, rows, into);
   return nullptr;
 }
 
 // lanes(device: Handle, shape: Int32Array, tables: Int32Array): number
 napi_value lanes(const Arguments& a) {
-  size_t shapes, tables;
-  const int32_t* shape = a.array<int32_t>(1, shapes);
-  const int32_t* ids = a.array<int32_t>(2, tables);
-  need(shapes == 10 && tables == 13, "expected 10 sizes and 13 tables");
-  for (int i = 0; i < 13; i++) need(ids[i] >= 0 && (size_t)ids[i] < a.device().objects.size(), "expected a table");
-  return numberValue(a.env, deviceLanes(a.device(), shape, ids));
+  size_t sizes, count;
+  const int32_t* shape = a.array<int32_t>(1, sizes);
+  const int32_t* ids = a.array<int32_t>(2, count);
+  need(sizes == SIZES + 1 && count == TABLES, "expected the sizes, a page format and the tables");
+  int32_t* tables[TABLES];
+  for (int i = 0; i < TABLES; i++) {
+    need(ids[i] >= 0 && (size_t)ids[i] < a.device().objects.size(), "expected a table");
+    tables[i] = (int32_t*)a.device().objects[(size_t)ids[i]].data;
+  }
+  static_assert(sizeof(Shape) == SIZES * 4 && sizeof(Tables) == sizeof tables);
+  Shape s;
+  Tables t;
+  std::memcpy(&s, shape, sizeof s);
+  std::memcpy(&t, tables, sizeof t);
+  return numberValue(a.env, deviceLanes(a.device(), s, (PageFormat)shape[SIZES], t));
+}
+
+// attach(device: Handle, lanes: number, set: number, state: Int32Array): number
+napi_value attach(const Arguments& a) {
+  Store& st = a.store(1);
+  size_t length;
+  const int32_t* state = a.array<int32_t>(3, length);
+  const int set = a.whole(2);
+  need(set >= 0 && set < st.sets && length == 4, "expected a set, and the sizes of its state");
+  return numberValue(a.env, deviceAttach(a.device(), st, set, state[0], state[1], state[2] != 0, state[3] != 0));
 }
 
 struct Pending {
@@ -248,43 +180,48 @@ napi_value run(const Arguments& a) {
   return promise;
 }
 
+/** Numbers [from, from + count) of a buffer: arguments 1 and 2. */
+float* numbersAt(const Arguments& a, size_t count) {
+  const Object& o = a.object(1);
+  const size_t from = (size_t)a.number(2);
+  need(from <= o.length && count <= o.length - from, "expected numbers of the buffer");
+  return (float*)o.data + from;
+}
+
 // read(device: Handle, buffer: number, from: number, into: Float32Array): void
 napi_value read(const Arguments& a) {
-  const Object& o = a.object(1);
   size_t length;
   float* into = a.array<float>(3, length);
-  const size_t from = (size_t)a.number(2);
-  need(from <= o.length && length <= o.length - from, "expected numbers of the buffer");
-  std::memcpy(into, (const float*)o.data + from, length * 4);
+  std::memcpy(into, numbersAt(a, length), length * 4);
+  return nullptr;
+}
+
+// write(device: Handle, buffer: number, from: number, values: Float32Array): void
+napi_value write(const Arguments& a) {
+  size_t length;
+  const float* values = a.array<float>(3, length);
+  std::memcpy(numbersAt(a, length), values, length * 4);
   return nullptr;
 }
 
 // live(device: Handle, lanes: number, lane: number): Int32Array
 napi_value live(const Arguments& a) {
-  const Store& s = *(const Store*)a.object(1).data;
-  const int lane = a.whole(2);
-  need(lane >= 0 && lane < s.sets * s.layers * s.kvHeads, "expected a lane");
-  const std::vector<int32_t> positions = deviceLive(a.device(), s, lane);
-  napi_value buffer, out;
-  void* data;
-  need(napi_create_arraybuffer(a.env, positions.size() * 4, &data, &buffer) == napi_ok, "buffer");
-  if (!positions.empty()) std::memcpy(data, positions.data(), positions.size() * 4);
-  need(napi_create_typedarray(a.env, napi_int32_array, positions.size(), buffer, 0, &out) == napi_ok, "array");
-  return out;
+  const Store& st = a.store(1);
+  return arrayValue(a.env, napi_int32_array, deviceLive(a.device(), st, a.lane(2, st)));
 }
 
 // keys(device: Handle, lanes: number, lane: number): Float32Array
 napi_value keys(const Arguments& a) {
-  const Store& s = *(const Store*)a.object(1).data;
-  const int lane = a.whole(2);
-  need(lane >= 0 && lane < s.sets * s.layers * s.kvHeads, "expected a lane");
-  const std::vector<float> numbers = deviceKeys(a.device(), s, lane);
-  napi_value buffer, out;
-  void* data;
-  need(napi_create_arraybuffer(a.env, numbers.size() * 4, &data, &buffer) == napi_ok, "buffer");
-  if (!numbers.empty()) std::memcpy(data, numbers.data(), numbers.size() * 4);
-  need(napi_create_typedarray(a.env, napi_float32_array, numbers.size(), buffer, 0, &out) == napi_ok, "array");
-  return out;
+  const Store& st = a.store(1);
+  return arrayValue(a.env, napi_float32_array, deviceKeys(a.device(), st, a.lane(2, st)));
+}
+
+// score(device: Handle, lanes: number, lane: number, scores: Float32Array): number
+napi_value score(const Arguments& a) {
+  const Store& st = a.store(1);
+  size_t length;
+  const float* scores = a.array<float>(3, length);
+  return numberValue(a.env, deviceScore(a.device(), st, a.lane(2, st), scores, length));
 }
 
 // close(device: Handle): void
@@ -293,72 +230,16 @@ napi_value close(const Arguments& a) {
   return nullptr;
 }
 
-struct Probe {
-  const Kernels* kernels;
-  Team* team;
-  const char* memory;
-  size_t bytes;
-  int rounds;
-  float sink;
-  double operations;
-};
-
-template <class F>
-double seconds(const F& body) {
-  const auto start = std::chrono::steady_clock::now();
-  body();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-// measureRead(threads: number, isa: string, bytes: number): number, the best bytes a second of five passes
+// measureRead(threads: number, isa: string, bytes: number): number, the best bytes per second
 napi_value measureRead(const Arguments& a) {
-  constexpr size_t PIECE = 4 << 20;
-  const size_t bytes = (size_t)a.number(2) / PIECE * PIECE;
-  Probe p = {kernelsOf(a, 1), nullptr, (const char*)memoryMap(bytes), bytes, 0, 0, 0};
-  need(p.memory && bytes > 0, "expected memory for the buffer");
-  std::memset((void*)p.memory, 1, bytes);
-  p.team = teamMake(a.whole(0));
-  const auto body = [](void* data, int) {
-    Probe& q = *(Probe*)data;
-    float sum = 0;
-    for (size_t i; (i = (size_t)teamNext(q.team)) < q.bytes / PIECE;) sum += q.kernels->readAll(q.memory + i * PIECE, PIECE);
-    __atomic_store(&q.sink, &sum, __ATOMIC_RELAXED);
-  };
-  double best = 0;
-  for (int i = 0; i < 5; i++) best = std::max(best, (double)bytes / seconds([&] { teamRun(p.team, body, &p); }));
-  teamFree(p.team);
-  memoryUnmap((void*)p.memory, bytes);
-  return numberValue(a.env, best);
+  const double rate = ::measureRead(kernelsOf(a, 1), a.whole(0), (size_t)a.number(2));
+  need(rate > 0, "expected memory for the buffer");
+  return numberValue(a.env, rate);
 }
 
-// measureMultiplyAdd(threads: number, isa: string): number, the best operations (2 a multiply-add) a second of five runs
+// measureMultiplyAdd(threads: number, isa: string): number, the best operations (2 per multiply-add) per second
 napi_value measureMultiplyAdd(const Arguments& a) {
-  Probe p = {kernelsOf(a, 1), nullptr, nullptr, 0, 4000000, 0, 0};
-  p.team = teamMake(a.whole(0));
-  const auto body = [](void* data, int thread) {
-    Probe& q = *(Probe*)data;
-    double operations;
-    float sum = q.kernels->multiplyAdd(q.rounds, &operations);
-    __atomic_store(&q.sink, &sum, __ATOMIC_RELAXED);
-    if (thread == 0) q.operations = operations;
-  };
-  double best = 0;
-  for (int i = 0; i < 5; i++) {
-    const double s = seconds([&] { teamRun(p.team, body, &p); });
-    best = std::max(best, p.operations * teamSize(p.team) / s);
-  }
-  teamFree(p.team);
-  return numberValue(a.env, best);
-}
-
-// ops: Record<string, number>, words of each operation by name, in order of their codes
-napi_value opsValue(napi_env env) {
-  napi_value out;
-  need(napi_create_object(env, &out) == napi_ok, "object");
-#define OP(name, words) need(napi_set_named_property(env, out, #name, numberValue(env, words)) == napi_ok, "property");
-  HT_OPS(OP)
-#undef OP
-  return out;
+  return numberValue(a.env, ::measureMultiplyAdd(kernelsOf(a, 1), a.whole(0)));
 }
 
 #define METHOD(name) {#name, nullptr, call<name>, nullptr, nullptr, nullptr, napi_default, nullptr}
@@ -368,11 +249,13 @@ napi_value opsValue(napi_env env) {
 NAPI_MODULE_INIT() {
   try {
     const napi_property_descriptor methods[] = {
-        METHOD(sets),  METHOD(open), METHOD(share), METHOD(hidden), METHOD(matrix),      METHOD(writeRows),         METHOD(lanes),
-        METHOD(run),   METHOD(read), METHOD(live),  METHOD(keys), METHOD(close),  METHOD(measureRead), METHOD(measureMultiplyAdd),
+        METHOD(sets),  METHOD(open),        METHOD(share),    METHOD(hidden), METHOD(matrix),      METHOD(writeRows),
+        METHOD(lanes), METHOD(attach),      METHOD(readRows), METHOD(run),    METHOD(read),        METHOD(write),
+        METHOD(live),  METHOD(keys),        METHOD(score),    METHOD(close),  METHOD(measureRead),
+        METHOD(measureMultiplyAdd),
     };
     need(napi_define_properties(env, exports, sizeof methods / sizeof *methods, methods) == napi_ok, "methods");
-    need(napi_set_named_property(env, exports, "ops", opsValue(env)) == napi_ok, "ops");
+    need(napi_set_named_property(env, exports, "signature", textValue(env, SIGNATURE)) == napi_ok, "signature");
   } catch (const Refusal& r) {
     napi_throw_error(env, nullptr, r.text.c_str());
   }

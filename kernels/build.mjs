@@ -1,6 +1,6 @@
-// Compiles the kernels into kernels/build/hyperthink-PLATFORM-ARCH.node; npm's install script. Plain JavaScript for any Node >= 18.
-// Where it cannot, it says so and succeeds: the program then runs on the slow reference device. The name tells machines apart that
-// share a folder, such as a Mac and a container on it.
+// Compiles the kernels into kernels/build/hyperthink-PLATFORM-ARCH.node; npm's install script. Plain JavaScript for any
+// Node >= 18. Where it cannot, it says so and succeeds: the program then runs on the slow reference device. The name
+// tells machines apart that share a folder, such as a Mac and a container on it.
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -11,9 +11,9 @@ const here = dirname(fileURLToPath(import.meta.url));
 const build = join(here, "build");
 const output = join(build, `hyperthink-${process.platform}-${process.arch}.node`);
 
-// Sources with kernels are compiled once per instruction set, the others once. No -ffast-math: the order of operations is part
-// of the contract; multiply-adds are fused where the source says so, and nowhere else.
-const SHARED = ["binding.cc", "device.cc", "plan.cc", "threads.cc", "memory.cc"];
+// Sources with kernels are compiled once per instruction set, the others once. No -ffast-math: the order of operations
+// is part of the contract; multiply-adds are fused where the source says so, and nowhere else.
+const SHARED = ["binding.cc", "device.cc", "keys.cc", "plan.cc", "measure.cc", "threads.cc", "memory.cc"];
 const SETS =
   process.arch === "x64"
     ? {

@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <atomic>
 
+#include "formats.h"
 #include "memory.h"
+#include "state.h"
 
 struct Fault {
   std::atomic<bool> taken{false};
@@ -51,44 +53,78 @@ int deviceAdd(Device& d, void* data, size_t length) {
   return (int)d.objects.size() - 1;
 }
 
-// Boards, rings and moments have room for every lane at its longest and are used at their rows' fronts: a huge page would
-// commit 2 MiB for each touch.
-constexpr size_t SPARSE_BYTES = 64 << 20;
-
+// Activations have room for the most rows and are used at their fronts: a huge page would commit 2 MiB for each touch.
 int deviceHidden(Device& d, size_t length) {
-  void* memory = take(d, length * 4 + ARENA_PAD, length * 4 >= SPARSE_BYTES);
+  void* memory = take(d, length * 4 + ARENA_PAD, true);
   return memory ? deviceAdd(d, memory, length) : -1;
 }
 
-int deviceMatrix(Device& d, int rows, int cols, bool bf16) {
-  const size_t bytes = (size_t)(rows + PANEL - 1) / PANEL * PANEL * cols * (bf16 ? 2 : 4);
+int deviceMatrix(Device& d, int rows, int cols, WeightFormat format) {
+  const size_t line = HT_NS::withWeights(format, [](auto f) { return (size_t)f.LINE; });
+  const size_t bytes = (size_t)(rows + PANEL - 1) / PANEL * (size_t)cols * line;
   void* memory = take(d, bytes + ARENA_PAD);
   if (!memory) return -1;
-  d.matrices.push_back(new Matrix{rows, cols, bf16, bytes, memory});
+  d.matrices.push_back(new Matrix{rows, cols, format, bytes, memory});
   return deviceAdd(d, d.matrices.back(), 0);
 }
 
-int deviceLanes(Device& d, const int32_t shape[10], const int32_t tables[13]) {
+int deviceLanes(Device& d, const Shape& shape, PageFormat format, const Tables& tables) {
   Store s = {};
-  int* fields[] = {&s.sets,    &s.layers, &s.kvHeads,      &s.queryHeads,  &s.headDim,
-                   &s.bf16,    &s.pages,  &s.archivePages, &s.doomedPages, &s.sparePages};
-  for (int i = 0; i < 10; i++) *fields[i] = shape[i];
-  int32_t** lists[] = {&s.archive,     &s.head,  &s.tail, &s.budget,  &s.protect, &s.dead,    &s.archiveTable,
-                       &s.doomedTable, &s.spare, &s.used, &s.holders, &s.reads,   &s.physical};
-  for (int i = 0; i < 13; i++) *lists[i] = (int32_t*)d.objects[tables[i]].data;
-  const size_t lanes = (size_t)s.sets * s.layers * s.kvHeads;
+  (Shape&)s = shape;
+  (Tables&)s = tables;
+  s.format = format;
+  s.lanes = s.layers * s.kvHeads;
   s.width = (s.headDim + 15) / 16 * 16;
-  s.pageBytes = (size_t)PAGE * 2 * s.headDim * (s.bf16 ? 2 : 4);
-  s.arena = (char*)take(d, s.pageBytes * s.pages + ARENA_PAD);
+  s.numberBytes = HT_NS::withPage(format, [](auto f) { return sizeof(typename decltype(f)::Number); });
+  s.pageBytes = (size_t)PAGE * 2 * (size_t)s.headDim * s.numberBytes;
+  const size_t lanes = (size_t)s.sets * (size_t)s.lanes, pending = lanes * (size_t)s.width * s.numberBytes;
+  s.arena = (char*)take(d, s.pageBytes * (size_t)s.pages + ARENA_PAD);
   s.positions = (int32_t*)take(d, (size_t)s.pages * PAGE * 4 + ARENA_PAD);
-  s.pendingK = (float*)take(d, lanes * s.width * 4 + ARENA_PAD);
-  s.pendingV = (float*)take(d, lanes * s.width * 4 + ARENA_PAD);
-  s.pendingPosition = (int32_t*)take(d, lanes * 4 + ARENA_PAD);
-  s.pendingZ = (float*)take(d, lanes * 4 + ARENA_PAD);
+  s.pendingK = (char*)take(d, pending + ARENA_PAD, true);
+  s.pendingV = (char*)take(d, pending + ARENA_PAD, true);
+  s.pendingPosition = (int32_t*)take(d, lanes * 4);
+  s.pendingZ = (float*)take(d, lanes * 4);
   if (!s.arena || !s.positions || !s.pendingK || !s.pendingV || !s.pendingPosition || !s.pendingZ) return -1;
   std::fill_n(s.pendingPosition, lanes, -1);
+  s.states = new State[(size_t)s.sets]();
   d.stores.push_back(new Store(s));
   return deviceAdd(d, d.stores.back(), 0);
+}
+
+/** Maps `after` bytes, zeroed, in the place of `before`; `move(from, to)` saves what stays. */
+template <class T, class Move>
+static bool remap(T*& memory, size_t before, size_t after, const Move& move) {
+  if (before == after) return true;
+  T* fresh = after > 0 ? (T*)memoryMap(after, true) : nullptr;
+  if (after > 0 && !fresh) return false;
+  if (memory && fresh) move(memory, fresh);
+  memoryUnmap(memory, before);
+  memory = fresh;
+  return true;
+}
+
+bool deviceAttach(Device& d, Store& st, int set, int slots, int queries, bool moments, bool bounds) {
+  std::lock_guard<std::mutex> lock(d.running);
+  State& state = st.states[set];
+  const auto moveScores = [&](float* from, float* to) {
+    for (int lane = 0; lane < st.lanes; lane++)
+      memcpy(to + (size_t)lane * (size_t)slots, from + (size_t)lane * (size_t)state.slots,
+             (size_t)std::min(slots, state.slots) * 4);
+  };
+  const auto moveQueries = [&](float* from, float* to) {
+    for (int layer = 0; layer < st.layers; layer++)
+      copyObserved(st, from, state.queries, to, queries, layer,
+                   st.pendingPosition[set * st.lanes + layer * st.kvHeads]);
+  };
+  if (!remap(state.scores, scoresBytes(st, state.slots), scoresBytes(st, slots), moveScores)) return false;
+  state.slots = slots;
+  if (!remap(state.observed, observedBytes(st, state.queries), observedBytes(st, queries), moveQueries)) return false;
+  state.queries = queries;
+  const size_t sums = momentsBytes(st);
+  if (!remap(state.moments, state.moments ? sums : 0, moments ? sums : 0, [](double*, double*) {})) return false;
+  if (bounds && !st.bounds) st.bounds = (char*)take(d, boundsBytes(st) * (size_t)st.pages + ARENA_PAD, true);
+  state.bounds = bounds && st.bounds;
+  return state.bounds == bounds;
 }
 
 void deviceClose(Device& d) {
@@ -98,7 +134,16 @@ void deviceClose(Device& d) {
   teamFree(d.team);
   for (const Owned& o : d.owned) memoryUnmap(o.memory, o.bytes);
   for (Matrix* m : d.matrices) delete m;
-  for (Store* s : d.stores) delete s;
+  for (Store* s : d.stores) {
+    for (int set = 0; set < s->sets; set++) {
+      const State& state = s->states[set];
+      memoryUnmap(state.scores, scoresBytes(*s, state.slots));
+      memoryUnmap(state.observed, observedBytes(*s, state.queries));
+      memoryUnmap(state.moments, momentsBytes(*s));
+    }
+    delete[] s->states;
+    delete s;
+  }
   memoryUnmap(d.scratch, d.scratchBytes);
   d.objects.clear();
 }
@@ -109,23 +154,18 @@ struct Job {
   Fault fault;
 };
 
-static const int WORDS[] = {
-#define OP(name, words) words,
-    HT_OPS(OP)
-#undef OP
-};
-
-// Zeros where a kernel needs an absent key.
-static const float ZEROS[1024] = {};
-
 static void runWords(void* data, int thread) {
   Job& job = *(Job*)data;
   Device& d = *job.device;
-  Call call = {nullptr, d.objects.data(), d.team, d.scratch, &job.fault, ZEROS};
+  static constexpr int WORDS[] = {
+#define OP(name, Args) Args::WORDS,
+      HT_OPS(OP)
+#undef OP
+  };
+  const Call call = {d.team, thread, d.scratch, &job.fault};
   for (size_t at = 0; at < job.words->size();) {
     const int op = (*job.words)[at];
-    call.words = job.words->data() + at + 1;
-    d.kernels->ops[op](call, thread);
+    d.kernels->ops[op](call, {job.words->data() + at + 1, d.objects.data()});
     teamMeet(d.team);
     at += 1 + (size_t)WORDS[op];
   }
@@ -143,7 +183,9 @@ struct Rows {
   Device* device;
   Matrix* matrix;
   int first, rows;
-  const float* values;
+  const char* values;
+  size_t bytes;  // of a row
+  bool stored;
 };
 
 static void writePanels(void* data, int) {
@@ -151,63 +193,19 @@ static void writePanels(void* data, int) {
   const int from = r.first / PANEL, to = (r.first + r.rows + PANEL - 1) / PANEL;
   for (int panel; (panel = from + teamNext(r.device->team)) < to;) {
     const int begin = std::max(r.first, panel * PANEL), end = std::min(r.first + r.rows, (panel + 1) * PANEL);
-    r.device->kernels->writeRows(*r.matrix, begin, end - begin, r.values + (size_t)(begin - r.first) * r.matrix->cols);
+    const char* values = r.values + (size_t)(begin - r.first) * r.bytes;
+    r.device->kernels->writeRows(*r.matrix, begin, end - begin, values, r.stored);
   }
 }
 
-void deviceWriteRows(Device& d, Matrix& matrix, int first, int rows, const float* values) {
+void deviceWriteRows(Device& d, Matrix& matrix, int first, int rows, const void* values, bool stored) {
   std::lock_guard<std::mutex> lock(d.running);
-  Rows job = {&d, &matrix, first, rows, values};
+  const size_t number = HT_NS::withWeights(matrix.format, [](auto f) { return sizeof(typename decltype(f)::Number); });
+  Rows job = {&d, &matrix, first, rows, (const char*)values, (size_t)matrix.cols * (stored ? number : 4), stored};
   teamRun(d.team, writePanels, &job);
 }
 
-std::vector<int32_t> deviceLive(Device& d, const Store& s, int lane) {
+void deviceReadRows(Device& d, const Matrix& matrix, int first, int rows, float* out) {
   std::lock_guard<std::mutex> lock(d.running);
-  std::vector<int32_t> out;
-  const auto add = [&](int page, int slot) {
-    if (page >= 0 && page < s.pages) out.push_back(s.positions[(size_t)page * PAGE + slot % PAGE]);
-  };
-  for (int i = 0; i < std::min(s.archive[lane], s.archivePages * PAGE); i++)
-    if (i != s.dead[lane]) add(s.archiveTable[(size_t)lane * s.archivePages + i / PAGE], i);
-  for (int i = std::max(s.head[lane], 0); i < s.tail[lane] && s.doomedPages > 0; i++)
-    add(s.doomedTable[(size_t)lane * s.doomedPages + i / PAGE % s.doomedPages], i);
-  if (s.pendingPosition[lane] >= 0 && s.dead[lane] != -2) out.push_back(s.pendingPosition[lane]);
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
-static float numberAt(const Store& s, const void* page, size_t number) {
-  if (!s.bf16) return ((const float*)page)[number];
-  const uint32_t bits = (uint32_t)((const uint16_t*)page)[number] << 16;
-  float x;
-  memcpy(&x, &bits, 4);
-  return x;
-}
-
-std::vector<float> deviceKeys(Device& d, const Store& s, int lane) {
-  std::lock_guard<std::mutex> lock(d.running);
-  const size_t D = (size_t)s.headDim;
-  std::vector<float> out;
-  const auto position = [&](int32_t p) {
-    float bits;
-    memcpy(&bits, &p, 4);
-    out.push_back(bits);
-  };
-  for (int i = 0; i < std::min(s.archive[lane], s.archivePages * PAGE); i++) {
-    const int page = s.archiveTable[(size_t)lane * s.archivePages + i / PAGE];
-    if (i == s.dead[lane] || page < 0 || page >= s.pages) continue;
-    const char* data = s.arena + (size_t)page * s.pageBytes;
-    const size_t slot = (size_t)i % PAGE, pair = s.bf16 ? 2 : 1;  // see pages.h
-    position(s.positions[(size_t)page * PAGE + slot]);
-    for (size_t c = 0; c < D; c++) out.push_back(numberAt(s, data, c / pair * pair * PAGE + pair * slot + c % pair));
-    for (size_t c = 0; c < D; c++) out.push_back(numberAt(s, data, D * PAGE + slot / pair * pair * D + pair * c + slot % pair));
-  }
-  if (s.pendingPosition[lane] >= 0 && s.dead[lane] != -2) {
-    position(s.pendingPosition[lane]);
-    for (const float* part : {s.pendingK, s.pendingV}) {
-      const float* from = part + (size_t)lane * s.width;
-      out.insert(out.end(), from, from + D);
-    }
-  }
-  return out;
+  d.kernels->readRows(matrix, first, rows, out);
 }

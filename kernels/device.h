@@ -24,7 +24,9 @@ struct Device {
   bool closed = false;
 };
 
-/** The kernels of each instruction set that this machine and build have, the best first: "avx512", "avx2", "baseline". */
+/**
+ * The kernels of each instruction set that this machine and build have, the best first: "avx512", "avx2", "baseline".
+ */
 std::vector<const Kernels*> kernelSets();
 
 /** Frees all but the struct. Waits for a running pass. */
@@ -33,14 +35,33 @@ void deviceClose(Device& device);
 /** Ids, or -1 where there is no memory. */
 int deviceAdd(Device& device, void* data, size_t length);
 int deviceHidden(Device& device, size_t length);
-int deviceMatrix(Device& device, int rows, int cols, bool bf16);
-int deviceLanes(Device& device, const int32_t shape[10], const int32_t tables[13]);
+int deviceMatrix(Device& device, int rows, int cols, WeightFormat format);
+int deviceLanes(Device& device, const Shape& shape, PageFormat format, const Tables& tables);
+
+/** Gives a set the state that is asked for; what it had and still has a place stays. False where there is no memory. */
+bool deviceAttach(Device& device, Store& store, int set, int slots, int queries, bool moments, bool bounds);
 
 /** Empty where the words are sound; sizes the scratch. Not while a pass runs. */
 std::string devicePlan(Device& device, const std::vector<int32_t>& words);
 /** Runs planned words; empty, or the first failure. */
 std::string deviceRun(Device& device, const std::vector<int32_t>& words);
-void deviceWriteRows(Device& device, Matrix& matrix, int first, int rows, const float* values);
+
+void deviceWriteRows(Device& device, Matrix& matrix, int first, int rows, const void* values, bool stored);
+void deviceReadRows(Device& device, const Matrix& matrix, int first, int rows, float* out);
+
+/** Positions of a lane's live keys, ascending. */
 std::vector<int32_t> deviceLive(Device& device, const Store& store, int lane);
-/** By key of archive and pending: the bits of its position, K, V. */
+/** By key of archive and pending: the bits of its position, its score, K, V. */
 std::vector<float> deviceKeys(Device& device, const Store& store, int lane);
+/**
+ * Writes the scores of a lane's live keys where `count` are given for as many; their number, -1 where the set has no
+ * room.
+ */
+int deviceScore(Device& device, const Store& store, int lane, const float* scores, size_t count);
+
+/**
+ * Best bytes per second of five passes over `bytes`; best operations (2 per multiply-add) per second. 0 where there is
+ * no memory.
+ */
+double measureRead(const Kernels* kernels, int threads, size_t bytes);
+double measureMultiplyAdd(const Kernels* kernels, int threads);

@@ -1,6 +1,6 @@
-// Vectors of the instruction set that this object is compiled for. Every kernel source is compiled once per set, inside a
-// namespace of that set, and no header may leave an inline function with external linkage: the linker would keep one copy,
-// perhaps the AVX-512 one, for all of them.
+// Vectors of the instruction set that this object is compiled for. Every kernel source is compiled once per set, inside
+// a namespace of that set, and no header may leave an inline function with external linkage: the linker would keep one
+// copy, perhaps the AVX-512 one, for all of them.
 #pragma once
 #include <math.h>
 #include <stdint.h>
@@ -54,7 +54,9 @@ HT_INLINE V fma(V a, V b, V c) {
 #endif
 }
 
-/** Sixteen floats: one, two or four vectors. Kernels are written over these, so that all sets order their sums alike. */
+/**
+ * Sixteen floats: one, two or four vectors. Kernels are written over these, so that all sets order their sums alike.
+ */
 struct F16 {
   V v[NV];
 };
@@ -111,6 +113,17 @@ HT_INLINE F16 loadHigh(const void* p) {
   F16 out;
   HT_UNROLL for (int i = 0; i < NV; i++) out.v[i] = (V)(((const VUUnaligned*)p)[i] & 0xffff0000u);
   return out;
+}
+
+/** Calls `act` with 0 .. N - 1 as constants: loops over parts of vectors, where nothing is left to the unroller. */
+template <int N>
+struct Constant {
+  static constexpr int value = N;
+};
+template <int N, class Act>
+HT_INLINE void each(const Act& act) {
+  if constexpr (N > 1) each<N - 1>(act);
+  act(Constant<N - 1>{});
 }
 
 /** Lanes turned by N: clang sees the shuffle in the loop, GCC is told. */
@@ -214,7 +227,10 @@ HT_INLINE float fromBf16(uint16_t bits) {
   return x;
 }
 
-/** Into L2: a core of Zen 4 waits for 24 lines at most on their way to L1, which holds random pages to 12 GB/s instead of 18. */
+/**
+ * Into L2: a core of Zen 4 waits for 24 lines at most on their way to L1, which holds random pages to 12 GB/s instead
+ * of 18.
+ */
 HT_INLINE void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
 HT_INLINE int least(int a, int b) { return a < b ? a : b; }
 HT_INLINE int up(int n, int unit) { return (n + unit - 1) / unit * unit; }

@@ -1,4 +1,5 @@
-// Cuts: the keys of lowest rank leave, and the gaps close. Pools decide first, each alone; then every lane moves its own keys.
+// Cuts: the keys of lowest score leave, and the gaps close. Lanes that share budgets decide first; then each moves its
+// own keys.
 #include <math.h>
 
 #include "lane.h"
@@ -11,16 +12,16 @@ namespace HT_NS {
 struct Cutting {
   const Call* c;
   Store* st;
-  float* board;
-  int stride;
-  double recent, share;  // `Rule.recent`, `Rule.floor`
-  int64_t slack;
-  bool replace;
+  const KeepArgs* a;
   size_t slots;  // room of a lane in the marks
   int each;      // lanes of an item
   uint8_t* acts;   // [items][each] does the cut act on the lane?
   uint8_t* marks;  // [items][each][slots] does the key stay?
 
+  __attribute__((always_inline)) float* scores(int lane) const {
+    const State& state = st->states[lane / st->lanes];
+    return state.scores + (size_t)(lane % st->lanes) * (size_t)state.slots;
+  }
   __attribute__((always_inline)) uint8_t* marksOf(int item, int i) const {
     return marks + ((size_t)item * (size_t)each + (size_t)i) * slots;
   }
@@ -29,12 +30,12 @@ struct Cutting {
 HT_INLINE int positionOf(const Cutting& k, int lane, int slot) {
   const Store& st = *k.st;
   if (slot == st.archive[lane]) return st.pendingPosition[lane];
-  const int page = pageAt(*k.c, st, lane, st.archiveTable[(size_t)lane * st.archivePages + slot / PAGE]);
+  const int page = pageAt(*k.c, st, lane, archiveOf(st, lane)[slot / PAGE]);
   return st.positions[(size_t)page * PAGE + slot % PAGE];
 }
 
 static double recentOf(const Cutting& k, int lane) {
-  return k.recent < 1 ? ::floor(k.recent * k.st->budget[lane]) : k.recent;
+  return k.a->recent < 1 ? ::floor(k.a->recent * k.st->budget[lane]) : k.a->recent;
 }
 
 static bool cuttable(const Cutting& k, int lane) {
@@ -45,34 +46,32 @@ static bool cuttable(const Cutting& k, int lane) {
          st.tail[lane] - st.head[lane], st.dead[lane]);
     return false;
   }
-  if (st.archive[lane] < k.stride) return true;
-  fail(k.c->fault, "lane %d: expected an archive below the board's stride %d, got %d slots", lane, k.stride, st.archive[lane]);
-  return false;
+  return scoresOf(*k.c, st, lane) != nullptr;
 }
 
 /** Pages between the positions that are read and those that are asked for. */
 constexpr int POSITIONS_AHEAD = 8;
 
 /**
- * Slot of the key that leaves where one leaves: of the lowest rank among those that may, of equals the last; -1: none may. What
- * `best` would find in six passes, in one of vectors: methods that cut every token pay it every token.
+ * Slot of the key that leaves where one leaves: of the lowest score among those that may, of equals the last; -1: none
+ * may. What `best` would find in six passes, in one of vectors: methods that cut every token pay it every token.
  */
 static int victim(const Cutting& k, int lane, int set, int newest, double recent) {
   const Store& st = *k.st;
   const int archive = st.archive[lane], first = st.protect[set];
   const int64_t last = (int64_t)newest - (int64_t)::ceil(recent);  // positions from `first` to `last` may leave
   const bool any = first <= 0 && last >= newest;
-  const float* ranks = k.board + (size_t)lane * k.stride;
-  const int32_t* table = st.archiveTable + (size_t)lane * st.archivePages;
+  const float* scores = k.scores(lane);
+  const Entries table = archiveOf(st, lane);
   uint32_t low[PAGE];
   int32_t at[PAGE];
   for (int i = 0; i < PAGE; i++) {
-    low[i] = UINT32_MAX;  // above every rank
+    low[i] = UINT32_MAX;  // above every score
     at[i] = -1;
   }
   const auto visit = [&](int slot, int i, int position) __attribute__((always_inline)) {
     const bool may = any || (position >= first && position <= last);
-    const uint32_t rank = may ? ordered(ranks[slot]) : UINT32_MAX;
+    const uint32_t rank = may ? ordered(scores[slot]) : UINT32_MAX;
     const bool lower = may && rank <= low[i];
     low[i] = lower ? rank : low[i];
     at[i] = lower ? slot : at[i];
@@ -102,7 +101,7 @@ static void decide(const Cutting& k, int item, int set, int newest, int base, in
     k.acts[(size_t)item * k.each + i] = 0;
     over += (int64_t)st.archive[base + i] + 1 - st.budget[base + i];
   }
-  if (over < k.slack) return;
+  if (over < (int64_t)(uint32_t)k.a->slack) return;
   for (int i = from; i < from + count; i++)
     if (!cuttable(k, base + i)) return;
   if (count == 1 && over == 1) {
@@ -118,7 +117,7 @@ static void decide(const Cutting& k, int item, int set, int newest, int base, in
   for (int i = from; i < from + count; i++) {
     const int lane = base + i, keys = st.archive[lane] + 1;
     uint8_t* marks = k.marksOf(item, i);
-    const float* ranks = k.board + (size_t)lane * k.stride;
+    const float* scores = k.scores(lane);
     const double recent = recentOf(k, lane);
     int64_t own = 0;
     for (int s = 0; s < keys; s++) {
@@ -126,14 +125,14 @@ static void decide(const Cutting& k, int item, int set, int newest, int base, in
       marks[s] = position < st.protect[set] || position > newest - recent;
       own += marks[s];
     }
-    const int64_t floor = count > 1 ? (int64_t)::floor(st.budget[lane] * k.share) : 0;
+    const int64_t floor = count > 1 ? (int64_t)::floor(st.budget[lane] * k.a->floor) : 0;
     if (floor > own) {
       Best top = best(floor - own, [&](auto visit) {
         for (int s = 0; s < keys; s++)
-          if (!marks[s]) visit(ranks[s]);
+          if (!marks[s]) visit(scores[s]);
       });
       for (int s = 0; s < keys; s++)
-        if (!marks[s] && top.takes(ranks[s])) own += marks[s] = 1;
+        if (!marks[s] && top.takes(scores[s])) own += marks[s] = 1;
     }
     kept += own;
     budget += st.budget[lane];
@@ -141,43 +140,49 @@ static void decide(const Cutting& k, int item, int set, int newest, int base, in
   Best top = best(budget - kept, [&](auto visit) {
     for (int i = from; i < from + count; i++)
       for (int s = 0; s <= st.archive[base + i]; s++)
-        if (!k.marksOf(item, i)[s]) visit(k.board[(size_t)(base + i) * k.stride + s]);
+        if (!k.marksOf(item, i)[s]) visit(k.scores(base + i)[s]);
   });
   for (int i = from; i < from + count; i++) {
     uint8_t* marks = k.marksOf(item, i);
     k.acts[(size_t)item * k.each + i] = 1;
     for (int s = 0; s <= st.archive[base + i]; s++)
-      if (!marks[s]) marks[s] = top.takes(k.board[(size_t)(base + i) * k.stride + s]);
+      if (!marks[s]) marks[s] = top.takes(k.scores(base + i)[s]);
   }
 }
 
-/** Closes the gaps, order kept. Keys are read where the table pointed before: copies take the place of what others hold. */
+/**
+ * Closes the gaps, order kept. Keys are read where the table pointed before: copies take the place of what others hold.
+ */
+template <class Page>
 static int compact(const Cutting& k, int lane, const uint8_t* marks, int32_t* sources) {
   Store& st = *k.st;
   const int archive = st.archive[lane];
-  int32_t* table = st.archiveTable + (size_t)lane * st.archivePages;
-  float* ranks = k.board + (size_t)lane * k.stride;
-  memcpy(sources, table, (size_t)((archive + PAGE - 1) / PAGE) * 4);
+  const Entries table = archiveOf(st, lane);
+  float* scores = k.scores(lane);
+  for (int e = 0; e * PAGE < archive; e++) sources[e] = table[e];
   int to = 0;
   for (int s = 0; s < archive; s++) {
     if (!marks[s]) continue;
     if (s != to) {
-      const int target = writablePage(*k.c, st, lane, &table[to / PAGE]);
+      const int target = writablePage(*k.c, st, lane, table[to / PAGE], to / PAGE);
       if (target < 0) return archive;
-      copyKey(st, pageAt(*k.c, st, lane, sources[s / PAGE]), s % PAGE, target, to % PAGE);
-      ranks[to] = ranks[s];
+      const int source = pageAt(*k.c, st, lane, sources[s / PAGE]);
+      Page::copy(pageData(st, source), s % PAGE, pageData(st, target), to % PAGE, st.headDim);
+      st.positions[(size_t)target * PAGE + to % PAGE] = st.positions[(size_t)source * PAGE + s % PAGE];
+      scores[to] = scores[s];
     }
     to++;
   }
   // The next key is written into the last page.
-  if (to < archive && to % PAGE != 0) writablePage(*k.c, st, lane, &table[to / PAGE]);
+  if (to < archive && to % PAGE != 0) writablePage(*k.c, st, lane, table[to / PAGE], to / PAGE);
   return to;
 }
 
+template <class Page>
 static void drop(const Cutting& k, int lane, const uint8_t* marks, int32_t* sources) {
   Store& st = *k.st;
   const int archive = st.archive[lane];
-  float* ranks = k.board + (size_t)lane * k.stride;
+  float* scores = k.scores(lane);
   int gone = 0, last = -1;
   for (int s = 0; s <= archive; s++)
     if (!marks[s]) {
@@ -186,45 +191,41 @@ static void drop(const Cutting& k, int lane, const uint8_t* marks, int32_t* sour
     }
   if (gone == 0) return;
   const bool pending = last == archive;
-  if (k.replace && gone == 1 && !pending) {
+  if (k.a->replace && gone == 1 && !pending) {
     st.dead[lane] = last;
-    ranks[last] = ranks[archive];  // the pending key will lie there
+    scores[last] = scores[archive];  // the pending key will lie there
     return;
   }
   if (pending) st.dead[lane] = DEAD_PENDING;
-  const int to = compact(k, lane, marks, sources);
+  const int to = compact<Page>(k, lane, marks, sources);
   st.archive[lane] = to;
-  ranks[to] = pending ? 0 : ranks[archive];
+  scores[to] = pending ? 0 : scores[archive];
 }
 
-void keep(const Call& c, int thread) {
+void keep(const Call& c, const KeepArgs& a) {
+  Store& st = *a.lanes;
   Cutting k = {};
-  Store& st = lanesOf(c, 2);
   k.c = &c;
   k.st = &st;
-  k.board = floats(c, 0);
-  k.stride = c.words[1];
-  const int layer = c.words[3], layers = c.words[4], count = c.words[7], pool = c.words[11];
-  const int32_t* items = ints(c, 5) + (size_t)c.words[6] * 3;
-  k.slack = c.words[8];
-  k.recent = wide(c, 9);
-  k.share = wide(c, 12);
-  k.replace = c.words[14] != 0;
-  k.each = layers * st.kvHeads;
-  k.slots = laneSlots(st);
-  int32_t* sources = (int32_t*)(c.scratch + sourceBytes(st) * thread);
-  k.acts = (uint8_t*)c.scratch + sourceBytes(st) * teamSize(c.team);
-  k.marks = k.acts + lineUp((size_t)count * k.each);
-  const int shared = pool == POOL_LANE ? 1 : k.each, pools = k.each / shared;
-  HT_TASKS(c, t, count * pools) {
-    const int32_t* item = items + (size_t)(t / pools) * 3;
-    decide(k, t / pools, item[0], item[2], laneOf(st, item[0], layer, 0), t % pools * shared, shared);
+  k.a = &a;
+  k.each = a.layers * st.kvHeads;
+  const int slots = reachOf(st, a.runs, a.layer, a.layers, 0).slots;
+  k.slots = (size_t)slots;
+  int32_t* sources = (int32_t*)(c.scratch + sourceBytes(slots) * (size_t)c.thread);
+  k.acts = (uint8_t*)c.scratch + sourceBytes(slots) * (size_t)teamSize(c.team);
+  k.marks = k.acts + lineUp((size_t)a.runs.count * k.each);
+  const int shared = a.share == Share::lane ? 1 : k.each, parts = k.each / shared;
+  HT_TASKS(c, t, a.runs.count * parts) {
+    const Run& run = a.runs[t / parts];
+    decide(k, t / parts, run.set, run.position, laneOf(st, run.set, a.layer, 0), t % parts * shared, shared);
   }
   teamMeet(c.team);
-  HT_TASKS(c, t, count * k.each) {
-    const int item = t / k.each, i = t % k.each;
-    if (k.acts[t]) drop(k, laneOf(st, items[3 * item], layer, 0) + i, k.marksOf(item, i), sources);
-  }
+  withPage(st.format, [&](auto page) {
+    HT_TASKS(c, t, a.runs.count * k.each) {
+      const int item = t / k.each, i = t % k.each, lane = laneOf(st, a.runs[item].set, a.layer, 0) + i;
+      if (k.acts[t]) drop<decltype(page)>(k, lane, k.marksOf(item, i), sources);
+    }
+  });
 }
 
 }  // namespace HT_NS

@@ -1,42 +1,61 @@
-// Slots, pages and labels of one lane.
+// Slots, pages, labels and scores of one lane.
 #pragma once
-#include "words.h"
+#include "formats.h"
+#include "pass.h"
 
 namespace HT_NS {
 
-constexpr int DEAD_NONE = -1;
-constexpr int DEAD_PENDING = -2;
-
-/** `Labels` of device.ts; z null: nothing is labelled. */
+/** How a set's keys are labelled in one operation; z null: they are not. */
 struct Gates {
   const float* z;
   float threshold;
-  int window;
-  int shift;
+  int window, shift;
 };
 
-HT_INLINE Gates gates(const Call& c, int i) { return {floats(c, i), real(c, i + 1), c.words[i + 2], c.words[i + 3]}; }
+HT_INLINE Gates gatesOf(const float* z, const Store& st, int set) {
+  Gates g = {st.window[set] == NO_LABELS ? nullptr : z, 0, st.window[set], st.shift[set] == 1};
+  memcpy(&g.threshold, &st.threshold[set], 4);
+  return g;
+}
 HT_INLINE bool over(const Store& st, const Gates& g, int h, int row) {
   return g.z && g.z[(size_t)row * st.kvHeads + h] > g.threshold;
 }
 
 HT_INLINE int laneOf(const Store& st, int set, int layer, int h) { return (set * st.layers + layer) * st.kvHeads + h; }
-HT_INLINE int32_t* doomedEntry(Store& st, int lane, int s) {
-  return &st.doomedTable[(size_t)lane * st.doomedPages + s / PAGE % st.doomedPages];
+
+/** A lane's entries of a table: entryAt of device.ts. */
+struct Entries {
+  int32_t* at;
+  size_t step;  // from span to span
+  __attribute__((always_inline)) int32_t& operator[](int e) const {
+    return at[(size_t)((uint32_t)e / SPAN_PAGES) * step + (uint32_t)e % SPAN_PAGES];
+  }
+};
+HT_INLINE Entries entriesOf(const Store& st, int32_t* table, int pages, int set, int within) {
+  const size_t step = (size_t)st.lanes * SPAN_PAGES;
+  return {table + (size_t)set * (size_t)(pages / SPAN_PAGES) * step + (size_t)within * SPAN_PAGES, step};
 }
+HT_INLINE Entries archiveOf(const Store& st, int lane) {
+  return entriesOf(st, st.archiveTable, st.archivePages, lane / st.lanes, lane % st.lanes);
+}
+HT_INLINE Entries doomedOf(const Store& st, int lane) {
+  return entriesOf(st, st.doomedTable, st.doomedPages, lane / st.lanes, lane % st.lanes);
+}
+/** The entry of doomed slot `s`. */
+HT_INLINE int ringEntry(const Store& st, int s) { return s / PAGE % st.doomedPages; }
 
 /** Do the host's counters of a lane fit its tables? */
 HT_INLINE bool sound(const Call& c, const Store& st, int lane) {
   const int archive = st.archive[lane], head = st.head[lane], tail = st.tail[lane], dead = st.dead[lane];
   const int slots = st.archivePages * PAGE;
-  if (archive >= 0 && archive <= slots && head >= 0 && tail >= head && tail - head <= st.doomedPages * PAGE && dead < slots)
-    return true;
-  fail(c.fault, "lane %d: archive of %d, doomed %d .. %d or dead slot %d do not fit %d and %d pages", lane, archive, head, tail,
-       dead, st.archivePages, st.doomedPages);
+  const bool queued = head >= 0 && tail >= head && tail - head <= st.doomedPages * PAGE;
+  if (archive >= 0 && archive <= slots && queued && dead < slots) return true;
+  fail(c.fault, "lane %d: archive of %d, doomed %d .. %d or dead slot %d do not fit %d and %d pages", lane, archive,
+       head, tail, dead, st.archivePages, st.doomedPages);
   return false;
 }
 
-/** Lanes of a layer whose ranks are added up slot by slot. */
+/** Lanes of a layer whose scores are added up slot by slot. */
 HT_INLINE bool asMany(const Call& c, const Store& st, int first, int lane) {
   if (st.archive[first] == st.archive[lane]) return true;
   fail(c.fault,
@@ -54,13 +73,31 @@ HT_INLINE int pageAt(const Call& c, const Store& st, int lane, int page) {
 }
 HT_INLINE char* pageData(const Store& st, int page) { return st.arena + (size_t)page * st.pageBytes; }
 
-/** The pending key as the predecessor of `position`: is there one? Position 0 starts a chain, whatever the set held before. */
+/** Is there a pending key that queries see? */
+HT_INLINE bool hasPending(const Store& st, int lane) {
+  return st.pendingPosition[lane] >= 0 && st.dead[lane] != DEAD_PENDING;
+}
+/**
+ * The pending key as the predecessor of `position`: is there one? Position 0 starts a chain, whatever the set held
+ * before.
+ */
 HT_INLINE bool predecessor(const Call& c, const Store& st, int lane, int position) {
+  if (position == 0 || !hasPending(st, lane)) return false;
   const int pending = st.pendingPosition[lane];
-  if (position == 0 || pending < 0 || st.dead[lane] == DEAD_PENDING) return false;
   if (pending != position - 1)
     fail(c.fault, "lane %d: expected position %d after the pending key, got %d", lane, pending + 1, position);
   return true;
+}
+HT_INLINE char* pendingAt(const Store& st, char* all, int lane) {
+  return all + (size_t)lane * (size_t)st.width * st.numberBytes;
+}
+template <class Page>
+HT_INLINE typename Page::Number* pendingKey(const Store& st, int lane) {
+  return (typename Page::Number*)pendingAt(st, st.pendingK, lane);
+}
+template <class Page>
+HT_INLINE typename Page::Number* pendingValue(const Store& st, int lane) {
+  return (typename Page::Number*)pendingAt(st, st.pendingV, lane);
 }
 
 /** `row` is that of the token after the pending key. */
@@ -69,67 +106,11 @@ HT_INLINE bool pendingLabelled(const Store& st, int lane, int h, int row, const 
   return (g.shift == 1 ? g.z[(size_t)row * st.kvHeads + h] : st.pendingZ[lane]) > g.threshold;
 }
 
-/** Writes a key's numbers into slot `s` of page-like memory. */
-HT_INLINE void writeNumbers(char* page, int D, bool bf16, int s, const float* k, const float* v) {
-  if (bf16) {
-    uint16_t* keys = (uint16_t*)page;
-    uint16_t* values = keys + (size_t)D * PAGE + (size_t)(s / 2) * 2 * D + s % 2;
-    for (int d = 0; d < D; d++) {
-      keys[d / 2 * 2 * PAGE + 2 * s + d % 2] = toBf16(k[d]);
-      values[2 * d] = toBf16(v[d]);
-    }
-  } else {
-    float* keys = (float*)page;
-    float* values = keys + (size_t)D * PAGE + (size_t)s * D;
-    for (int d = 0; d < D; d++) {
-      keys[d * PAGE + s] = k[d];
-      values[d] = v[d];
-    }
-  }
-}
-
-HT_INLINE void readNumbers(const char* page, int D, bool bf16, int s, float* k, float* v) {
-  if (bf16) {
-    const uint16_t* keys = (const uint16_t*)page;
-    const uint16_t* values = keys + (size_t)D * PAGE + (size_t)(s / 2) * 2 * D + s % 2;
-    for (int d = 0; d < D; d++) {
-      k[d] = fromBf16(keys[d / 2 * 2 * PAGE + 2 * s + d % 2]);
-      v[d] = fromBf16(values[2 * d]);
-    }
-  } else {
-    const float* keys = (const float*)page;
-    const float* values = keys + (size_t)D * PAGE + (size_t)s * D;
-    for (int d = 0; d < D; d++) {
-      k[d] = keys[d * PAGE + s];
-      v[d] = values[d];
-    }
-  }
-}
-
-HT_INLINE void writeKey(Store& st, int page, int s, const float* k, const float* v, int position) {
-  writeNumbers(pageData(st, page), st.headDim, st.bf16, s, k, v);
-  st.positions[(size_t)page * PAGE + s] = position;
-}
-
-/** Slot `s` of page `from` to slot `t` of page `to`, bits unchanged. */
-HT_INLINE void copyKey(Store& st, int from, int s, int to, int t) {
-  const int D = st.headDim;
-  const char* source = pageData(st, from);
-  char* target = pageData(st, to);
-  if (st.bf16) {
-    const uint32_t* k = (const uint32_t*)source;
-    uint32_t* toK = (uint32_t*)target;
-    for (int d = 0; d < D / 2; d++) toK[d * PAGE + t] = k[d * PAGE + s];
-    const uint16_t* v = (const uint16_t*)source + (size_t)D * PAGE + (size_t)(s / 2) * 2 * D + s % 2;
-    uint16_t* toV = (uint16_t*)target + (size_t)D * PAGE + (size_t)(t / 2) * 2 * D + t % 2;
-    for (int d = 0; d < D; d++) toV[2 * d] = v[2 * d];
-  } else {
-    const float* k = (const float*)source;
-    float* toK = (float*)target;
-    for (int d = 0; d < D; d++) toK[d * PAGE + t] = k[d * PAGE + s];
-    memmove(toK + (size_t)D * PAGE + (size_t)t * D, k + (size_t)D * PAGE + (size_t)s * D, (size_t)D * 4);
-  }
-  st.positions[(size_t)to * PAGE + t] = st.positions[(size_t)from * PAGE + s];
+/** Writes a key, floats or numbers as stored, into slot `s` of page-like memory. */
+template <class Page, class T>
+HT_INLINE void writeNumbers(char* page, int D, int s, const T* k, const T* v) {
+  for (int d = 0; d < D; d++) *Page::keyAt(page, D, s, d) = Page::number(k[d]);
+  for (int d = 0; d < D; d++) *Page::valueAt(page, D, s, d) = Page::number(v[d]);
 }
 
 HT_INLINE void copyPage(Store& st, int from, int to) {
@@ -137,29 +118,58 @@ HT_INLINE void copyPage(Store& st, int from, int to) {
   memcpy(st.positions + (size_t)to * PAGE, st.positions + (size_t)from * PAGE, PAGE * 4);
 }
 
-/** The next spare of the lane, -1 (and a failure) where there is none; its entry turns to `instead`. */
-HT_INLINE int takeSpare(const Call& c, Store& st, int lane, int instead) {
-  const int index = st.used[lane];
-  const size_t at = (size_t)lane * st.sparePages + index;
-  const int page = index >= 0 && index < st.sparePages ? st.spare[at] : -1;
+/**
+ * The next spare of the lane, -1 (and a failure) where there is none. It goes to `place` (entry e of the archive's
+ * table, -1 - e of the doomed ring), which held `instead`.
+ */
+HT_INLINE int takeSpare(const Call& c, Store& st, int lane, int place, int instead) {
+  const int index = st.used[lane], at = st.firstSpare[lane] + index;
+  const int page = index >= 0 && index < st.spares[lane] && at >= 0 && at < st.pages ? st.spare[at] : -1;
   if (page < 0 || page >= st.pages) {
     fail(c.fault, "lane %d: expected a spare page at %d, got none; the plan gave this lane too few pages", lane, index);
     return -1;
   }
   st.spare[at] = instead;
+  st.places[at] = place;
   st.used[lane]++;
   return page;
 }
 
-/** The page of a table entry, replaced by a copy where others hold it too; -1 after a failure. */
-HT_INLINE int writablePage(const Call& c, Store& st, int lane, int32_t* entry) {
-  const int page = pageAt(c, st, lane, *entry);
+/** The page of a table's entry, replaced by a copy where others hold it too; -1 after a failure. */
+HT_INLINE int writablePage(const Call& c, Store& st, int lane, int32_t& entry, int place) {
+  const int page = pageAt(c, st, lane, entry);
   if (st.holders[page] <= 1) return page;
-  const int copy = takeSpare(c, st, lane, page);
+  const int copy = takeSpare(c, st, lane, place, page);
   if (copy < 0) return -1;
   copyPage(st, page, copy);
-  *entry = copy;
-  return copy;
+  return entry = copy;
+}
+
+/** Scores of `keys` keys of a lane; null, and a failure, where its set has not so many. */
+HT_INLINE float* roomFor(const Call& c, const Store& st, int lane, int keys) {
+  const State& state = st.states[lane / st.lanes];
+  if (keys <= state.slots) return state.scores + (size_t)(lane % st.lanes) * (size_t)state.slots;
+  fail(c.fault, "set %d: expected scores of at least %d keys on the device, got %d; attach them", lane / st.lanes, keys,
+       state.slots);
+  return nullptr;
+}
+/** Of all that it holds. */
+HT_INLINE float* scoresOf(const Call& c, const Store& st, int lane) {
+  return roomFor(c, st, lane, st.archive[lane] + 1);
+}
+
+/** Moments of a query head: sums of q [D], then of q q^T [D, D]; null, and a failure, where its set has none. */
+HT_INLINE double* momentsOf(const Call& c, const Store& st, int set, int layer, int head) {
+  const size_t D = (size_t)st.headDim, number = (size_t)layer * (size_t)st.queryHeads + (size_t)head;
+  if (st.states[set].moments) return st.states[set].moments + number * (D + D * D);
+  fail(c.fault, "set %d: expected moments of queries on the device, got none; attach them", set);
+  return nullptr;
+}
+
+HT_INLINE bool hasBounds(const Call& c, const Store& st, int set) {
+  if (st.states[set].bounds) return true;
+  fail(c.fault, "set %d: expected bounds of pages on the device, got none; attach them", set);
+  return false;
 }
 
 }  // namespace HT_NS

@@ -1,33 +1,30 @@
-// What a kernel is given: the words of its operation, the objects they name, the team, scratch memory.
+// What a kernel is given beside its arguments: the team, scratch memory, where failures go.
 #pragma once
-#include "ops.h"
 #include "pages.h"
 #include "threads.h"
 
-struct Object {
-  void* data = nullptr;  // numbers, Matrix or Store
-  size_t length = 0;     // of numbers
-};
-
-/** The first failure of a run; later ones are dropped. Kernels go on harmlessly: all threads must meet at every barrier. */
+/**
+ * The first failure of a run; later ones are dropped. Kernels go on harmlessly: all threads must meet at every barrier.
+ */
 struct Fault;
 __attribute__((format(printf, 2, 3))) void fail(Fault* fault, const char* format, ...);
 
 struct Call {
-  const int32_t* words;
-  const Object* objects;
   Team* team;
+  int thread;
   char* scratch;  // shared by the threads, laid out by the operation; sized by plan.cc
   Fault* fault;
-  const float* zeros;  // as many as the widest head, rounded up
 };
 
-typedef void (*Kernel)(const Call& call, int thread);
+/** Takes tasks 0 .. count - 1 from the team's counter. */
+#define HT_TASKS(call, task, count) for (int task; (task = teamNext((call).team)) < (count);)
 
 struct Kernels {
   const char* name;
-  Kernel ops[(int)Op::count];
-  void (*writeRows)(Matrix& matrix, int first, int rows, const float* values);
+  void (*ops[(int)Op::count])(const Call& call, Words words);
+  /** Rows from `first` on: floats, or numbers as the format stores them. */
+  void (*writeRows)(Matrix& matrix, int first, int rows, const void* values, bool stored);
+  void (*readRows)(const Matrix& matrix, int first, int rows, float* out);
   float (*readAll)(const void* data, size_t bytes);
   float (*multiplyAdd)(int rounds, double* operations);
 };

@@ -1,13 +1,11 @@
 // Drawing tokens: the filters of src/device/reference/sample.ts in their order. An item is one task.
 //
-// Vocabularies have 150,000 tokens, so nothing is sorted whole: logits fall into bins of 1/64 nat below the largest one, and only
-// the bin that holds the boundary of top-k or top-p is ranked.
-#include "sample.h"
-
+// Vocabularies have 150,000 tokens, so nothing is sorted whole: logits fall into bins of 1/64 nat below the largest
+// one, and only the bin that holds the boundary of top-k or top-p is ranked.
+#include "isa.h"
 #include "scratch.h"
 #include "table.h"
 #include "uniform.h"
-#include "words.h"
 
 namespace HT_NS {
 
@@ -52,7 +50,7 @@ static void rank(const double* x, int32_t* ids, int n) {
   }
 }
 
-static int gather(const Work& w, double most, int bin) {
+static int binned(const Work& w, double most, int bin) {
   int n = 0;
   for (int i = 0; i < w.V; i++)
     if (w.weights[i] >= 0 && binOf(most, w.logits[i]) == bin) w.ids[n++] = i;
@@ -71,7 +69,7 @@ static void topK(const Work& w, double most, int k) {
   for (int i = 0; i < w.V; i++) w.counts[binOf(most, w.logits[i])]++;
   int bin = 0;
   while (k > w.counts[bin]) k -= w.counts[bin++];
-  gather(w, most, bin);
+  binned(w, most, bin);
   dropAfter(w, w.ids[k - 1]);
 }
 
@@ -90,7 +88,7 @@ static void topP(const Work& w, double most, double p) {
   int bin = 0;
   for (; bin < BINS && (w.counts[bin] == 0 || w.sums[bin] < left); bin++) left -= w.sums[bin];
   if (bin == BINS) return;  // rounding ran out: all stay
-  const int n = gather(w, most, bin);
+  const int n = binned(w, most, bin);
   int last = 0;
   double sum = w.weights[w.ids[0]];
   while (last + 1 < n && sum < left) sum += w.weights[w.ids[++last]];
@@ -192,7 +190,7 @@ static int draw(const Work& w, const float* plain, float largest, const float* f
   return last;
 }
 
-/** The largest `wanted` (at most MOST_TOP) of the row, ranked. */
+/** The largest `wanted` (at most MAX_TOP) of the row, ranked. */
 static int largest(const float* x, int n, int wanted, int32_t* ids) {
   int held = 0;
   for (int i = 0; i < n; i++) {
@@ -204,46 +202,40 @@ static int largest(const float* x, int n, int wanted, int32_t* ids) {
   return held;
 }
 
-void sample(const Call& c, int thread) {
-  int32_t* ids = ints(c, 0);
-  float* logprob = floats(c, 1);
-  int32_t* topIds = ints(c, 2);
-  float* topLogprobs = floats(c, 3);
-  const float* logits = floats(c, 4);
-  const int V = c.words[5], count = c.words[11];
-  const int32_t* items = ints(c, 9) + (size_t)c.words[10] * 4;
+void sample(const Call& c, const SampleArgs& a) {
+  const int V = a.vocabulary;
   Work w;
   w.V = V;
   w.padded = up(V, BLOCK);
-  char* own = c.scratch + sampleBytes(V) * thread;
+  char* own = c.scratch + sampleBytes(V) * (size_t)c.thread;
   w.logits = (double*)own;
   w.weights = w.logits + w.padded;
   w.sums = w.weights + w.padded;
   w.counts = (int32_t*)(w.sums + BINS);
   w.ids = w.counts + BINS;
-  HT_TASKS(c, i, count) {
-    const int row = items[4 * i], sampler = items[4 * i + 1], position = items[4 * i + 2], wanted = items[4 * i + 3];
-    const float* plain = logits + (size_t)row * V;
-    const uint32_t* seen = (const uint32_t*)ints(c, 8) + (size_t)sampler * ((V + 31) / 32);
+  HT_TASKS(c, i, a.draws.count) {
+    const Draw& item = a.draws[i];
+    const float* plain = a.logits + (size_t)item.row * V;
+    const uint32_t* seen = a.seen + (size_t)item.sampler * ((V + 31) / 32);
     const float most = largestOf(plain, V);
-    ids[i] = -1;
+    a.ids[i] = -1;
     if (most != most) continue;
-    const float* filters = floats(c, 6) + 4 * sampler;
-    const int id = draw(w, plain, most, filters, (const uint32_t*)ints(c, 7) + 4 * sampler, seen, position);
-    ids[i] = id;
-    logprob[i] = 0;
-    if (wanted < 0) continue;
+    const float* filters = a.real + SAMPLER * (size_t)item.sampler;
+    const int id = draw(w, plain, most, filters, a.whole + SAMPLER * (size_t)item.sampler, seen, item.position);
+    a.ids[i] = id;
+    a.logprob[i] = 0;
+    if (item.top < 0) continue;
     widen(w, plain);
     exponentials(w, most);
     double total = 0;
     for (int b = 0; b < w.padded; b += BLOCK) total += sumBlock(w.weights + b);
     const double norm = most + ::log(total);
-    logprob[i] = (float)(plain[id] - norm);
-    int32_t top[MOST_TOP];
-    const int held = wanted > 0 ? largest(plain, V, wanted, top) : 0;
+    a.logprob[i] = (float)(plain[id] - norm);
+    int32_t top[MAX_TOP];
+    const int held = item.top > 0 ? largest(plain, V, item.top, top) : 0;
     for (int n = 0; n < held; n++) {
-      topIds[(size_t)i * MOST_TOP + n] = top[n];
-      topLogprobs[(size_t)i * MOST_TOP + n] = (float)(plain[top[n]] - norm);
+      a.topIds[(size_t)i * MAX_TOP + n] = top[n];
+      a.topLogprobs[(size_t)i * MAX_TOP + n] = (float)(plain[top[n]] - norm);
     }
   }
 }

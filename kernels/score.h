@@ -1,4 +1,4 @@
-// One lane as its scorer sees it, and the scorers that have files of their own.
+// A lane as its scorer sees it, and which lanes a scorer acts on.
 #pragma once
 #include "slots.h"
 
@@ -9,9 +9,10 @@ struct View {
   const Store* st;
   Slots slots;  // the live keys, the pending one last
   int item, set, layer, head, newest;
-  float* board;        // [keys]
+  int room;            // slots that scratch has for each lane
+  float* scores;       // [keys]
   int32_t* positions;  // [slots], INT32_MAX past the last key
-  char* own;           // scratch of this kind
+  char* own;           // scratch of this scorer
   char* shared;
 
   __attribute__((always_inline)) int lane() const { return slots.lane; }
@@ -20,25 +21,102 @@ struct View {
 };
 
 /** Lengths of a page's 16 keys. */
-template <bool BF>
+template <class Page>
 HT_INLINE void lengths(const char* page, int D, float out[16]) {
   F16 squares = splat(0);
   for (int d = 0; d < D; d++) {
-    const F16 x = channel<BF>(page, d);
+    const F16 x = channel<Page>(page, d);
     squares = fma(x, x, squares);
   }
   store(out, squares);
   for (int s = 0; s < PAGE; s++) out[s] = sqrtf(out[s]);
 }
 
-void scoreAttention(const View& v, const float* ring, int queries);
-/** Where all heads of a layer count: merges what `scoreAttention` left for each KV head. */
-void mergeLayer(const View& v);
-/** A part's share of all cosines, into `shared`; `scoreRedundancy` merges the parts. */
-void addCosines(const View& v, int part);
-void scoreRedundancy(const View& v);
-void scoreExpected(const View& v);
-/** Mean cosine and sine of the positions to come, channel pair `j` of an item. */
-void meanTurn(const Call& c, int newest, int j, int half, double* turn);
+/** A scorer's call. */
+struct Scoring {
+  const Call& c;
+  const Store& st;
+  int layer;
+  List<Run> runs;
+  int64_t slack;
+  Share share;
+  int room;
+  size_t own;
+
+  template <class Args>
+  Scoring(const Call& call, const Args& a, Op op)
+      : c(call), st(*a.lanes), layer(a.layer), runs(a.runs), slack((uint32_t)a.slack), share(a.share),
+        room(reachOf(*a.lanes, a.runs, a.layer, 1, 0).slots), own(scoreBytes(*a.lanes, op, room)) {}
+
+  char* shared() const { return c.scratch + own * (size_t)teamSize(c.team); }
+  int lanes() const { return runs.count * st.kvHeads; }
+
+  bool over(int from, int count) const {
+    int64_t n = 0;
+    for (int lane = from; lane < from + count; lane++) n += (int64_t)st.archive[lane] + 1 - st.budget[lane];
+    return n >= slack;
+  }
+  /** What is shared over all layers is not known yet: all lanes are due. */
+  bool due(int item, int h) const {
+    const int first = laneOf(st, runs[item].set, layer, 0);
+    return share == Share::set || (share == Share::layer ? over(first, st.kvHeads) : over(first + h, 1));
+  }
+  bool anyDue(int item) const {
+    for (int h = 0; h < st.kvHeads; h++)
+      if (due(item, h)) return true;
+    return false;
+  }
+
+  View view(int item, int h) const {
+    View v = {};
+    v.c = &c;
+    v.st = &st;
+    v.item = item;
+    v.set = runs[item].set;
+    v.layer = layer;
+    v.head = h;
+    v.newest = runs[item].position;
+    v.room = room;
+    v.slots.lane = laneOf(st, v.set, layer, h);
+    v.slots.behind = c.scratch + own * (size_t)c.thread;
+    v.positions = (int32_t*)(v.slots.behind + lineUp(keyBytes(st)));
+    v.own = (char*)(v.positions + room);
+    v.shared = shared();
+    return v;
+  }
+
+  /** Makes a lane's keys and positions ready; false (and a failure) where it is in no state to be ranked. */
+  template <class Page>
+  bool open(View& v) const {
+    const int lane = v.lane();
+    if (!sound(c, st, lane)) return false;
+    const int archive = st.archive[lane];
+    if (st.dead[lane] != DEAD_NONE || st.pendingPosition[lane] < 0) {
+      fail(c.fault, "lane %d: expected no dead key where keys are ranked, got slot %d; admit first", lane,
+           st.dead[lane]);
+      return false;
+    }
+    v.scores = scoresOf(c, st, lane);
+    if (!v.scores) return false;
+    v.slots = slotsOf(c, st, lane, 1, v.slots.behind);
+    copyBehind<Page>(v.slots, [&](int, const auto& put) { put(pendingKey<Page>(st, lane)); });
+    for (int p = 0; p * PAGE < archive; p++)
+      memcpy(v.positions + p * PAGE, st.positions + (size_t)pageAt(c, st, lane, v.slots.table[p]) * PAGE, PAGE * 4);
+    v.positions[archive] = st.pendingPosition[lane];
+    for (int s = v.keys(); s < v.pages() * PAGE; s++) v.positions[s] = INT32_MAX;
+    return true;
+  }
+
+  /** A task per lane that is due: `rank(view, page format)`. */
+  template <class Rank>
+  void each(const Rank& rank) const {
+    withPage(st.format, [&](auto page) {
+      HT_TASKS(c, t, lanes()) {
+        View v = view(t / st.kvHeads, t % st.kvHeads);
+        if (due(v.item, v.head) && open<decltype(page)>(v)) rank(v, page);
+      }
+    });
+  }
+};
 
 }  // namespace HT_NS

@@ -1,10 +1,10 @@
-// The best of many ranks, without sorting them.
+// The best of many scores, without sorting them.
 #pragma once
 #include "isa.h"
 
 namespace HT_NS {
 
-/** A rank as a whole number in the same order; -0 equals 0, NaN is below all. */
+/** A score as a whole number in the same order; -0 equals 0, NaN is below all. */
 HT_INLINE uint32_t ordered(float x) {
   if (x != x) return 0;
   if (x == 0) x = 0;
@@ -13,7 +13,9 @@ HT_INLINE uint32_t ordered(float x) {
   return u >> 31 ? ~u : u | 0x80000000u;
 }
 
-/** Takes ranks in their candidates' order and says which are among the best: all above `least`, the first `equals` like it. */
+/**
+ * Takes scores in their candidates' order and says which are among the best: above `least`, the first `equals` like it.
+ */
 struct Best {
   uint32_t least;
   int64_t equals;
@@ -24,7 +26,9 @@ struct Best {
   }
 };
 
-/** The `wanted` best of the ranks that `each(visit)` visits, byte by byte: four passes whatever their number and order. */
+/**
+ * The `wanted` best of the scores that `each(visit)` visits, byte by byte: four passes whatever their number and order.
+ */
 template <class Each>
 static Best best(int64_t wanted, const Each& each) {
   if (wanted <= 0) return {UINT32_MAX, 0};

@@ -1,9 +1,10 @@
-// A lane's keys as those who rank them see it: one row of slots in pages of 16, and softmax over some of them. Keys that lie in
-// no page yet (the pending one, a chunk's) follow in copies of the last page and pages behind it, so no loop knows of them.
+// A lane's keys as those who rank them see it: one row of slots in pages of 16, and softmax over some of them. Keys
+// that lie in no page yet (the pending one, a chunk's) follow in copies of the last page and pages behind it, so no
+// loop knows of them.
 #pragma once
-#include "span.h"
 #include "lane.h"
 #include "scratch.h"
+#include "span.h"
 
 namespace HT_NS {
 
@@ -12,7 +13,7 @@ struct Slots {
   const Store* st;
   int lane, count;
   int whole;  // pages that are read where they lie
-  const int32_t* table;
+  Entries table;
   char* behind;  // copies of keys, without values; slots past the last key hold zeros
 };
 
@@ -23,44 +24,39 @@ HT_INLINE const char* pageOf(const Slots& s, int page) {
 
 HT_INLINE Slots slotsOf(const Call& c, const Store& st, int lane, int more, char* behind) {
   const int archive = st.archive[lane];
-  return {&c, &st, lane, archive + more, archive / PAGE, st.archiveTable + (size_t)lane * st.archivePages, behind};
+  return {&c, &st, lane, archive + more, archive / PAGE, archiveOf(st, lane), behind};
 }
 
-HT_INLINE void putKey(char* page, int D, bool bf16, int s, const float* k) {
-  if (bf16) {
-    for (int d = 0; d < D; d++) ((uint16_t*)page)[d / 2 * 2 * PAGE + 2 * s + d % 2] = toBf16(k[d]);
-  } else {
-    for (int d = 0; d < D; d++) ((float*)page)[d * PAGE + s] = k[d];
-  }
-}
-
-/** Fills the copies: `more(i)` is the key of slot archive + i. */
-template <class More>
+/** Fills the copies: `more(i, put)` calls `put` with the numbers of the key of slot archive + i. */
+template <class Page, class More>
 static void copyBehind(const Slots& s, const More& more) {
   const Store& st = *s.st;
-  const int archive = st.archive[s.lane], pages = (s.count + PAGE - 1) / PAGE;
+  const int archive = st.archive[s.lane], pages = (s.count + PAGE - 1) / PAGE, D = st.headDim;
   for (int page = s.whole; page < pages; page++) {
     char* to = s.behind + (size_t)(page - s.whole) * lineUp(keyBytes(st));
     if (page * PAGE < archive) memcpy(to, pageData(st, pageAt(*s.c, st, s.lane, s.table[page])), keyBytes(st));
-    for (int slot = page * PAGE; slot < (page + 1) * PAGE; slot++)
-      if (slot >= archive) putKey(to, st.headDim, st.bf16, slot % PAGE, slot < s.count ? more(slot - archive) : s.c->zeros);
+    for (int slot = page * PAGE; slot < (page + 1) * PAGE; slot++) {
+      if (slot < archive) continue;
+      for (int d = 0; d < D; d++) *Page::keyAt(to, D, slot % PAGE, d) = 0;
+      if (slot >= s.count) continue;
+      more(slot - archive, [&](const auto* k) {
+        for (int d = 0; d < D; d++) *Page::keyAt(to, D, slot % PAGE, d) = Page::number(k[d]);
+      });
+    }
   }
 }
 
-HT_INLINE const float* pendingKey(const Store& st, int lane) { return st.pendingK + (size_t)lane * st.width; }
-
 /** Channel `d` of 16 slots. */
-template <bool BF>
+template <class Page>
 HT_INLINE F16 channel(const char* page, int d) {
-  if constexpr (!BF) return load((const float*)(page + (size_t)d * 64));
-  return d % 2 ? loadHigh(page + (size_t)(d / 2) * 64) : loadLow(page + (size_t)(d / 2) * 64);
+  return Page::part(page + (size_t)(d / Page::G) * 64, d % Page::G);
 }
 
 /**
- * scores[r][16 n + s]: query row r (of `span`, scaled) by slot s of page `page(n)`, for n below `pages`. Rows of `scores` are
- * `stride` apart.
+ * scores[r][16 n + s]: query row r (of `span`, scaled) by slot s of page `page(n)`, for n below `pages`. Rows of
+ * `scores` are `stride` apart.
  */
-template <bool BF, class PageAt>
+template <class Page, class PageAt>
 static void scorePages(Span& span, int pages, float* scores, size_t stride, const PageAt& page) {
   memset(span.after, 0, sizeof span.after);
   for (int base = 0; base < pages; base += SPAN_PAGES) {
@@ -69,17 +65,19 @@ static void scorePages(Span& span, int pages, float* scores, size_t stride, cons
     span.begin = 0;
     span.end = n * PAGE;
     closePages(span, 0);
-    scoreAll<BF>(span);
+    scoreAll<Page>(span);
     for (int r = 0; r < span.rows; r++)
       memcpy(scores + (size_t)r * stride + (size_t)base * PAGE, span.scores + (size_t)r * SPAN, (size_t)span.end * 4);
   }
 }
 
-/** x = e^(x - greatest) over n numbers, a multiple of 16; returns 1 / their sum, or 0 (and leaves x) where all are -inf. */
+/**
+ * x = e^(x - greatest) over n numbers, a multiple of 16; returns 1 / their sum, or 0 (and leaves x) where all are -inf.
+ */
 HT_INLINE float exponentials(float* x, int n) {
   if (n == 0) return 0;
   const float top = mostOf(x, 0, n);
-  return top == -INFINITY ? 0 : 1 / weigh(x, 0, n, top);
+  return top == -INFINITY ? 0 : 1 / exponentiate(x, 0, n, top);
 }
 
 /** total += x * scale over n numbers, a multiple of 16. */

@@ -1,9 +1,8 @@
-// The inner loops of attention over one span: up to 16 pages, R query rows. Scores are one accumulator a slot over channels
-// ascending, outputs one accumulator a channel over slots ascending; the softmax sum goes by 16 slots, then a fixed tree.
-// So a row's bits depend on its own keys in the span and on nothing else.
+// The inner loops of attention over one span: up to 16 pages, R query rows. Scores are one accumulator per slot over
+// channels ascending, outputs one per channel over slots ascending; the softmax sum goes by 16 slots, then a
+// fixed tree. So a row's bits depend on its own keys in the span and on nothing else.
 #pragma once
-#include "isa.h"
-#include "pages.h"
+#include "formats.h"
 #include "pass.h"
 
 namespace HT_NS {
@@ -41,13 +40,13 @@ struct Span {
   float* scores;   // [rows][SPAN]
 };
 
-template <int R, int P, bool BF>
+template <int R, int P, class Page>
 HT_INLINE void scoreTile(const Span& span, int page, int row) {
   F16 acc[P][R];
   HT_UNROLL for (int j = 0; j < P; j++)
     HT_UNROLL for (int r = 0; r < R; r++) acc[j][r] = splat(0);
   const float* q = span.q + (size_t)row * span.width;
-  const size_t lines = (size_t)span.D * (BF ? 32 : 64);
+  const size_t lines = (size_t)span.D * 64 / Page::G;
   const char* const* k = span.pages + page;
   const char* next[P];
   HT_UNROLL for (int j = 0; j < P; j++) next[j] = k[j + AHEAD];
@@ -55,41 +54,37 @@ HT_INLINE void scoreTile(const Span& span, int page, int row) {
   for (size_t at = 0; at < lines; at += 64) {
     HT_UNROLL for (int j = 0; j < P; j++) {
       if (row == 0) prefetch(next[j] + at);
-      if constexpr (BF) {
-        const F16 even = loadLow(k[j] + at);
-        HT_UNROLL for (int r = 0; r < R; r++) acc[j][r] = fma(splat(q[(size_t)r * span.width + d]), even, acc[j][r]);
-        const F16 odd = loadHigh(k[j] + at);
-        HT_UNROLL for (int r = 0; r < R; r++) acc[j][r] = fma(splat(q[(size_t)r * span.width + d + 1]), odd, acc[j][r]);
-      } else {
-        const F16 y = load((const float*)(k[j] + at));
-        HT_UNROLL for (int r = 0; r < R; r++) acc[j][r] = fma(splat(q[(size_t)r * span.width + d]), y, acc[j][r]);
-      }
+      each<Page::G>([&](auto g) __attribute__((always_inline)) {
+        const F16 y = Page::part(k[j] + at, g.value);
+        HT_UNROLL for (int r = 0; r < R; r++)
+          acc[j][r] = fma(splat(q[(size_t)r * span.width + d + g.value]), y, acc[j][r]);
+      });
     }
-    d += BF ? 2 : 1;
+    d += Page::G;
   }
   HT_UNROLL for (int j = 0; j < P; j++)
     HT_UNROLL for (int r = 0; r < R; r++) store(span.scores + (size_t)(row + r) * SPAN + (page + j) * PAGE, acc[j][r]);
 }
 
-template <int R, bool BF>
+template <int R, class Page>
 static void scoreRows(const Span& span, int row) {
   constexpr int P = scorePages(R);
   const int end = (span.end + PAGE - 1) / PAGE;
   int page = span.begin / PAGE;
-  for (; page + P <= end; page += P) scoreTile<R, P, BF>(span, page, row);
-  for (; page < end; page++) scoreTile<R, 1, BF>(span, page, row);
+  for (; page + P <= end; page += P) scoreTile<R, P, Page>(span, page, row);
+  for (; page < end; page++) scoreTile<R, 1, Page>(span, page, row);
 }
 
 /** Scores of all rows; what lies outside [begin, end) is garbage until `edges`. */
-template <bool BF>
+template <class Page>
 static void scoreAll(const Span& span) {
   int row = 0;
   if constexpr (TILE_ROWS == 4) {
-    for (; row + 4 <= span.rows; row += 4) scoreRows<4, BF>(span, row);
-    if (row + 3 == span.rows) return scoreRows<3, BF>(span, row);
+    for (; row + 4 <= span.rows; row += 4) scoreRows<4, Page>(span, row);
+    if (row + 3 == span.rows) return scoreRows<3, Page>(span, row);
   }
-  for (; row + 2 <= span.rows; row += 2) scoreRows<2, BF>(span, row);
-  if (row < span.rows) scoreRows<1, BF>(span, row);
+  for (; row + 2 <= span.rows; row += 2) scoreRows<2, Page>(span, row);
+  if (row < span.rows) scoreRows<1, Page>(span, row);
 }
 
 /** Slots of the touched pages outside [begin, end) hold anything, NaN too: they weigh nothing. */
@@ -109,7 +104,7 @@ HT_INLINE float mostOf(const float* scores, int begin, int end) {
 }
 
 /** scores = e^(scores - top); returns their sum. */
-HT_INLINE float weigh(float* scores, int begin, int end, float top) {
+HT_INLINE float exponentiate(float* scores, int begin, int end, float top) {
   F16 total = splat(0);
   for (int s = begin / PAGE * PAGE; s < end; s += PAGE) {
     const F16 e = exp(load(scores + s) - splat(top));
@@ -120,13 +115,14 @@ HT_INLINE float weigh(float* scores, int begin, int end, float top) {
 }
 
 /** Slots [from, to) of 16 N channels. */
-template <int R, int N, bool BF>
+template <int R, int N, class Page>
 HT_INLINE void valueTile(const Span& span, int row, int channel, int from, int to, float* const* out) {
+  constexpr int G = Page::G;
   F16 acc[N][R];
   HT_UNROLL for (int n = 0; n < N; n++)
     HT_UNROLL for (int r = 0; r < R; r++) acc[n][r] = load(out[row + r] + channel + 16 * n);
   const float* weights = span.scores + (size_t)row * SPAN;
-  const size_t line = (size_t)span.D * 4, keys = (size_t)span.D * PAGE * (BF ? 2 : 4) + (size_t)channel * 4;
+  const size_t line = (size_t)span.D * 4, keys = Page::keyBytes(span.D) + (size_t)channel * 4;
   const int pages = (span.end + PAGE - 1) / PAGE;
   const auto add = [&](int slot, int n, F16 y) __attribute__((always_inline)) {
     HT_UNROLL for (int r = 0; r < R; r++) acc[n][r] = fma(splat(weights[(size_t)r * SPAN + slot]), y, acc[n][r]);
@@ -139,51 +135,41 @@ HT_INLINE void valueTile(const Span& span, int row, int channel, int from, int t
                            ? span.after[page + AHEAD - pages] + (size_t)channel * 4
                            : v;
     const bool ask = row == 0;
-    if constexpr (BF) {
-      if (s % 2 == 1) {
-        const char* at = v + line * (size_t)(s % PAGE / 2);
-        HT_UNROLL for (int n = 0; n < N; n++) add(s, n, loadHigh(at + 64 * n));
-        s++;
-      }
-      for (; s + 2 <= stop; s += 2) {
-        const size_t at = line * (size_t)(s % PAGE / 2);
-        HT_UNROLL for (int n = 0; n < N; n++) {
-          add(s, n, loadLow(v + at + 64 * n));
-          add(s + 1, n, loadHigh(v + at + 64 * n));
-          if (ask) prefetch(next + at + 64 * n);
-        }
-      }
-      if (s < stop) {
-        const char* at = v + line * (size_t)(s % PAGE / 2);
-        HT_UNROLL for (int n = 0; n < N; n++) add(s, n, loadLow(at + 64 * n));
-        s++;
-      }
-    } else {
-      for (; s < stop; s++) {
-        const size_t at = line * (size_t)(s % PAGE);
-        HT_UNROLL for (int n = 0; n < N; n++) {
-          add(s, n, load((const float*)(v + at + 64 * n)));
-          if (ask) prefetch(next + at + 64 * n);
-        }
+    // Slots of a line that the span begins or ends in.
+    const auto single = [&](auto g) __attribute__((always_inline)) {
+      if (s % G != g.value || s >= stop) return;
+      const char* at = v + line * (size_t)(s % PAGE / G);
+      HT_UNROLL for (int n = 0; n < N; n++) add(s, n, Page::part(at + 64 * n, g.value));
+      s++;
+    };
+    if (s % G != 0) each<G>(single);
+    for (; s + G <= stop; s += G) {
+      const size_t at = line * (size_t)(s % PAGE / G);
+      HT_UNROLL for (int n = 0; n < N; n++) {
+        each<G>([&](auto g) __attribute__((always_inline)) {
+          add(s + g.value, n, Page::part(v + at + 64 * n, g.value));
+        });
+        if (ask) prefetch(next + at + 64 * n);
       }
     }
+    if (s < stop) each<G>(single);
   }
   HT_UNROLL for (int n = 0; n < N; n++)
     HT_UNROLL for (int r = 0; r < R; r++) store(out[row + r] + channel + 16 * n, acc[n][r]);
 }
 
-template <int R, bool BF>
+template <int R, class Page>
 static void valueRows(const Span& span, int row, int from, int to, float* const* out) {
   constexpr int N = valueVectors(R);
   int channel = 0;
-  for (; channel + 16 * N <= span.width; channel += 16 * N) valueTile<R, N, BF>(span, row, channel, from, to, out);
+  for (; channel + 16 * N <= span.width; channel += 16 * N) valueTile<R, N, Page>(span, row, channel, from, to, out);
   if constexpr (N > 4)
-    for (; channel + 64 <= span.width; channel += 64) valueTile<R, 4, BF>(span, row, channel, from, to, out);
-  for (; channel < span.width; channel += 16) valueTile<R, 1, BF>(span, row, channel, from, to, out);
+    for (; channel + 64 <= span.width; channel += 64) valueTile<R, 4, Page>(span, row, channel, from, to, out);
+  for (; channel < span.width; channel += 16) valueTile<R, 1, Page>(span, row, channel, from, to, out);
 }
 
 /** out[r] += sum of the slots' weights (in `scores`) times their values; out[r] has `width` floats. */
-template <bool BF>
+template <class Page>
 static void valueAll(const Span& span, float* const* out) {
   // Four pages at a time: their values stay in L1 while rows and channels pass over them.
   constexpr int SLOTS = 4 * PAGE;
@@ -191,9 +177,9 @@ static void valueAll(const Span& span, float* const* out) {
     const int to = least(span.end, (from / SLOTS + 1) * SLOTS);
     int row = 0;
     if constexpr (TILE_ROWS == 4)
-      for (; row + 4 <= span.rows; row += 4) valueRows<4, BF>(span, row, from, to, out);
-    for (; row + 2 <= span.rows; row += 2) valueRows<2, BF>(span, row, from, to, out);
-    if (row < span.rows) valueRows<1, BF>(span, row, from, to, out);
+      for (; row + 4 <= span.rows; row += 4) valueRows<4, Page>(span, row, from, to, out);
+    for (; row + 2 <= span.rows; row += 2) valueRows<2, Page>(span, row, from, to, out);
+    if (row < span.rows) valueRows<1, Page>(span, row, from, to, out);
   }
 }
 

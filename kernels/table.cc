@@ -8,11 +8,12 @@ const Kernels* HT_TABLE() {
   static const Kernels table = {
       HT_TEXT(HT_ISA),
       {
-#define OP(name, words) HT_NS::name,
+#define OP(name, Args) [](const Call& c, Words words) { HT_NS::name(c, Args{{words}}); },
           HT_OPS(OP)
 #undef OP
       },
       HT_NS::writeRows,
+      HT_NS::readRows,
       HT_NS::readAll,
       HT_NS::multiplyAdd,
   };

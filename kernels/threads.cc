@@ -15,10 +15,10 @@
 
 namespace {
 
-// Where cores are free, spinning for up to 40 us beats a wake-up; where foreign processes hold them, two threads of the team may
-// share a core, and each turn of spinning only keeps the other from arriving. So patience adapts: what was in vain halves it,
-// and every 64th wait tries the most again. Offering the core (sched_yield) is worst of all: a foreign process takes a whole
-// slice, 700 us, at each barrier.
+// Where cores are free, spinning for up to 40 us beats a wake-up; where foreign processes hold them, two threads of the
+// team may share a core, and each turn of spinning only keeps the other from arriving. So patience adapts: what was in
+// vain halves it, and every 64th wait tries the most again. Offering the core (sched_yield) is worst of all: a foreign
+// process takes a whole slice, 700 us, at each barrier.
 constexpr int MOST_SPINS = 1500;
 constexpr int FEWEST_SPINS = 32;
 

@@ -1,6 +1,6 @@
 // The public API.
 export { type ErrorCode, HyperthinkError } from "./base/errors.ts";
-export type { Dtype } from "./device/device.ts";
+export type { KvFormat, WeightFormat } from "./device/device.ts";
 export type { Finish, Token } from "./engine/chain.ts";
 export { greedy, type Sampling } from "./engine/sampling.ts";
 export { type Candidate, Comparison, type TextRun } from "./eval/compare/compare.ts";
@@ -14,7 +14,7 @@ export { makePolicy, recipes } from "./policy/index.ts";
 export { once } from "./policy/once.ts";
 export type {
   Cut,
-  Gate,
+  Labelling,
   LaneInfo,
   LaneView,
   Policy,

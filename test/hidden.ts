@@ -1,5 +1,6 @@
-// Tests as they run on lesser CPUs: once with each of these instruction sets hidden. `npm run test:hidden` takes the suites that
-// touch the kernels; others are given as arguments: `npm run test:hidden -- 'test/**/*.test.ts'` is the whole suite.
+// Tests as they run on lesser CPUs: once with each of these instruction sets hidden. `npm run test:hidden`
+// takes the suites that touch the kernels; others are given as arguments:
+// `npm run test:hidden -- 'test/**/*.test.ts'` is the whole suite.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { cpuAvailable } from "../src/device/cpu.ts";

@@ -1,4 +1,5 @@
-// A real pretrained chat model, too large to commit: models/smollm2-135m-instruct, or the folder that HYPERTHINK_SMOLLM2 names.
+// A real pretrained chat model, too large to commit: models/smollm2-135m-instruct, or the
+// folder that HYPERTHINK_SMOLLM2 names.
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { test } from "node:test";

@@ -35,7 +35,8 @@ export function fromF16(bits: number): number {
 
 /** Widens bf16 bits into `to`, which is at least as long. True where all are finite. */
 export function bf16ToF32(from: Uint16Array, to: Float32Array): boolean {
-  // Whole words through a view: checkpoints hold billions of these. An exponent of ones (NaN, infinity) carries into the top bit.
+  // Whole words through a view: checkpoints hold billions of these. An exponent of ones (NaN,
+  // infinity) carries into the top bit.
   const words = new Uint32Array(to.buffer, to.byteOffset, from.length);
   let carry = 0;
   for (let i = 0; i < from.length; i++) {

@@ -1,7 +1,10 @@
 import { HyperthinkError } from "./errors.ts";
 import { visible } from "./visible.ts";
 
-/** Parses an untrusted file's text. Throws `bad-file` that names `what`, the line and the column (from 1, in UTF-16 units). */
+/**
+ * Parses an untrusted file's text. Throws `bad-file` that names `what`, the line and
+ * the column (from 1, in UTF-16 units).
+ */
 export function parseJson(text: string, what: string): unknown {
   try {
     return JSON.parse(text);

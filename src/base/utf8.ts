@@ -1,6 +1,9 @@
 const NEWLINE = 10;
 
-/** Text of bytes, a byte order mark included; where they are not UTF-8, the number of the first line (from 1) that is not. */
+/**
+ * Text of bytes, a byte order mark included; where they are not UTF-8, the number of
+ * the first line (from 1) that is not.
+ */
 export function decodeUtf8(bytes: Uint8Array): string | number {
   const text = decode(bytes);
   if (text !== null) return text;

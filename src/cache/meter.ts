@@ -1,6 +1,8 @@
 import type { LaneTable } from "./lanes.ts";
 
-/** What a chain's cache has cost. Keys are means over layers and KV heads; one read is one key attended by one query. */
+/**
+ * What a chain's cache has cost. Keys are means over layers and KV heads; one read is one key attended by one query.
+ */
 export interface Meter {
   /** KV token reads while decoding, the newcomer included. */
   decodeReads: number;
@@ -17,14 +19,10 @@ export interface Meter {
   peakPages: number;
   /** Tokens seen. */
   seen: number;
+  /** Keys that decode attention really read: a span that chains share counts for one of them. */
+  physicalReads: number;
   /** Decode reads of each lane, [layers * Hkv]; empty until the first step. */
   laneReads: Float64Array;
-}
-
-/** What the pool did while a call ran, other calls' chains included. */
-export interface Gauge {
-  peakPages: number; // held at a time: shared pages once, pages that a pass had reserved included
-  physicalReads: number; // keys that decode attention really read: pages shared by chains once
 }
 
 export const newMeter = (): Meter => ({
@@ -37,14 +35,15 @@ export const newMeter = (): Meter => ({
   pages: 0,
   peakPages: 0,
   seen: 0,
+  physicalReads: 0,
   laneReads: new Float64Array(0),
 });
 
 /**
- * Adds a pass over one set to its meter, after `LaneTable.commit`. `rows` tokens were fed, the last at position `seen` - 1; where a
- * cut followed, `beforeCut` is what lived until then.
+ * Adds a pass over one set to its meter, after `LaneTable.commit`. `rows` tokens were fed, the last at position
+ * `seen` - 1; where a cut followed, `beforeCut` is what lived until then.
  */
-export function observe(
+export function meterPass(
   meter: Meter,
   table: LaneTable,
   set: number,
@@ -54,6 +53,7 @@ export function observe(
   beforeCut?: { live: number; pages: number },
 ): void {
   let reads = 0;
+  let physical = 0;
   let live = 0;
   const { width } = table;
   if (meter.laneReads.length !== width) meter.laneReads = new Float64Array(width);
@@ -61,11 +61,13 @@ export function observe(
     const lane = set * width + i;
     const read = table.device.reads.host[lane];
     reads += read;
+    physical += table.device.physical.host[lane];
     live += table.live(lane);
     if (kind === "decode") meter.laneReads[i] += read;
   }
-  reads /= table.width;
-  meter.live = live / table.width;
+  reads /= width;
+  meter.physicalReads += physical / width;
+  meter.live = live / width;
   meter.seen = seen;
   meter.pages = table.pagesOf(set);
   meter.peakLive = Math.max(meter.peakLive, meter.live, beforeCut?.live ?? 0);
@@ -79,8 +81,8 @@ export function observe(
 }
 
 /**
- * Achieved compression ratio: sum of tokens seen over sum of tokens kept, over the decode steps (before the first one, at the end
- * of the prompt). 8 means 8x smaller.
+ * Achieved compression ratio: sum of tokens seen over sum of tokens kept, over the decode steps (before the first one,
+ * at the end of the prompt). 8 means 8x smaller.
  */
 export function ratio(meter: Meter): number {
   if (meter.decodeReads > 0) return meter.fullReads / meter.decodeReads;

@@ -1,18 +1,28 @@
 import { HyperthinkError } from "../base/errors.ts";
+import type { I32 } from "../device/device.ts";
+
+/** Pages that the sets of one group hold, shared ones once, those that a pass has in reserve included. */
+export interface Account {
+  pages: number;
+  peakPages: number;
+}
 
 /** Pages of one pool with reference counts. Knows nothing of what lies in a page. */
 export class Pool {
   readonly total: number;
-  /** [total] holders of each page; shared with the device, which copies before it writes where this is above 1. */
+  /** [total] holders of each page; the device copies before it writes where this is above 1. */
   readonly holders: Int32Array;
+  readonly #counts: I32;
   readonly #free: Int32Array; // a stack: the page freed last is taken first, as it is still in the caches
   #freeCount: number;
+  #changedFrom = Number.POSITIVE_INFINITY;
+  #changedTo = 0;
 
-  constructor(holders: Int32Array) {
-    this.holders = holders;
-    this.total = holders.length;
+  constructor(counts: I32) {
+    this.#counts = counts;
+    this.holders = counts.host;
+    this.total = counts.length;
     this.#free = new Int32Array(this.total);
-    for (let i = 0; i < this.total; i++) this.#free[i] = this.total - 1 - i;
     this.#freeCount = this.total;
   }
 
@@ -25,27 +35,41 @@ export class Pool {
   }
 
   /** A page with one holder. The caller has planned for it: an empty pool here is a bug, not a shortage. */
-  take(): number {
+  take(account: Account): number {
     if (this.#freeCount === 0) throw new HyperthinkError("no-memory", "page pool empty: the plan asked for too little");
-    const page = this.#free[--this.#freeCount];
+    const page = this.#freePage(--this.#freeCount);
     this.holders[page] = 1;
+    this.#changed(page);
+    account.pages++;
+    account.peakPages = Math.max(account.peakPages, account.pages);
     return page;
   }
 
   hold(page: number): void {
     this.holders[page]++;
+    this.#changed(page);
   }
 
-  release(page: number): void {
-    if (--this.holders[page] === 0) this.#free[this.#freeCount++] = page;
-    else if (this.holders[page] < 0) throw new Error(`page ${page} released more often than held`);
+  release(page: number, account: Account): void {
+    if (--this.holders[page] === 0) {
+      this.#free[this.#freeCount++] = ~page;
+      account.pages--;
+    } else if (this.holders[page] < 0) throw new Error(`page ${page} released more often than held`);
+    this.#changed(page);
+  }
+
+  /** Sends up the counts that changed. */
+  flush(): void {
+    if (this.#changedTo > this.#changedFrom) this.#counts.wrote(this.#changedFrom, this.#changedTo - this.#changedFrom);
+    this.#changedFrom = Number.POSITIVE_INFINITY;
+    this.#changedTo = 0;
   }
 
   /** Throws unless free + owned = total and every page has exactly the references that `references` counts. */
   check(references: Int32Array): void {
     const isFree = new Uint8Array(this.total);
     for (let i = 0; i < this.#freeCount; i++) {
-      const page = this.#free[i];
+      const page = this.#freePage(i);
       if (isFree[page]) throw new Error(`page ${page} is free twice`);
       isFree[page] = 1;
     }
@@ -57,5 +81,18 @@ export class Pool {
       if ((this.holders[page] === 0) !== (isFree[page] === 1))
         throw new Error(`page ${page} is neither owned nor free`);
     }
+  }
+
+  /**
+   * Entry `i` of the stack. An entry never written is 0 and stands for the page that it had at first, so that memory is
+   * touched by use.
+   */
+  #freePage(i: number): number {
+    return this.#free[i] === 0 ? this.total - 1 - i : ~this.#free[i];
+  }
+
+  #changed(page: number): void {
+    this.#changedFrom = Math.min(this.#changedFrom, page);
+    this.#changedTo = Math.max(this.#changedTo, page + 1);
   }
 }

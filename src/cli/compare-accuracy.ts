@@ -5,9 +5,15 @@ import { parseProblems } from "../eval/compare/problems.ts";
 import { readText } from "../eval/compare/texts.ts";
 import { accuracy, meanReads, type Problem, type ProblemRun, percent, runProblems } from "../eval/race.ts";
 import type { Session } from "../request/session.ts";
-import type { CompareFlags } from "./compare.ts";
 import { table } from "./format.ts";
 import { redraws } from "./terminal.ts";
+
+export interface AccuracyFlags {
+  problems?: string;
+  width: number;
+  maxTokens: number;
+  seed: number;
+}
 
 export interface AccuracyRow {
   policy: string;
@@ -23,7 +29,7 @@ export interface AccuracyRow {
 export async function accuracyRows(
   session: Session,
   candidates: readonly Candidate[],
-  flags: CompareFlags,
+  flags: AccuracyFlags,
   signal: AbortSignal,
 ): Promise<{ rows: AccuracyRow[]; text: string }> {
   const { width, seed, maxTokens } = flags;
@@ -44,7 +50,8 @@ export async function accuracyRows(
       problems: problems.length,
       avgAt1: accuracy(runs, 1).interval,
       majAtK: accuracy(runs, width).interval,
-      cr: sum(runs, (r) => r.fullReads) / sum(runs, (r) => r.reads.reduce((a, b) => a + b, 0)) || 1, // chains of one token read nothing
+      // Chains of one token read nothing.
+      cr: sum(runs, (r) => r.fullReads) / sum(runs, (r) => r.reads.reduce((a, b) => a + b, 0)) || 1,
       reads: meanReads(runs),
       tokens: sum(runs, (r) => r.tokens.reduce((a, b) => a + b, 0)) / (runs.length * width),
     });

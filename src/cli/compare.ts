@@ -9,7 +9,7 @@ import { readText, windows } from "../eval/compare/texts.ts";
 import { recipes } from "../policy/index.ts";
 import { parseSpec } from "../policy/spec.ts";
 import type { Session } from "../request/session.ts";
-import { accuracyRows } from "./compare-accuracy.ts";
+import { type AccuracyFlags, accuracyRows } from "./compare-accuracy.ts";
 import { counted, size, table } from "./format.ts";
 import { interruptible, note, open } from "./open.ts";
 import { loadOptions, type ModelFlags, modelOptions } from "./options.ts";
@@ -17,17 +17,13 @@ import { number, whole } from "./parse.ts";
 import { plotSvg } from "./plot.ts";
 import { redraws } from "./terminal.ts";
 
-export interface CompareFlags extends ModelFlags {
+export interface CompareFlags extends ModelFlags, AccuracyFlags {
   text?: string;
-  problems?: string;
   cr: number[];
   texts: number;
   replayTexts: number;
   prefix: number;
   scored: number;
-  width: number;
-  maxTokens: number;
-  seed: number;
   resume?: string;
   plot?: string;
   json?: boolean;
@@ -61,10 +57,11 @@ export function registerCompare(program: Command): void {
   command.addHelpText(
     "after",
     `
-With a budget by CR, policies that cut once keep 1 / CR of the prompt and then grow; those that cut while decoding keep 1 / CR of
-prompt + scored tokens (problems: prompt + max tokens). The table shows what was achieved, in all and of the least and the most
-compressed head (--json: of each); floors such as SnapKV's window, R-KV's buffer or
-Quest's three pages bind on short texts. KV bytes are of pages: the most in the prompt, after its cut, at the end. Up to 64 tokens ride in a pass, each by decode attention.
+With a budget by CR, policies that cut once keep 1 / CR of the prompt and then grow; those that cut while decoding keep
+1 / CR of prompt + scored tokens (problems: prompt + max tokens). The table shows what was achieved, in all and of the
+least and the most compressed head (--json: of each); floors such as SnapKV's window, R-KV's buffer or Quest's three
+pages bind on short texts. KV bytes are of pages: the most in the prompt, after its cut, at the end. Up to 64 tokens
+ride in a pass, each by decode attention.
 Examples:
   hyperthink compare --model DIR --text book.txt snapkv h2o random --plot kl.svg
   hyperthink compare --problems beads:40 full tova:cr=2`,
@@ -168,7 +165,7 @@ function makeCandidates(
       for (const cr of byRatio ? new Set(list) : [options.cr]) {
         const policy = session.policy(spec, { cr, tokens });
         const label = byRatio ? `${spec}${spec.includes(":") ? "," : ":"}cr=${cr}` : spec;
-        const replays = policy.cut?.watch.replay ? { texts: replayTexts } : {};
+        const replays = policy.cut?.watch.further ? { texts: replayTexts } : {};
         if (candidates.some((other) => other.label === label)) continue;
         candidates.push({
           label,

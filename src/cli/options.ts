@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
-import type { Dtype } from "../device/device.ts";
+import type { KvFormat, WeightFormat } from "../device/device.ts";
 import type { GenerateOptions } from "../request/generate.ts";
 import type { LoadOptions, Session } from "../request/session.ts";
 import { bytes, choice, number, protectable, stopTexts, variables, whole, wholes } from "./parse.ts";
@@ -16,8 +16,8 @@ export interface ModelFlags {
   device?: "cpu" | "reference";
   threads?: number;
   kvMemory?: number;
-  weights?: Dtype;
-  kv?: Dtype;
+  weights?: WeightFormat;
+  kv?: KvFormat;
   context?: number;
   chains?: number;
   chunk?: number;
@@ -96,9 +96,9 @@ export function promptOptions(command: Command): Command {
     .addHelpText(
       "after",
       `
-Arguments are joined by blanks and taken as they are. Of standard input only the last newline is dropped (nothing with --raw). Text on standard
-input beside arguments without - is refused: a pipe is listened to for 0.1 s, not waited for.
-Sampling that no flag names is that of the model's generation_config.json where it has one; the usage line says which.`,
+Arguments are joined by blanks and taken as they are. Of standard input only the last newline is dropped (nothing with
+--raw). Text on standard input beside arguments without - is refused: a pipe is listened to for 0.1 s, not waited for.
+Sampling that no flag names is that of the model's generation_config.json where it has one; the receipt says which.`,
     );
 }
 

@@ -40,14 +40,18 @@ export const wholes = (text: string, before: number[] = []): number[] => [...bef
 
 const ESCAPES: Record<string, string> = { n: "\n", r: "\r", t: "\t", "\\": "\\" };
 
-/** Stop texts, with the escapes \n, \r, \t, \\, \uXXXX and \u{X...}; a backslash before anything else is itself, as in \boxed. */
+/**
+ * Stop texts, with the escapes \n, \r, \t, \\, \uXXXX and \u{X...}; a backslash before
+ * anything else is itself, as in \boxed.
+ */
 export function stopTexts(text: string, before: string[] = []): string[] {
   const pattern = /\\(?:([nrt\\])|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]+)\})/g;
   const read = text.replaceAll(pattern, (written, letter, unit, point) => {
     if (letter !== undefined) return ESCAPES[letter];
     const code = Number.parseInt(unit ?? point, 16);
     if (code > 0x10ffff) throw refuse("a character up to \\u{10FFFF}", written);
-    return unit === undefined ? String.fromCodePoint(code) : String.fromCharCode(code); // units may be two halves of one
+    // Two units may be the halves of one character.
+    return unit === undefined ? String.fromCodePoint(code) : String.fromCharCode(code);
   });
   return [...before, read];
 }

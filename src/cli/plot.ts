@@ -13,8 +13,8 @@ function familyOf(label: string): string {
 }
 
 /**
- * Divergence against achieved ratio with its interval, one line a policy, as SVG. Zero divergence has no place on a logarithmic axis:
- * `full` is left out, and an interval that reaches 0 ends at the bottom.
+ * Divergence against achieved ratio with its interval, one line per policy, as SVG. Zero divergence has no place on a
+ * logarithmic axis: `full` is left out, and an interval that reaches 0 ends at the bottom.
  */
 export async function plotSvg(summaries: readonly Summary[], title: string): Promise<string> {
   // Only this needs them, and they take a third of a second to load.

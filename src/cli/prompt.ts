@@ -22,8 +22,9 @@ const STDIN = 0;
 const wrong = (message: string) => new HyperthinkError("bad-argument", message);
 
 /**
- * The prompt's text as it was given: arguments joined by single blanks, one `-` among them standing for standard input; without arguments,
- * standard input. Throws `bad-argument` where there is none, where a question is blank, and for text on standard input that nobody asked for.
+ * The prompt's text as it was given: arguments joined by single blanks, one `-` among them standing for standard input;
+ * without arguments, standard input. Throws `bad-argument` where there is none, where a question is blank, and for text
+ * on standard input that nobody asked for.
  */
 export async function promptText(
   words: readonly string[],
@@ -85,8 +86,8 @@ async function readInput(raw: boolean): Promise<string> {
 }
 
 /**
- * Is there text on standard input that nobody reads? A file tells at once. A pipe may belong to a caller who never writes or closes it
- * (cron, CI, a parent process), so it gets a moment.
+ * Is there text on standard input that nobody reads? A file tells at once. A pipe may belong to a caller who never
+ * writes or closes it (cron, CI, a parent process), so it gets a moment.
  */
 async function inputWaits(): Promise<boolean> {
   const { stdin } = process;

@@ -1,8 +1,9 @@
 import { fstatSync, writeSync } from "node:fs";
 
 /**
- * A reader that goes away (`| head`, `2>&1 | less`) is not an error: without one on standard output there is nothing left to do,
- * but where `goesOn`; without one on standard error there is. `failed` reports any other fault, and returns the exit code.
+ * A reader that goes away (`| head`, `2>&1 | less`) is not an error: without one on standard output there
+ * is nothing left to do, but where `goesOn`; without one on standard error there is. `failed` reports any
+ * other fault, and returns the exit code.
  */
 export function guardStreams(goesOn: () => boolean, failed: (error: Error) => number): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -13,7 +13,10 @@ export const printable = (text: string): string =>
     c < " " ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : c === "\x7f" ? "␡" : "\ufffd",
   );
 
-/** An error or a note on one line: what is invisible stands there by its code point, so that a byte order mark in it is seen. */
+/**
+ * An error or a note on one line: what is invisible stands there by its code point, so
+ * that a byte order mark in it is seen.
+ */
 export const message = (text: string): string => visible(text.replaceAll(/[\r\n\t]+/g, " "));
 
 /** What a model said, on one line. */

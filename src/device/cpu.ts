@@ -1,25 +1,30 @@
-// The device that runs the compiled kernels: a pass is recorded as words and runs in one asynchronous native call.
+// The device that runs the compiled kernels: a pass is recorded as words and runs in one asynchronous native call. One
+// memory serves host and device.
 import { availableParallelism } from "node:os";
 import { HyperthinkError } from "../base/errors.ts";
-import { record } from "./cpu/record.ts";
-import { foreign, Recording } from "./cpu/words.ts";
+import { atLeast, checkShape, fail, matrixRows, within } from "./checks.ts";
+import { MOST_HEAD_DIM, PAGE_FORMAT_NAMES, SHAPE, WEIGHT_FORMAT_NAMES } from "./cpu/layout.ts";
+import { Recording } from "./cpu/recording.ts";
 import {
   type Buffer,
   type Device,
-  DTYPE_BYTES,
+  type I32,
+  LANE_TABLES,
+  type LaneKeys,
   type LaneShape,
   type Lanes,
+  type LaneTableName,
   type Numbers,
   type Pass,
-  pageBytes,
+  tableLength,
+  WEIGHT_FORMATS,
 } from "./device.ts";
 import { ISA_NAMES, type Isa, instructionSet } from "./isa.ts";
 import { native } from "./native.ts";
+import { passOf } from "./recorder.ts";
 
 /** More threads than this never helped: memory binds long before. */
 const MOST_THREADS = 64;
-/** The widest head that the kernels have room for. */
-const MOST_HEAD_DIM = 1024;
 
 /** Null where `cpu()` will work, else why not and what to do. */
 export function cpuAvailable(): string | null {
@@ -32,8 +37,9 @@ export function cpuAvailable(): string | null {
 }
 
 /**
- * The native device, with the instruction set `isa`, else what the environment says (see isa.ts), else the best there is. Throws
- * `unsupported` where the kernels are not built or the machine lacks that set, `bad-argument` for a wrong number of threads.
+ * The native device, with the instruction set `isa`, else what the environment says (see isa.ts), else the best there
+ * is. Throws `unsupported` where the kernels are not built or the machine lacks that set, `bad-argument` for a wrong
+ * number of threads.
  */
 export function cpu(options: { threads?: number; isa?: Isa } = {}): Device {
   const addon = native();
@@ -47,76 +53,74 @@ export function cpu(options: { threads?: number; isa?: Isa } = {}): Device {
 
   const objects: unknown[] = [];
   const recordings = new WeakMap<Pass, Recording>();
-  const idle: Recording[] = []; // used again, so that a step allocates nothing
+  const idle: Recording[] = [];
   let open = true;
   let last: Promise<unknown> = Promise.resolve(); // passes run in the order of `run`
 
   function alive(): void {
-    if (open) return;
-    throw new HyperthinkError("bad-argument", "expected an open device, got one after close(): make another");
+    if (!open) fail("device", "an open device", "one after close(): make another");
+  }
+  const owns = (object: { id: number }) => objects[object.id] === object;
+  function mine<T extends { id: number }>(op: string, object: T): T {
+    alive();
+    if (!owns(object)) fail(op, "an object of this device", "another's");
+    return object;
+  }
+  /** After the passes that were run so far. */
+  async function idleWith<T extends { id: number }>(op: string, object: T): Promise<number> {
+    mine(op, object);
+    await last;
+    return mine(op, object).id;
+  }
+  function noMemory(bytes: number, what: string): HyperthinkError {
+    const size = `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+    return new HyperthinkError(
+      "no-memory",
+      `${what} needs ${size}, which the system refuses: ask for less, or free some`,
+    );
   }
   function keep<T extends { readonly id: number }>(object: T, bytes: number, what: string): T {
-    if (object.id < 0) {
-      const size = `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-      throw new HyperthinkError(
-        "no-memory",
-        `${what} needs ${size}, which the system refuses: ask for less, or free some`,
-      );
-    }
+    if (object.id < 0) throw noMemory(bytes, what);
     objects[object.id] = object;
     return object;
   }
   function shared<T extends Numbers>(host: T): Buffer<T> {
     alive();
-    return keep({ id: addon.share(handle, host), length: host.length, host }, 0, "a buffer");
+    return keep({ id: addon.share(handle, host), length: host.length, host, wrote() {} }, 0, "a buffer");
   }
   const i32 = (length: number) => shared(new Int32Array(length));
 
   function lanes(shape: LaneShape): Lanes {
     alive();
-    const { sets, layers, kvHeads, queryHeads, headDim, dtype, pages } = shape;
-    if (headDim % 2 !== 0 || headDim > MOST_HEAD_DIM || headDim < 2) {
-      throw new HyperthinkError(
-        "unsupported",
-        `head width: expected an even number up to ${MOST_HEAD_DIM}, got ${headDim}`,
-      );
-    }
-    if (queryHeads % kvHeads !== 0) {
-      throw new HyperthinkError(
-        "bad-argument",
-        `expected query heads in whole groups, got ${queryHeads} for ${kvHeads}`,
-      );
-    }
-    const count = sets * layers * kvHeads;
-    const filled = (length: number) => {
-      const buffer = i32(length);
-      buffer.host.fill(-1);
-      return buffer;
-    };
-    const tables = {
-      archive: i32(count),
-      head: i32(count),
-      tail: i32(count),
-      budget: i32(count),
-      protect: i32(sets),
-      dead: filled(count),
-      archiveTable: filled(count * shape.archivePages),
-      doomedTable: filled(count * shape.doomedPages),
-      spare: filled(count * shape.sparePages),
-      used: i32(count),
-      holders: i32(pages),
-      reads: i32(count),
-      physical: i32(layers * kvHeads),
-    };
-    const sizes = [sets, layers, kvHeads, queryHeads, headDim, dtype === "bf16" ? 1 : 0, pages];
-    const words = Int32Array.from([...sizes, shape.archivePages, shape.doomedPages, shape.sparePages]);
-    const ids = Int32Array.from(Object.values(tables), (table) => table.id);
-    const bytesPerPage = pageBytes(headDim, dtype);
+    checkShape(shape);
+    const { headDim, format, pages } = shape;
+    if (headDim % 2 !== 0 || headDim > MOST_HEAD_DIM)
+      throw unsupported(`head width: expected an even number up to ${MOST_HEAD_DIM}, got ${headDim}`);
+    const number = PAGE_FORMAT_NAMES.indexOf(format.name);
+    if (number < 0)
+      throw unsupported(`lanes: expected a page format of ${PAGE_FORMAT_NAMES.join(", ")}, got ${format.name}`);
+    const names = Object.keys(LANE_TABLES) as LaneTableName[];
+    const tables = Object.fromEntries(names.map((name) => [name, i32(tableLength(name, shape))]));
+    const bytesPerPage = format.bytes(headDim);
+    const words = Int32Array.from([...SHAPE.map((name) => shape[name]), number]);
+    const ids = Int32Array.from(names, (name) => tables[name].id);
     return keep(
-      { id: addon.lanes(handle, words, ids), shape, bytesPerPage, ...tables },
-      bytesPerPage * pages + count * headDim * 8,
-      `a pool of ${pages} pages and ${count} lanes`,
+      { ...(tables as Record<LaneTableName, I32>), id: addon.lanes(handle, words, ids), shape, bytesPerPage },
+      bytesPerPage * pages + tables.archive.length * headDim * 8,
+      `a pool of ${pages} pages and ${tables.archive.length} lanes`,
     );
+  }
+
+  /** What `read` tells of each of these lanes, between passes. */
+  async function ofLanes<T>(
+    op: string,
+    lanes: Lanes,
+    which: readonly number[],
+    read: (lane: number) => T,
+  ): Promise<T[]> {
+    await idleWith(op, lanes);
+    for (const lane of which) within(op, "a lane", lane, lanes.archive.length);
+    return which.map(read);
   }
 
   return {
@@ -129,23 +133,35 @@ export function cpu(options: { threads?: number; isa?: Isa } = {}): Device {
       alive();
       return keep({ id: addon.hidden(handle, length), length }, length * 4, `a buffer of ${length} numbers`);
     },
-    matrix(rows, cols, dtype) {
+    matrix(rows, cols, format) {
       alive();
-      const bytes = rows * cols * DTYPE_BYTES[dtype];
-      const id = addon.matrix(handle, rows, cols, dtype === "bf16");
-      return keep({ id, rows, cols, dtype, bytes }, bytes, `a matrix of ${rows} x ${cols}`);
+      const bytes = rows * WEIGHT_FORMATS[format].bytesPerRow(cols);
+      const id = addon.matrix(handle, rows, cols, WEIGHT_FORMAT_NAMES.indexOf(format));
+      return keep({ id, rows, cols, format, bytes }, bytes, `a matrix of ${rows} x ${cols}`);
     },
-    writeRows(matrix, first, values) {
-      alive();
-      if (objects[matrix.id] !== matrix) throw foreign("writeRows");
-      addon.writeRows(handle, matrix.id, first, values);
+    writeRows(matrix, first, rows) {
+      const count = matrixRows("writeRows", mine("writeRows", matrix), first, rows);
+      addon.writeRows(handle, matrix.id, first, count, rows);
+    },
+    async readRows(matrix, first, into) {
+      const id = await idleWith("readRows", matrix);
+      matrixRows("readRows", matrix, first, into);
+      addon.readRows(handle, id, first, into);
     },
     lanes,
+    attach(store, set, { slots, queries, moments, bounds }) {
+      within("attach", "a set", set, mine("attach", store).shape.sets);
+      const { layers, kvHeads, queryHeads, headDim } = store.shape;
+      const state = Int32Array.from([slots, queries, moments ? 1 : 0, bounds ? 1 : 0]);
+      if (addon.attach(handle, store.id, set, state)) return;
+      const sums = moments ? 2 * (1 + headDim) : 0;
+      const numbers = layers * (kvHeads * slots + queryHeads * headDim * (queries + sums));
+      throw noMemory(numbers * 4, `what a policy remembers of set ${set}`);
+    },
     begin() {
       alive();
       const recording = idle.pop() ?? new Recording();
-      recording.length = 0;
-      const pass = record(recording, objects);
+      const pass = passOf(owns, (call) => recording.push(call));
       recordings.set(pass, recording);
       return pass;
     },
@@ -154,49 +170,71 @@ export function cpu(options: { threads?: number; isa?: Isa } = {}): Device {
       recordings.delete(pass);
       const done = last.then(async () => {
         alive();
-        if (!recording) {
-          const message = "expected a new pass of this device, got one that already ran: record it again";
-          throw new HyperthinkError("bad-argument", message);
-        }
+        if (!recording) return fail("run", "a new pass of this device", "one that already ran: record it again");
+        recording.check();
         await addon.run(handle, recording.words, recording.length);
       });
-      last = done.then(
-        () => recording && idle.push(recording),
-        () => {},
-      );
+      last = done
+        .catch(() => {})
+        .then(() => {
+          recording?.clear();
+          if (recording) idle.push(recording);
+        });
       return done;
     },
     async read(buffer, from, into) {
-      if (objects[buffer.id] !== buffer) throw foreign("read");
-      await last;
-      alive();
-      addon.read(handle, buffer.id, from, into);
+      const id = await idleWith("read", buffer);
+      atLeast("read", "buffer", buffer, from + into.length);
+      addon.read(handle, id, from, into);
     },
-    live(store, lane) {
-      alive();
-      if (objects[store.id] !== store) throw foreign("live");
-      return addon.live(handle, store.id, lane);
+    async write(buffer, from, values) {
+      const id = await idleWith("write", buffer);
+      atLeast("write", "buffer", buffer, from + values.length);
+      addon.write(handle, id, from, values);
     },
-    keys(store, lane) {
-      alive();
-      if (objects[store.id] !== store) throw foreign("keys");
-      const rows = addon.keys(handle, store.id, lane);
-      const { headDim } = store.shape;
-      const width = 1 + 2 * headDim;
-      const count = rows.length / width;
-      const [keys, values] = [new Float32Array(count * headDim), new Float32Array(count * headDim)];
-      for (let i = 0; i < count; i++) {
-        const at = i * width + 1;
-        keys.set(rows.subarray(at, at + headDim), i * headDim);
-        values.set(rows.subarray(at + headDim, at + 2 * headDim), i * headDim);
-      }
-      const words = new Int32Array(rows.buffer);
-      return { positions: Int32Array.from({ length: count }, (_, i) => words[i * width]), keys, values };
+    live: (store, which) => ofLanes("live", store, which, (lane) => addon.live(handle, store.id, lane)),
+    keys: (store, which) =>
+      ofLanes("keys", store, which, (lane) => split(addon.keys(handle, store.id, lane), store.shape.headDim)),
+    async score(store, which, scores) {
+      let next = 0;
+      await ofLanes("score", store, which, (lane) => {
+        const given = scores[next++];
+        const live = addon.score(handle, store.id, lane, given);
+        if (live < 0) {
+          const set = Math.floor(lane / (store.shape.layers * store.shape.kvHeads));
+          throw new Error(`set ${set}: expected scores of at least ${given.length} keys on the device; attach them`);
+        }
+        if (live !== given.length) fail("score", `as many scores as live keys, ${live}`, `${given.length}`);
+      });
     },
     close() {
       open = false;
       objects.length = 0;
       addon.close(handle);
     },
+  };
+}
+
+function unsupported(message: string): HyperthinkError {
+  return new HyperthinkError("unsupported", message);
+}
+
+/** Rows of a position's bits, a score, K and V. */
+function split(rows: Float32Array, headDim: number): LaneKeys {
+  const width = 2 + 2 * headDim;
+  const count = rows.length / width;
+  const bits = new Int32Array(rows.buffer);
+  const [keys, values] = [new Float32Array(count * headDim), new Float32Array(count * headDim)];
+  for (let i = 0; i < count; i++) {
+    const at = i * width + 2;
+    keys.set(rows.subarray(at, at + headDim), i * headDim);
+    values.set(rows.subarray(at + headDim, at + 2 * headDim), i * headDim);
+  }
+  const column = (numbers: ArrayLike<number>, at: number) => (_: unknown, i: number) => numbers[i * width + at];
+  return {
+    positions: Int32Array.from({ length: count }, column(bits, 0)),
+    scores: Float32Array.from({ length: count }, column(rows, 1)),
+    keys,
+    values,
   };
 }

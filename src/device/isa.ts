@@ -1,4 +1,5 @@
-// Which instruction set the native device runs: the best that this machine has, as far as the environment does not say otherwise.
+// Which instruction set the native device runs: the best that this machine has, as far as the environment does not say
+// otherwise.
 import { HyperthinkError } from "../base/errors.ts";
 import { native } from "./native.ts";
 
@@ -9,8 +10,9 @@ export type Isa = keyof typeof ISA_NAMES;
 const isIsa = (name: string): name is Isa => Object.hasOwn(ISA_NAMES, name);
 
 /**
- * The sets that this machine and build have, the best first. `HYPERTHINK_HIDE_ISA` = avx512 or avx2 (or both, with a comma) hides
- * them: all is then as on a CPU without them, so AVX-512 goes with the AVX2 that it needs. Throws `bad-argument` for another name.
+ * The sets that this machine and build have, the best first. `HYPERTHINK_HIDE_ISA` = avx512 or avx2 (or both, with a
+ * comma) hides them: all is then as on a CPU without them, so AVX-512 goes with the AVX2 that it needs. Throws
+ * `bad-argument` for another name.
  */
 export function instructionSets(hide = process.env.HYPERTHINK_HIDE_ISA ?? ""): Isa[] {
   const hidden = hide
@@ -28,8 +30,8 @@ export function instructionSets(hide = process.env.HYPERTHINK_HIDE_ISA ?? ""): I
 }
 
 /**
- * The set to run: `HYPERTHINK_ISA` = baseline | avx2 | avx512 forces one, else the best. Throws `unsupported` where this machine
- * or build lacks it (or it is hidden), `bad-argument` for another name.
+ * The set to run: `HYPERTHINK_ISA` = baseline | avx2 | avx512 forces one, else the best. Throws `unsupported` where
+ * this machine or build lacks it (or it is hidden), `bad-argument` for another name.
  */
 export function instructionSet(forced = process.env.HYPERTHINK_ISA ?? "", sets = instructionSets()): Isa {
   if (forced === "") return sets[0];
@@ -39,6 +41,7 @@ export function instructionSet(forced = process.env.HYPERTHINK_ISA ?? "", sets =
   if (sets.includes(forced)) return forced;
   throw new HyperthinkError(
     "unsupported",
-    `expected an instruction set that this machine and build have (${sets.join(", ")}), got ${forced}; unset HYPERTHINK_ISA for the best`,
+    `expected an instruction set that this machine and build have (${sets.join(", ")}), got ${forced}; ` +
+      "unset HYPERTHINK_ISA for the best",
   );
 }

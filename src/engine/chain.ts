@@ -1,4 +1,6 @@
 import { type Meter, newMeter } from "../cache/meter.ts";
+import type { Account } from "../cache/pool.ts";
+import type { Policy } from "../policy/policy.ts";
 import type { Sampling } from "./sampling.ts";
 
 export interface Token {
@@ -37,7 +39,10 @@ export interface Chain {
   /** Tokens of `ids` that were cached before the last preemption: reads up to there are recomputation's. */
   recomputeUntil: number;
   set: number; // -1: no lanes
-  /** Pages of its own that it had when it was preempted: it waits until as many are free, lest it be preempted again at once. */
+  /**
+   * Pages of its own that it had when it was preempted: it waits until as many are free,
+   * lest it be preempted again at once.
+   */
   lostPages: number;
   /** A running chain to fork the lanes from, while it has not moved on. */
   parent: Chain | null;
@@ -46,9 +51,12 @@ export interface Chain {
   aborted: boolean;
 }
 
-/** Chains of one prompt, and the prompt's state while any of them may start or resume. */
+/** Chains of one prompt under one policy, and the prompt's state while any of them may start or resume. */
 export interface Group {
   readonly prompt: readonly number[];
+  readonly policy: Policy;
+  /** Pages that its sets hold. */
+  readonly account: Account;
   readonly chains: Chain[];
   /** Prompt and the most new tokens of any chain it started with: what budgets are a share of. */
   readonly tokens: number;
@@ -57,8 +65,10 @@ export interface Group {
   rootCached: number; // prompt tokens in the root
 }
 
-export const newGroup = (prompt: readonly number[], maxTokens: number): Group => ({
+export const newGroup = (prompt: readonly number[], policy: Policy, maxTokens: number): Group => ({
   prompt,
+  policy,
+  account: { pages: 0, peakPages: 0 },
   chains: [],
   tokens: prompt.length + maxTokens,
   meter: newMeter(),

@@ -1,197 +1,199 @@
 import { HyperthinkError } from "../base/errors.ts";
-import type { LaneTable } from "../cache/lanes.ts";
-import { type Device, type F32, FORK, type Pass, STEP, type Work } from "../device/device.ts";
-import { rank, type Side } from "../model/attention.ts";
+import type { Device, F32, Pass, Work } from "../device/device.ts";
+import { widthOf } from "../device/fields.ts";
 import type { ModelConfig } from "../model/config.ts";
-import type { Cut, Policy, Scorer } from "../policy/policy.ts";
-import type { Segment } from "./batch.ts";
+import { keep, rank } from "../model/paged.ts";
+import { kindOf } from "../policy/kind.ts";
+import type { Cut, Scorer } from "../policy/policy.ts";
+import type { Segment } from "./segment.ts";
+import type { Sets } from "./sets.ts";
+
+const RUN = widthOf("run");
 
 /** What cuts need of the runner that they belong to. */
 export interface CutHost {
   readonly device: Device;
   readonly config: ModelConfig;
-  readonly table: LaneTable;
+  readonly sets: Sets;
   readonly frequencies: F32;
-  readonly policy: Policy;
-  readonly side: Side;
   readonly chunk: number;
   readonly beforeCut: Map<number, { live: number; pages: number }>;
-  /** Runs a pass over one reserved segment, apart from the tables of the step that is under way. */
+  /** Reserves, runs and commits a pass over one segment, apart from the tables of the step that is under way. */
   feed(segment: Segment): Promise<void>;
 }
 
-/** Cuts between passes: at the end of prompts, by policies of one's own, and after a replay of the prompt. */
+/** A set whose cut is due; `newest` is its last position. */
+export interface Due {
+  set: number;
+  newest: number;
+  scorers: readonly Scorer[];
+}
+
+/** Cuts between passes: at the end of prompts, by policies of one's own, and after further passes over a prompt. */
 export class Cuts {
   readonly #host: CutHost;
-  readonly #item: Work;
+  readonly #runs: Work;
   readonly #forks: Work;
-  /** Lanes kept free for a prompt's replay. */
-  #spareSet: number;
 
   constructor(host: CutHost, sets: number) {
     this.#host = host;
-    this.#item = { list: host.device.i32(STEP), first: 0, count: 1 };
-    this.#forks = { list: host.device.i32(sets * FORK), first: 0, count: 0 };
-    this.#spareSet = host.table.open();
+    this.#runs = { list: host.device.i32(sets * RUN), first: 0, count: 0 };
+    this.#forks = { list: host.device.i32(sets * widthOf("pair")), first: 0, count: 0 };
   }
 
   /** The policy's cut at the end of a prompt (`newest` is its last position), over lanes that hold all of it. */
-  async atPrompt({ set, ids, prompt }: Pick<Segment, "set" | "ids" | "prompt">, newest: number): Promise<void> {
-    const { cut } = this.#host.policy;
+  async atPrompt(set: number, ids: ArrayLike<number>, newest: number): Promise<void> {
+    const { cut, prefill } = this.#host.sets.of(set).policy;
     if (!cut?.atPrompt) return;
-    const replayed = cut.watch.replay ? await this.#replay(set, ids, prompt) : 0;
-    await this.cut({ set, prompt }, newest, cut, cut.atPrompt);
+    const pages = await this.#readOn(set, ids);
+    await this.run([{ set, newest, scorers: cut.atPrompt }]);
     const before = this.#host.beforeCut.get(set);
-    if (before) before.pages += replayed;
+    if (before) before.pages += pages;
+    if (prefill !== "chunks" || newest + 1 >= this.#host.sets.of(set).prompt) this.#host.sets.settle(set);
   }
 
-  /** The ranks that the policy gives a prompt's keys, by lane and slot, without cutting. */
-  async ranks({ set, ids, prompt }: Pick<Segment, "set" | "ids" | "prompt">): Promise<Float32Array[]> {
-    const { cut } = this.#host.policy;
-    const board = this.#host.side.board;
-    if (!cut?.atPrompt || !board)
-      throw new Error(`policy ${this.#host.policy.name} ranks nothing at the end of a prompt`);
-    if (cut.watch.replay) await this.#replay(set, ids, prompt);
-    this.#item.list.host.set([set, 0, prompt - 1]);
-    const pass = this.#host.device.begin();
-    this.#fork(pass);
-    this.#rank(pass, cut, cut.atPrompt);
-    await this.#host.device.run(pass);
-    const out: Float32Array[] = [];
-    for (let lane = set * this.#host.table.width; lane < (set + 1) * this.#host.table.width; lane++) {
-      const ranks = new Float32Array(this.#host.table.device.archive.host[lane] + 1);
-      await this.#host.device.read(board.scores, lane * board.stride, ranks);
-      out.push(ranks);
+  /** The scores that the policy gives a prompt's keys, by lane and slot, without cutting. */
+  async ranks(set: number, ids: ArrayLike<number>): Promise<Float32Array[]> {
+    const { device, sets } = this.#host;
+    const { policy, prompt } = sets.of(set);
+    if (!policy.cut?.atPrompt) throw new Error(`policy ${policy.name} ranks nothing at the end of a prompt`);
+    await this.#readOn(set, ids);
+    const pass = this.#begin([{ set, newest: prompt - 1, scorers: policy.cut.atPrompt }]);
+    this.#rank(pass, policy.cut, policy.cut.atPrompt);
+    await device.run(pass);
+    const { table } = sets;
+    const lanes = Array.from({ length: table.width }, (_, i) => set * table.width + i);
+    return (await device.keys(table.device, lanes)).map(({ scores }) => scores);
+  }
+
+  /** Cuts what is due: sets of one kind of policy together, as far as the free pages reach. */
+  async run(due: readonly Due[]): Promise<void> {
+    const { table } = this.#host.sets;
+    const kinds = Map.groupBy(due, ({ set }) => kindOf(this.#host.sets.of(set).policy));
+    for (const group of kinds.values()) {
+      let together: Due[] = [];
+      let pages = 0;
+      for (const one of group) {
+        const need = table.demand(one.set, 0, "cuts");
+        if (together.length && pages + need > table.pool.free) {
+          await this.#cut(together);
+          [together, pages] = [[], 0];
+        }
+        if (need > table.pool.free)
+          throw new HyperthinkError(
+            "no-memory",
+            `policy ${this.#host.sets.of(one.set).policy.name} needs ${need} free pages to cut lanes that others share, and ` +
+              `${table.pool.free} are free: raise --kv-memory or run fewer chains`,
+          );
+        together.push(one);
+        pages += need;
+      }
+      await this.#cut(together);
     }
-    return out;
   }
 
-  /** Ranks a set's keys and keeps the best; `newest` is the last position. */
-  async cut(of: Pick<Segment, "set" | "prompt">, newest: number, cut: Cut, scorers: readonly Scorer[]): Promise<void> {
-    const { set, prompt } = of;
-    const { table } = this.#host;
-    const need = table.demand(set, 0, "cuts");
-    if (table.pool.free < need)
-      throw new HyperthinkError(
-        "no-memory",
-        `policy ${this.#host.policy.name} needs ${need} free pages to cut lanes that others share, and ${table.pool.free} are free: raise --kv-memory or run fewer chains`,
-      );
-    this.#host.beforeCut.set(set, { live: table.meanLive(set), pages: table.pagesOf(set) });
-    const reads = table.device.reads.host.slice(set * table.width, (set + 1) * table.width);
-    table.reserve(set, 0, "cuts");
-    table.device.reads.host.set(reads, set * table.width); // a cut reads no keys: the last pass's count stands
-    const { layers } = this.#host.config;
-    const board = this.#host.side.board!;
-    this.#item.list.host.set([set, 0, newest]);
-    const item = this.#item;
-    const lanes = table.device;
-    let pass = this.#host.device.begin();
-    this.#fork(pass);
-    this.#rank(pass, cut, scorers);
+  async #cut(due: readonly Due[]): Promise<void> {
+    const { device, sets, config, beforeCut } = this.#host;
+    const { table } = sets;
+    const cut = sets.of(due[0].set).policy.cut!;
+    for (const { set } of due) {
+      beforeCut.set(set, { live: table.meanLive(set), pages: table.pagesOf(set) });
+      table.reserve(set, 0, "cuts");
+    }
+    let pass = this.#begin(due);
+    this.#rank(pass, cut, due[0].scorers);
     if (cut.rescore) {
-      await this.#host.device.run(pass);
-      const { sums, row, gates, replay } = cut.watch;
-      const ranked = scorers.length > 0 || sums || row !== "none" || gates || replay !== null;
-      this.#rescore(cut.rescore, set, prompt, newest, ranked);
-      pass = this.#host.device.begin();
+      await device.run(pass);
+      await this.#rescore(cut, due);
+      pass = device.begin();
     }
-    if (cut.rule.pool === "set") pass.keep(board, lanes, 0, layers, item, cut.rule);
-    else for (let l = 0; l < layers; l++) pass.keep(board, lanes, l, 1, item, cut.rule);
-    await this.#host.device.run(pass);
-    table.commit(set);
+    if (cut.rule.share === "set") keep(pass, table.device, 0, config.layers, this.#runs, cut);
+    else for (let l = 0; l < config.layers; l++) keep(pass, table.device, l, 1, this.#runs, cut);
+    await device.run(pass);
+    for (const { set } of due) table.commit(set);
   }
 
-  /** Records the scorers of every layer for the item at hand. */
-  #rank(pass: Pass, cut: Cut, scorers: readonly Scorer[]): void {
-    const { config, side, table, frequencies } = this.#host;
-    for (let l = 0; l < config.layers; l++)
-      rank(pass, side.board!, side, table.device, l, this.#item, cut, scorers, frequencies);
-  }
-
-  /** Copies the tails of sets that were forked since the last pass, with all that policies remember of them. */
-  #fork(pass: Pass): void {
-    const { forks } = this.#host.table;
-    if (forks.length === 0) return;
-    const work = this.#forks;
-    work.list.host.set(forks);
-    work.count = forks.length / FORK;
+  /** A pass over the sets that are due; forks since the last pass are copied first. */
+  #begin(due: readonly Due[]): Pass {
+    const { device, sets } = this.#host;
+    const { forks } = sets.table;
+    this.#runs.count = due.length;
+    for (const [i, { set, newest }] of due.entries()) this.#runs.list.host.set([set, 0, 1, newest], i * RUN);
+    this.#forks.count = forks.length / widthOf("pair");
+    this.#forks.list.host.set(forks);
     forks.length = 0;
-    pass.fork(this.#host.table.device, work, this.#host.side.board, this.#host.side.ring, this.#host.side.moments);
+    sets.table.flush();
+    const pass = device.begin();
+    if (this.#forks.count) pass.fork({ lanes: sets.table.device, pairs: this.#forks });
+    return pass;
   }
 
-  #rescore(rescore: NonNullable<Cut["rescore"]>, set: number, prompt: number, newest: number, ranked: boolean): void {
-    const { layers, kvHeads } = this.#host.config;
-    const { scores, stride } = this.#host.side.board!;
-    const host = (scores as { host: Float32Array }).host;
-    for (let i = 0; i < this.#host.table.width; i++) {
-      const lane = set * this.#host.table.width + i;
-      const { positions, keys, values } = this.#host.device.keys(this.#host.table.device, lane);
-      const ranks = host.subarray(lane * stride, lane * stride + positions.length);
-      if (!ranked) ranks.fill(0); // what an earlier cut left there
+  /** Records the scorers of every layer for the sets at hand. */
+  #rank(pass: Pass, cut: Cut, scorers: readonly Scorer[]): void {
+    const { config, sets, frequencies } = this.#host;
+    for (let l = 0; l < config.layers; l++) rank(pass, sets.table.device, l, this.#runs, cut, scorers, frequencies);
+  }
+
+  async #rescore({ rescore, watch }: Cut, due: readonly Due[]): Promise<void> {
+    const { device, sets, config } = this.#host;
+    const { layers, kvHeads } = config;
+    const { table } = sets;
+    const lanes = due.flatMap(({ set }) => Array.from({ length: table.width }, (_, i) => set * table.width + i));
+    const all = await device.keys(table.device, lanes);
+    for (const [n, { scores, ...keys }] of all.entries()) {
+      const { set, newest, scorers } = due[Math.floor(n / table.width)];
+      const { policy, prompt } = sets.of(set);
+      const ranked = scorers.length > 0 || watch.sums || watch.row !== "none" || watch.gates || watch.further !== null;
+      if (!ranked) scores.fill(0); // what an earlier cut left there
+      const i = n % table.width;
       const info = { layer: Math.floor(i / kvHeads), head: i % kvHeads, layers, kvHeads, prompt, tokens: newest + 1 };
-      rescore({ ...info, newest, positions, keys, values, scores: ranks });
-      const wrong = ranks.findIndex((x) => Number.isNaN(x));
+      rescore!({ ...info, newest, ...keys, scores });
+      const wrong = scores.findIndex((x) => Number.isNaN(x));
       if (wrong >= 0)
         throw new HyperthinkError(
           "bad-argument",
-          `policy ${this.#host.policy.name}: expected numbers as scores, got NaN for the key at position ${positions[wrong]}`,
+          `policy ${policy.name}: expected numbers as scores, got NaN for the key at position ${keys.positions[wrong]}`,
         );
     }
+    await device.score(
+      table.device,
+      lanes,
+      all.map(({ scores }) => scores),
+    );
   }
 
-  /**
-   * KVzip: has the model repeat the prompt over a fork of its lanes, chunk by chunk, while the set's board collects the attention.
-   * Returns the most pages it took.
-   */
-  async #replay(set: number, ids: Segment["ids"], prompt: number): Promise<number> {
-    const replay = this.#host.policy.cut!.watch.replay!;
-    const { table } = this.#host;
-    const tokens = Array.from({ length: prompt }, (_, i) => ids[i]);
+  /** Further passes over a prompt, where its policy wants them; the most pages that one took. */
+  async #readOn(set: number, ids: ArrayLike<number>): Promise<number> {
+    const { device, sets, chunk } = this.#host;
+    const { policy, prompt } = sets.of(set);
+    const further = policy.cut?.watch.further;
+    if (!further) return 0;
+    const read = Array.from({ length: prompt }, (_, i) => ids[i]);
     let pages = 0;
-    await this.#clear(set);
-    for (let from = 0; from < prompt; from += replay.chunk) {
-      const to = Math.min(prompt, from + replay.chunk);
-      const asked =
-        from === 0 ? replay.first : [...replay.next, ...tokens.slice(Math.max(0, from - replay.tail), from)];
-      const rows = [...asked, ...replay.reply, ...tokens.slice(from, to)];
-      const fork = table.fork(set, this.#spareSet);
-      const all = [...tokens, ...rows];
+    const pass = this.#begin([{ set, newest: 0, scorers: [] }]);
+    pass.clear({ lanes: sets.table.device, runs: this.#runs });
+    await device.run(pass);
+    for (const { ids: more, from, to } of further.readings(read)) {
+      const fork = sets.forkForAWhile(set);
+      const all = [...read, ...more];
       try {
-        for (let at = 0; at < rows.length; at += this.#host.chunk) {
-          const count = Math.min(this.#host.chunk, rows.length - at);
-          const segment: Segment = {
+        for (let at = prompt; at < all.length; at += chunk) {
+          const count = Math.min(chunk, all.length - at);
+          await this.#host.feed({
             set: fork,
             kind: "chunk",
             ids: all,
-            from: prompt + at,
+            from: at,
             count,
-            prompt,
             logits: "none",
-            replay: { set, from, to },
-          };
-          if (table.pool.free < table.demand(fork, count, "chunk"))
-            throw new HyperthinkError(
-              "no-memory",
-              `policy ${this.#host.policy.name}: no pages are left to replay the prompt; raise --kv-memory`,
-            );
-          table.reserve(fork, count, "chunk");
-          await this.#host.feed(segment);
-          pages = Math.max(pages, table.privatePages(fork));
+            scores: { set, from, to },
+          });
+          pages = Math.max(pages, sets.table.privatePages(fork));
         }
       } finally {
-        table.close(fork);
-        this.#spareSet = table.open(); // the same: sets are handed out last in, first out
+        sets.close(fork);
       }
     }
     return pages;
-  }
-
-  /** Zeroes a set's board. */
-  async #clear(set: number): Promise<void> {
-    const pass = this.#host.device.begin();
-    this.#fork(pass);
-    this.#item.list.host.set([set, 0, 0]);
-    pass.clear(this.#host.side.board!, this.#host.table.device, this.#item);
-    await this.#host.device.run(pass);
   }
 }

@@ -1,10 +1,11 @@
 import { HyperthinkError } from "../base/errors.ts";
-import { observe } from "../cache/meter.ts";
-import { MAX_TOP } from "../device/device.ts";
+import { meterPass } from "../cache/meter.ts";
+import { MAX_TOP } from "../device/ops.ts";
 import { badLogits } from "../model/bad-logits.ts";
+import type { Policy } from "../policy/policy.ts";
 import { type Chain, type ChainSpec, type Finish, type Group, newChain, newGroup, type Token } from "./chain.ts";
 import type { Runner } from "./runner.ts";
-import { checkSampling, writeSampler } from "./sampling.ts";
+import { checkSampling, markSeen, writeSampler } from "./sampling.ts";
 import { isChain, type Plan, Scheduler } from "./scheduler.ts";
 
 export interface EngineOptions {
@@ -21,6 +22,7 @@ export class Engine {
   readonly options: EngineOptions;
   #age = 0;
   #running: Promise<void> | null = null;
+  #waits: Promise<void> | null = null; // for pages that others hold
   readonly #freeSamplers: number[] = [];
   readonly #logits: Float32Array;
 
@@ -32,9 +34,9 @@ export class Engine {
     this.#logits = new Float32Array(options.onLogits ? runner.model.config.vocabulary : 0);
   }
 
-  /** Starts chains that share one prompt. Throws `bad-argument` before anything runs. */
-  submit(prompt: readonly number[], specs: readonly ChainSpec[]): Group {
-    this.#checkPrompt(prompt);
+  /** Starts chains that share one prompt, under a policy of their own. Throws `bad-argument` before anything runs. */
+  submit(prompt: readonly number[], policy: Policy, specs: readonly ChainSpec[]): Group {
+    this.#checkPrompt(prompt, policy);
     if (specs.length === 0) throw new HyperthinkError("bad-argument", "expected at least one chain, got 0");
     if (specs.length > this.#freeSamplers.length)
       throw new HyperthinkError(
@@ -42,7 +44,7 @@ export class Engine {
         `expected at most ${this.#freeSamplers.length} more chains at a time, got ${specs.length}; wait for others to end`,
       );
     for (const spec of specs) checkSpec(spec);
-    const group = newGroup(prompt, Math.max(...specs.map((spec) => spec.maxTokens)));
+    const group = newGroup(prompt, policy, Math.max(...specs.map((spec) => spec.maxTokens)));
     for (const spec of specs) this.#add(spec, group);
     this.#wake();
     return group;
@@ -80,18 +82,13 @@ export class Engine {
     const chain = newChain(spec, group, this.#age++, this.#freeSamplers.pop()!);
     group.chains.push(chain);
     this.scheduler.chains.push(chain);
-    const { samplers, seenWords } = this.runner;
-    writeSampler(samplers, chain.sampler, spec.sampling, spec.index);
-    samplers.seen.host.fill(0, chain.sampler * seenWords, (chain.sampler + 1) * seenWords);
+    writeSampler(this.runner.samplers, chain.sampler, spec.sampling, spec.index);
     this.#mark(chain, group.prompt);
     return chain;
   }
 
-  /** Marks tokens as seen, for the repetition penalty. */
-  #mark(chain: Chain, ids: readonly number[]): void {
-    if (chain.spec.sampling.repetitionPenalty === 1) return;
-    const { samplers, seenWords } = this.runner;
-    for (const id of ids) samplers.seen.host[chain.sampler * seenWords + (id >>> 5)] |= 1 << (id & 31);
+  #mark({ sampler, spec }: Chain, ids: readonly number[]): void {
+    markSeen(this.runner.samplers, sampler, spec.sampling, ids);
   }
 
   #wake(): void {
@@ -106,7 +103,11 @@ export class Engine {
 
   async #loop(): Promise<void> {
     try {
-      while (this.scheduler.chains.length) await this.step();
+      while (this.scheduler.chains.length) {
+        await this.runner.turn(() => this.step());
+        await this.#waits;
+        this.#waits = null;
+      }
     } catch (error) {
       const reason = error instanceof Error ? error : new Error(String(error));
       for (const chain of [...this.scheduler.chains]) this.#end(chain, "error", reason);
@@ -119,11 +120,12 @@ export class Engine {
     const waiting = this.scheduler.chains.length;
     const plan = this.scheduler.schedule();
     if (plan.segments.length === 0) {
-      if (waiting > 0 && this.scheduler.chains.length === waiting)
-        throw new Error("the scheduler found nothing to run");
+      if (waiting === 0 || this.scheduler.chains.length < waiting) return;
+      if (!this.scheduler.othersHold) throw new Error("the scheduler found nothing to run");
+      this.#waits = this.runner.sets.closing; // a comparison, say, which gives its pages back when it is done
       return;
     }
-    await this.runner.step(plan.segments, plan.draws);
+    await this.runner.run(plan.segments, plan.draws);
     if (this.options.onLogits) await this.#observeLogits(plan, this.options.onLogits);
     this.#commit(plan);
     this.options.onStep?.();
@@ -144,11 +146,11 @@ export class Engine {
       if (isChain(owner)) {
         owner.cached += count;
         const kind = owner.cached <= owner.recomputeUntil ? "recompute" : "decode";
-        observe(owner.meter, table, set, kind, count, owner.cached, before);
+        meterPass(owner.meter, table, set, kind, count, owner.cached, before);
       } else {
         owner.rootCached += count;
         const kind = owner.rootCached <= owner.meter.seen ? "recompute" : "prefill";
-        observe(owner.meter, table, set, kind, count, Math.max(owner.rootCached, owner.meter.seen), before);
+        meterPass(owner.meter, table, set, kind, count, Math.max(owner.rootCached, owner.meter.seen), before);
       }
     });
     plan.drawn.forEach((chain, i) => {
@@ -161,7 +163,7 @@ export class Engine {
   }
 
   #token(draw: number, logprobs: number | null): Token {
-    const { ids, logprob, topIds, topLogprobs } = this.runner.sampled;
+    const { ids, logprob, topIds, topLogprobs } = this.runner.samplers.drawn;
     const top = Array.from({ length: logprobs ?? 0 }, (_, j) => ({
       id: topIds.host[draw * MAX_TOP + j],
       logprob: topLogprobs.host[draw * MAX_TOP + j],
@@ -198,7 +200,7 @@ export class Engine {
     chain.spec.onFinish?.(finish, error);
   }
 
-  #checkPrompt(prompt: readonly number[]): void {
+  #checkPrompt(prompt: readonly number[], policy: Policy): void {
     const { contextLength } = this.runner.options;
     const V = this.runner.model.config.vocabulary;
     if (prompt.length === 0)
@@ -208,7 +210,7 @@ export class Engine {
         "bad-argument",
         `the prompt has ${prompt.length} tokens: expected fewer than the context limit of ${contextLength}; shorten it or raise --context`,
       );
-    this.runner.checkPrompt(prompt.length);
+    this.runner.check(policy, prompt.length);
     const bad = prompt.find((id) => !Number.isInteger(id) || id < 0 || id >= V);
     if (bad !== undefined)
       throw new HyperthinkError("bad-argument", `token id ${bad} in the prompt: expected 0 to ${V - 1}`);

@@ -1,5 +1,6 @@
 import { HyperthinkError } from "../base/errors.ts";
-import { MAX_TOP, SAMPLER_F, SAMPLER_U, type Samplers } from "../device/device.ts";
+import type { Device, F32, I32, U32 } from "../device/device.ts";
+import { MAX_TOP, SAMPLER } from "../device/ops.ts";
 
 /** How the next token is drawn. Filters act in the order top-k, top-p, min-p, after penalty and temperature. */
 export interface Sampling {
@@ -9,7 +10,7 @@ export interface Sampling {
   minP: number; // 0: all
   repetitionPenalty: number; // 1: none
   seed: number;
-  /** Log-probabilities of this many best tokens a step (0: of the drawn one alone), null: none. */
+  /** Log-probabilities of this many best tokens per step (0: of the drawn one alone), null: none. */
   logprobs: number | null;
 }
 
@@ -46,8 +47,44 @@ export function checkSampling(s: Sampling): void {
   );
 }
 
-/** Writes one sampler of the device's tables; `chain` sets apart chains that share a seed. */
-export function writeSampler(samplers: Samplers, slot: number, s: Sampling, chain: number): void {
-  samplers.real.host.set([s.temperature, s.topP, s.minP, s.repetitionPenalty], slot * SAMPLER_F);
-  samplers.whole.host.set([s.topK, s.seed >>> 0, Math.floor(s.seed / 2 ** 32), chain], slot * SAMPLER_U);
+/** What the device draws by, a row per sampler, and what it drew, a row per draw. */
+export interface Samplers {
+  real: F32; // [samplers, SAMPLER]
+  whole: U32; // [samplers, SAMPLER]
+  seen: U32; // [samplers, ceil(V / 32)]
+  drawn: { ids: I32; logprob: F32; topIds: I32; topLogprobs: F32 };
+}
+
+export const makeSamplers = (device: Device, samplers: number, vocabulary: number, draws: number): Samplers => ({
+  real: device.f32(samplers * SAMPLER),
+  whole: device.u32(samplers * SAMPLER),
+  seen: device.u32(samplers * Math.ceil(vocabulary / 32)),
+  drawn: {
+    ids: device.i32(draws),
+    logprob: device.f32(draws),
+    topIds: device.i32(draws * MAX_TOP),
+    topLogprobs: device.f32(draws * MAX_TOP),
+  },
+});
+
+/** Writes one sampler, which has seen nothing yet; `chain` sets apart chains that share a seed. */
+export function writeSampler({ real, whole, seen }: Samplers, slot: number, s: Sampling, chain: number): void {
+  real.host.set([s.temperature, s.topP, s.minP, s.repetitionPenalty], slot * SAMPLER);
+  whole.host.set([s.topK, s.seed >>> 0, Math.floor(s.seed / 2 ** 32), chain], slot * SAMPLER);
+  for (const table of [real, whole]) table.wrote(slot * SAMPLER, SAMPLER);
+  if (s.repetitionPenalty === 1) return; // seen is not read
+  const words = (seen.length * SAMPLER) / real.length;
+  seen.host.fill(0, slot * words, (slot + 1) * words);
+  seen.wrote(slot * words, words);
+}
+
+/** Marks tokens as seen, for the repetition penalty. */
+export function markSeen({ real, seen }: Samplers, slot: number, s: Sampling, ids: readonly number[]): void {
+  if (s.repetitionPenalty === 1) return;
+  const words = (seen.length * SAMPLER) / real.length;
+  for (const id of ids) {
+    const word = slot * words + (id >>> 5);
+    seen.host[word] |= 1 << (id & 31);
+    seen.wrote(word, 1);
+  }
 }

@@ -12,15 +12,16 @@ export interface Plan {
   pinned: Set<Chain | Group>;
   /** Sets whose cut was given pages for those that others hold now: nobody may share more of them before it ran. */
   cutting: Set<number>;
-  extraRows: number; // step rows beyond one a chain
+  extraRows: number; // step rows beyond one per chain
+  pages: number; // that the segments may take
 }
 
 export const isChain = (owner: Chain | Group): owner is Chain => "spec" in owner;
 
 /**
- * Continuous batching over a bounded pool. Chains that run take a row each (when they recompute: many); waiting chains start in order of
- * age; one prompt chunk rides along. Worst page demands are met before the pass: where they cannot be, the youngest chain loses
- * its lanes and waits. The oldest chain never does, so every chain that fits alone ends.
+ * Continuous batching over a bounded pool. Chains that run take a row each (when they recompute: many); waiting chains
+ * start in order of age; one prompt chunk rides along. Worst page demands are met before the pass: where they cannot
+ * be, the youngest chain loses its lanes and waits. The oldest chain never does, so every chain that fits alone ends.
  */
 export class Scheduler {
   /** Unfinished chains, oldest first. */
@@ -43,6 +44,7 @@ export class Scheduler {
       pinned: new Set(),
       cutting: new Set(),
       extraRows: 0,
+      pages: 0,
     };
     let open = true; // no chain starts before an older one that waits
     for (const chain of [...this.chains])
@@ -51,10 +53,18 @@ export class Scheduler {
     return plan;
   }
 
+  /** Do sets hold pages that are neither chains' nor prompts' of this scheduler? */
+  get othersHold(): boolean {
+    const groups = new Set(this.chains.map(({ group }) => group));
+    const own =
+      this.chains.filter(({ set }) => set >= 0).length + [...groups].filter(({ rootSet }) => rootSet >= 0).length;
+    return this.#runner.sets.open > own;
+  }
+
   /** Frees the lanes of a chain; its record stays, so that it can resume. */
   evict(chain: Chain): void {
     if (chain.set < 0) return;
-    this.#runner.table.close(chain.set);
+    this.#runner.sets.close(chain.set);
     chain.set = -1;
     chain.recomputeUntil = Math.max(chain.recomputeUntil, chain.cached);
     chain.cached = 0;
@@ -62,7 +72,7 @@ export class Scheduler {
 
   dropRoot(group: Group): void {
     if (group.rootSet < 0) return;
-    this.#runner.table.close(group.rootSet);
+    this.#runner.sets.close(group.rootSet);
     group.rootSet = -1;
     group.rootCached = 0;
   }
@@ -76,9 +86,9 @@ export class Scheduler {
 
   /** Plans a chain's next rows. False if it lost its lanes for want of pages. */
   #feed(chain: Chain, plan: Plan): boolean {
-    const { options, table } = this.#runner;
+    const { options, sets } = this.#runner;
     const extra = options.rows - options.chunk - options.sets - plan.extraRows;
-    const most = Math.min(recomputeRows(this.#runner.policy, options.chunk), 1 + Math.max(0, extra));
+    const most = Math.min(recomputeRows(chain.group.policy, options.chunk), 1 + Math.max(0, extra));
     // A recomputation stops where its record of reads does, so that the meter can tell repeated reads from new ones.
     const until = chain.cached < chain.recomputeUntil ? chain.recomputeUntil : chain.ids.length;
     const rows = (count: number): Segment => ({
@@ -87,23 +97,32 @@ export class Scheduler {
       ids: chain.ids,
       from: chain.cached,
       count,
-      prompt: chain.group.prompt.length,
       logits: chain.cached + count === chain.ids.length ? "last" : "none",
     });
     let segment = rows(Math.min(until - chain.cached, most));
-    if (table.pool.free < this.#runner.demand(segment)) segment = rows(1);
-    while (table.pool.free < this.#runner.demand(segment)) {
+    if (this.#free(plan) < sets.demand(segment)) segment = rows(1);
+    while (this.#free(plan) < sets.demand(segment)) {
       if (this.#makeRoom(chain, plan)) continue;
-      if (this.#oldest() === chain) this.#tooSmall([chain], this.#runner.demand(segment));
-      else this.#preempt(chain);
+      if (this.#oldest() !== chain) this.#preempt(chain);
+      else if (!this.othersHold) this.#tooSmall([chain], sets.demand(segment));
       return false;
     }
-    if (this.#runner.reserve(segment) === "cuts") plan.cutting.add(segment.set);
+    if (sets.write(segment) === "cuts") plan.cutting.add(segment.set);
     plan.extraRows += segment.count - 1;
     if (segment.logits === "last") this.#draw(plan, chain);
-    plan.segments.push(segment);
-    plan.owners.push(chain);
+    this.#plan(plan, segment, chain);
     return true;
+  }
+
+  /** Pages that no segment of the plan may take. */
+  #free(plan: Plan): number {
+    return this.#runner.table.pool.free - plan.pages;
+  }
+
+  #plan(plan: Plan, segment: Segment, owner: Chain | Group): void {
+    plan.pages += this.#runner.sets.demand(segment);
+    plan.segments.push(segment);
+    plan.owners.push(owner);
   }
 
   #draw(plan: Plan, chain: Chain): void {
@@ -126,7 +145,10 @@ export class Scheduler {
     } else if (!rootReady(group)) {
       this.#readPrompt(group, chain, plan);
       return false;
-    } else if (unfinished(group) === 1 || (this.#oldest() === chain && !this.#canFork(group.rootSet, chain))) {
+    } else if (
+      unfinished(group) === 1 ||
+      (this.#oldest() === chain && !this.#canFork(group.rootSet, chain, group.rootCached, plan))
+    ) {
       chain.set = group.rootSet; // nobody else needs the root (or there is no room for two): it becomes the chain's own
       chain.cached = group.rootCached;
       group.rootSet = -1;
@@ -136,24 +158,30 @@ export class Scheduler {
     return this.#feed(chain, plan);
   }
 
-  /** Room for a fork (or for what the chain had before) and one page more in every lane, lest it be preempted at once. */
-  #canFork(set: number, chain: Chain): boolean {
-    const { table } = this.#runner;
-    return table.freeSets > 0 && table.pool.free >= Math.max(table.forkDemand(set), chain.lostPages) + table.width;
+  /**
+   * Room for a fork (or for what the chain had before) and one page more in every lane, lest it be preempted at once.
+   */
+  #canFork(set: number, chain: Chain, cached: number, plan: Plan): boolean {
+    const { table, sets } = this.#runner;
+    if (sets.free <= 0) return false;
+    const next = sets.write({ set, kind: "steps", ids: chain.ids, from: cached, count: 1, logits: "none" });
+    const step = table.width + (next === "cuts" ? table.pagesOf(set) : 0); // a cut copies what the source holds too
+    return this.#free(plan) >= Math.max(table.forkDemand(set), chain.lostPages) + step;
   }
 
   #fork(owner: Chain | Group, source: number, chain: Chain, cached: number, plan: Plan): boolean {
-    if (plan.cutting.has(source) || this.#runner.table.uncopied(source) || !this.#canFork(source, chain)) return false;
-    chain.set = this.#runner.table.fork(source);
+    if (plan.cutting.has(source) || this.#runner.table.uncopied(source)) return false;
+    if (!this.#canFork(source, chain, cached, plan)) return false;
+    chain.set = this.#runner.sets.fork(source);
     chain.cached = cached;
     plan.pinned.add(owner);
     return true;
   }
 
   #readPrompt(group: Group, chain: Chain, plan: Plan): void {
-    const { table, options } = this.#runner;
+    const { sets, options } = this.#runner;
     if (group.rootSet < 0) {
-      const set = this.#runner.open(group.prompt.length, group.tokens);
+      const set = sets.take(group.policy, group.prompt.length, group.tokens, group.account);
       if (set < 0) return;
       group.rootSet = set;
       group.rootCached = 0;
@@ -168,38 +196,38 @@ export class Scheduler {
       ids: group.prompt,
       from: group.rootCached,
       count,
-      prompt: group.prompt.length,
       logits: fresh.length ? "last" : "none",
     };
-    while (table.pool.free < this.#runner.demand(segment)) {
+    while (this.#free(plan) < sets.demand(segment)) {
       if (this.#oldest() !== chain) return; // older chains run: their pages will come back
       if (this.#makeRoom(chain, plan)) continue;
+      if (this.othersHold) return;
       this.#tooSmall(
         group.chains.filter((c) => !c.finish),
-        this.#runner.demand(segment),
+        sets.demand(segment),
       );
       this.dropRoot(group);
       return;
     }
-    this.#runner.reserve(segment);
     for (const c of fresh) this.#draw(plan, c);
-    plan.segments.push(segment);
-    plan.owners.push(group);
+    this.#plan(plan, segment, group);
   }
 
   #oldest(): Chain | undefined {
     return this.chains[0];
   }
 
-  /** Frees pages for `chain`: a younger group's root, any root but its own if it is the oldest, else the youngest chain. */
+  /**
+   * Frees pages for `chain`: a younger group's root, any root but its own if it is the oldest, else the youngest chain.
+   */
   #makeRoom(chain: Chain, plan: Plan): boolean {
     const planned = new Set([...plan.owners, ...plan.pinned]);
     for (let i = this.chains.length - 1; i >= 0; i--) {
       const { group } = this.chains[i];
-      const spare = group !== chain.group || chain.set >= 0;
+      const idle = group !== chain.group || chain.set >= 0;
       if (
         group.rootSet >= 0 &&
-        spare &&
+        idle &&
         !planned.has(group) &&
         (this.#oldest() === chain || group.chains[0].age > chain.age)
       ) {

@@ -36,7 +36,9 @@ export interface BeadsProblem {
   steps: number;
 }
 
-/** One problem. Throws `bad-argument` for more containers than there are names (24), or a cap that no draw stays under. */
+/**
+ * One problem. Throws `bad-argument` for more containers than there are names (24), or a cap that no draw stays under.
+ */
 export function problem(rng: Seeded, { steps, distractors, cap = 999 }: BeadsShape): Beads {
   if (!(Number.isInteger(steps) && steps >= 1 && Number.isInteger(distractors) && distractors >= 0))
     throw new HyperthinkError(
@@ -102,8 +104,8 @@ export function question({ facts, chain }: Beads): string {
 export const answer = ({ chain, values }: Beads): number => values[chain.at(-1)!];
 
 /**
- * `count` problems of `low` to `high` steps and 0 to `distractors` distractors, all equally likely; problem i of a seed is
- * the same whatever `count` is. Throws `bad-argument` as `problem` does.
+ * `count` problems of `low` to `high` steps and 0 to `distractors` distractors, all equally likely; problem i of a seed
+ * is the same whatever `count` is. Throws `bad-argument` as `problem` does.
  */
 export function beadsProblems({
   count,

@@ -12,7 +12,10 @@ export interface Interval {
 
 const Z = 1.959963984540054; // two-sided 95% of the standard normal
 
-/** Wilson's interval of a proportion: honest near 0 and 1, where the normal one leaves [0, 1]. Throws `bad-argument` for no trials. */
+/**
+ * Wilson's interval of a proportion: honest near 0 and 1, where the normal one leaves [0, 1].
+ * Throws `bad-argument` for no trials.
+ */
 export function wilson(successes: number, trials: number): Interval {
   if (!(trials >= 1 && successes >= 0 && successes <= trials))
     throw new HyperthinkError("bad-argument", `successes out of at least one trial, got ${successes} of ${trials}`);
@@ -36,7 +39,9 @@ export function pairedDifference(a: readonly number[], b: readonly number[]): In
   return { mean, low: mean - half, high: mean + half };
 }
 
-/** The same by bootstrap: percentiles 2.5 and 97.5 of the mean over `resamples` draws of the problems with replacement. */
+/**
+ * The same by bootstrap: percentiles 2.5 and 97.5 of the mean over `resamples` draws of the problems with replacement.
+ */
 export function pairedBootstrap(
   a: readonly number[],
   b: readonly number[],
@@ -84,8 +89,9 @@ export function avgAt1(problems: readonly Answers[]): Score {
 }
 
 /**
- * The chance that a vote of k chains is right, the k drawn from a run's W without replacement: an unbiased estimate of a
- * run of k, with the tie rule of `Vote` within the subset. Abstentions never vote; a subset without a winner is wrong.
+ * The chance that a vote of k chains is right, the k drawn from a run's W without replacement: an
+ * unbiased estimate of a run of k, with the tie rule of `Vote` within the subset. Abstentions never vote;
+ * a subset without a winner is wrong.
  *
  * Counted over all subsets, without listing them, where that takes at most `work` multiplications a problem (W = 128
  * does by far); else the mean of `subsets` seeded random ones. Throws `bad-argument` unless 1 <= k <= W.
@@ -119,8 +125,9 @@ const score = (perProblem: number[]): Score => {
 };
 
 /**
- * Share of all k-subsets that `correct` wins. Fix the first right chain f and the count c of right ones: c - 1 come from
- * those after f, and every rival group gives fewer than c chains, or c of them all after f (ties go to the lower first).
+ * Share of all k-subsets that `correct` wins. Fix the first right chain f and the count c of right
+ * ones: c - 1 come from those after f, and every rival group gives fewer than c chains, or c of them
+ * all after f (ties go to the lower first).
  */
 function counted(keys: readonly (string | null)[], correct: string, k: number): number {
   const choose = binomials(keys.length);
@@ -174,7 +181,9 @@ function subset(n: number, k: number, below: (n: number) => number): number[] {
   return [...taken].sort((a, b) => a - b);
 }
 
-/** The key with most of the chains, which are ascending; the first met wins a tie, and that one has the lowest chain. */
+/**
+ * The key with most of the chains, which are ascending; the first met wins a tie, and that one has the lowest chain.
+ */
 function winner(chains: readonly number[], keys: readonly (string | null)[]): string | null {
   const counts = new Map<string, number>();
   for (const chain of chains) {

@@ -31,7 +31,10 @@ export interface ProblemRun {
   peakKeys: number[];
 }
 
-/** Runs `width` chains of problems, some problems at a time so that batches stay full. Those in `done` are not run again. */
+/**
+ * Runs `width` chains of problems, some problems at a time so that batches stay
+ * full. Those in `done` are not run again.
+ */
 export async function runProblems(
   session: Session,
   problems: readonly Problem[],

@@ -26,7 +26,9 @@ export const DEVICELESS: ReadonlySet<string> = new Set(["answers", "templates", 
 
 export const passed = (report: Report): boolean => report.checks.every((check) => check.status !== "FAIL");
 
-/** Runs a golden folder on a device. Throws `bad-file` where it is not one, `unsupported` for a kind that is not known. */
+/**
+ * Runs a golden folder on a device. Throws `bad-file` where it is not one, `unsupported` for a kind that is not known.
+ */
 export async function verify(folder: string, options: VerifyOptions = {}): Promise<Report> {
   const golden = await readGolden(folder);
   const kind = String(golden.kind);

@@ -1,4 +1,4 @@
-import type { Device, Dtype, F32, Matrix } from "../device/device.ts";
+import type { Device, F32, Matrix, WeightFormat } from "../device/device.ts";
 import type { ModelConfig } from "./config.ts";
 import { type LayerTable, tensorTable, type Wanted } from "./names.ts";
 import type { LayerWeights, Weights } from "./weights.ts";
@@ -11,7 +11,7 @@ export interface Target {
 
 export interface AllocateOptions {
   /** Type of the matrices, where they need not be exact. */
-  weights: Dtype;
+  weights: WeightFormat;
   /** Whether an optional tensor is there. */
   has: (wanted: Wanted) => boolean;
   /** Whether `weights` holds fewer bits of this tensor than its source does. */
@@ -46,15 +46,21 @@ class Allocation {
   }
 
   matrix(wanted: Wanted): Matrix {
-    const dtype = wanted.exact ? "f32" : this.#options.weights;
-    const matrix = this.#device.matrix(wanted.shape[0], wanted.shape[1], dtype);
+    const format = wanted.exact ? "f32" : this.#options.weights;
+    const matrix = this.#device.matrix(wanted.shape[0], wanted.shape[1], format);
     this.targets.push({ wanted, put: (values, row) => this.#device.writeRows(matrix, row, values) });
     return matrix;
   }
 
   vector(wanted: Wanted): F32 {
     const vector = this.#device.f32(wanted.shape[0]);
-    this.targets.push({ wanted, put: (values, row) => vector.host.set(values, row) });
+    this.targets.push({
+      wanted,
+      put: (values, row) => {
+        vector.host.set(values, row);
+        vector.wrote(row, values.length);
+      },
+    });
     return vector;
   }
 
@@ -116,6 +122,7 @@ class Allocation {
         wanted: t.qBias,
         put: (values, first) => {
           for (let i = 0; i < values.length; i++) if (carried(first + i)) bias.host[rowOf(first + i)] = values[i];
+          bias.wrote(0, bias.length);
         },
       });
     return { q, bias };

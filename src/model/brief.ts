@@ -2,7 +2,9 @@ import { visible } from "../base/visible.ts";
 
 const MOST = 80;
 
-/** A value out of an untrusted file, as a message shows it: as JSON (no control characters reach a terminal), cut short. */
+/**
+ * A value out of an untrusted file, as a message shows it: as JSON (no control characters reach a terminal), cut short.
+ */
 export function brief(value: unknown): string {
   // JSON has no word for these numbers but null.
   const text = typeof value === "number" ? String(value) : (JSON.stringify(value) ?? "nothing");

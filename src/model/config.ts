@@ -19,7 +19,8 @@ export interface ModelConfig {
   biases: { qkv: boolean; output: boolean; mlp: boolean };
   headNorm: boolean; // Qwen3: RMS norm of each query and key head
   frequencies: Float32Array; // [headDim / 2] RoPE, llama3 scaling applied
-  eosIds: number[]; // config.json and generation_config.json together; a session adds the tokenizer's and the chat template's
+  /** Of config.json and generation_config.json; a session adds the tokenizer's and the chat template's. */
+  eosIds: number[];
   bosId: number | null;
   dms: DmsConfig | null;
 }
@@ -149,8 +150,8 @@ function parseGates(json: unknown): DmsConfig | null {
   const raw = read(gateShape, json, "config.json");
   return {
     scale: raw.dms_alpha_scale,
-    // A checkpoint whose eviction is disabled keeps its form (a borrowed channel is zeroed all the same) but dooms nothing:
-    // no logit reaches this offset, which is finite in float32.
+    // A checkpoint whose eviction is disabled keeps its form (a borrowed channel is zeroed all the same) but dooms
+    // nothing: no logit reaches this offset, which is finite in float32.
     offset: raw.dms_disable_eviction ? 1e30 : raw.dms_initial_alpha_offset,
     window: raw.dms_window_size,
     borrowed: !raw.dms_separate_alpha,

@@ -5,9 +5,9 @@ import { specialTokens } from "./special.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /**
- * Token ids that end a reply: every end id that config.json and generation_config.json name, the tokenizer's end token, and the special token
- * by which the chat template ends an assistant's turn. A fine-tune is often saved with its base model's ids, and a reply that runs
- * past its end goes on with turns that nobody asked for.
+ * Token ids that end a reply: every end id that config.json and generation_config.json name, the tokenizer's end token,
+ * and the special token by which the chat template ends an assistant's turn. A fine-tune is often saved with its base
+ * model's ids, and a reply that runs past its end goes on with turns that nobody asked for.
  */
 export async function endsOf(
   config: ModelConfig,
@@ -52,7 +52,10 @@ async function eosToken(source: Source): Promise<string | null> {
   }
 }
 
-/** The special token right after an assistant's words; null where the template writes none, or takes no such conversation. */
+/**
+ * The special token right after an assistant's words; null where the template writes
+ * none, or takes no such conversation.
+ */
 function turnEnd(tokenizer: Tokenizer, chat: ChatTemplate): number | null {
   const words = "Because.";
   const turns = [

@@ -1,153 +1,141 @@
-import type { F32, Hidden, I32, Labels, Lanes, Pass, Sampled, Samplers, Work } from "../device/device.ts";
-import type { Policy } from "../policy/policy.ts";
-import { attention, type Side } from "./attention.ts";
+import type { I32, Pass } from "../device/device.ts";
 import type { ModelConfig } from "./config.ts";
 import type { LayerWeights, Weights } from "./weights.ts";
-
-/** Activations of a pass, sized for `rows` tokens and `logitRows` rows of logits. */
-export interface Workspace {
-  x: Hidden; // [rows, H] residual stream
-  normed: Hidden; // [rows, H]
-  q: Hidden; // [rows, Hq, D]
-  k: Hidden; // [rows, Hkv, D]
-  v: Hidden; // [rows, Hkv, D]
-  mixed: Hidden; // [rows, Hq, D] attention output
-  q2: Hidden; // [rows, Hq, D] second copy of the queries, for positions in the cache
-  carrier: Hidden; // [rows, Hkv, D] float32 query heads that carry a borrowed gate
-  z: Hidden[]; // per layer [rows, Hkv] decision logits, or a probe's scores
-  inner: Hidden; // [rows, inner] hidden layer of a probe
-  gate: Hidden; // [rows, I]
-  up: Hidden; // [rows, I]
-  angles: Hidden; // [rows, D]
-  angles2: Hidden; // [rows, D] of positions in the cache
-  frequencies: F32; // [D / 2]
-  picked: Hidden; // [logitRows, H]
-  logits: Hidden; // [logitRows, V]
-}
-
-/** What one pass computes, as the plan laid it out. */
-export interface Batch {
-  rows: number;
-  ids: I32; // [rows]
-  positions: I32; // [rows]
-  places: I32; // [rows] positions in the cache, where the policy reads by them
-  self: I32; // [rows] 0, 1, 2 ...
-  free: I32; // [rows] 1 where the row's gate may label a key
-  forks: Work;
-  chunks: Work; // prompt chunks: prefill attention
-  steps: Work[]; // decode attention, in order; each list names a set at most once
-  cuts: Work[]; // of each of `steps`: those after which the policy cuts
-  replays: Work; // chunks that replay a prompt for KVzip, besides being chunks
-  logitRows: I32;
-  logitCount: number;
-  samples: Work;
-}
+import type { Activations, Workspace } from "./workspace.ts";
 
 export interface Model {
   config: ModelConfig;
   weights: Weights;
 }
 
+/** The tokens of a pass, and what their gates are wanted for. */
+export interface Tokens {
+  rows: number;
+  ids: I32; // [rows]
+  positions: I32; // [rows]
+  /** [rows] which keys their gates label, as `mark` reads it; null: no row's gate is looked at so. */
+  marks: I32 | null;
+  /** Decision logits of the model's DMS gates; scores of its probe. */
+  wants: { gates: boolean; probe: boolean };
+  /** [rows] positions in the cache, where some queries attend by them too; null: none do. */
+  places: I32 | null;
+  self: I32; // [rows] 0, 1, 2 ...
+  logitRows: I32;
+  logitCount: number;
+}
+
+/**
+ * How the queries of a pass meet keys: over the paged cache (paged.ts), or in another way, such as densely under a soft
+ * mask where gates are trained. Both functions record operations of one layer.
+ */
+export interface Attention {
+  /** Sees queries and keys before RoPE. */
+  before?(pass: Pass, layer: number, w: Workspace): void;
+  /** From q, k, v (rotated), z and q2 to `mixed`. */
+  mix(pass: Pass, layer: number, w: Workspace): void;
+}
+
 /** Records one pass of the transformer: the only place where its order of operations is written. */
-export function forward(
+export function forward(pass: Pass, model: Model, tokens: Tokens, { layers, ends }: Activations, by: Attention): void {
+  const { config: c, weights } = model;
+  const { rows, ids, positions, places } = tokens;
+  const half = c.headDim / 2;
+  const { frequencies } = ends;
+  pass.embed({ out: layers[0].x, table: weights.embed, ids, rows });
+  pass.angles({ out: ends.angles, positions, frequencies, rows, half });
+  if (places) pass.angles({ out: ends.angles2, positions: places, frequencies, rows, half });
+  for (let l = 0; l < c.layers; l++) block(pass, model, l, tokens, { layers, ends }, by);
+  const { logitCount: count, logitRows: index } = tokens;
+  if (count === 0) return;
+  const { picked, logits } = ends;
+  pass.gather({ out: picked, x: ends.x, index, count, dim: c.hidden });
+  pass.norm({ out: picked, x: picked, weight: weights.norm, rows: count, dim: c.hidden, eps: c.normEps });
+  pass.matmul({ out: logits, x: picked, w: weights.head, rows: count, bias: null, add: false });
+}
+
+/** One layer: the residual stream goes to the next layer's workspace, in place where that is this one's. */
+export function block(
   pass: Pass,
   { config: c, weights }: Model,
-  batch: Batch,
-  w: Workspace,
-  side: Side,
-  lanes: Lanes,
-  policy: Policy,
-  samplers: Samplers,
-  sampled: Sampled,
+  l: number,
+  tokens: Tokens,
+  { layers, ends }: Activations,
+  by: Attention,
 ): void {
-  const { rows } = batch;
-  const decodes = policy.cut?.decode ? side : null; // a policy that cuts once has no use for what it watched
-  if (batch.forks.count) pass.fork(lanes, batch.forks, decodes?.board ?? null, decodes?.ring ?? null, null);
-  pass.embed(w.x, weights.embed, batch.ids, rows);
-  pass.angles(w.angles, batch.positions, w.frequencies, rows);
-  const inCache = policy.reads !== null && policy.reads.archivePosition !== null;
-  if (inCache) pass.angles(w.angles2, batch.places, w.frequencies, rows);
-  weights.layers.forEach((layer, l) => {
-    pass.norm(w.normed, w.x, layer.inputNorm, rows, c.hidden, c.normEps);
-    project(pass, c, layer, w, rows);
-    if (side.moments && batch.chunks.count) pass.gather(side.moments, w.q, lanes, l, batch.chunks);
-    const labels = gates(pass, c, layer, w, batch, l, policy);
-    if (inCache) {
-      pass.pick(w.q2, w.q, batch.self, rows, c.queryHeads * c.headDim);
-      pass.rope(w.q2, w.angles2, rows, c.queryHeads, c.headDim);
-    }
-    pass.rope(w.q, w.angles, rows, c.queryHeads, c.headDim);
-    pass.rope(w.k, w.angles, rows, c.kvHeads, c.headDim);
-    if (c.dms?.borrowed)
-      for (const q of inCache ? [w.q, w.q2] : [w.q]) pass.blank(q, rows, c.queryHeads, c.kvHeads, c.headDim);
-    attention(pass, batch, w, side, lanes, l, labels, c.dms?.shift ?? 0, policy);
-    pass.matmul(w.x, w.mixed, layer.o, rows, layer.oBias, true);
-    pass.norm(w.normed, w.x, layer.postNorm, rows, c.hidden, c.normEps);
-    pass.matmul(w.gate, w.normed, layer.gate, rows, layer.gateBias, false);
-    pass.matmul(w.up, w.normed, layer.up, rows, layer.upBias, false);
-    pass.swiglu(w.gate, w.gate, w.up, rows * c.intermediate);
-    pass.matmul(w.x, w.gate, layer.down, rows, layer.downBias, true);
-  });
-  if (batch.logitCount === 0) return;
-  pass.pick(w.picked, w.x, batch.logitRows, batch.logitCount, c.hidden);
-  pass.norm(w.picked, w.picked, weights.norm, batch.logitCount, c.hidden, c.normEps);
-  pass.matmul(w.logits, w.picked, weights.head, batch.logitCount, null, false);
-  if (batch.samples.count) pass.sample(sampled, w.logits, c.vocabulary, samplers, batch.samples);
+  const w = layers[l];
+  const layer = weights.layers[l];
+  const { rows } = tokens;
+  const { queryHeads, kvHeads, headDim: dim } = c;
+  const x = layers[l + 1]?.x ?? ends.x;
+  pass.norm({ out: w.normed, x: w.x, weight: layer.inputNorm, rows, dim: c.hidden, eps: c.normEps });
+  project(pass, c, layer, w, rows);
+  by.before?.(pass, l, w);
+  gates(pass, c, layer, w, tokens);
+  if (tokens.places) {
+    pass.gather({ out: w.q2, x: w.q, index: tokens.self, count: rows, dim: queryHeads * dim });
+    pass.rope({ x: w.q2, angles: ends.angles2, rows, heads: queryHeads, dim });
+  }
+  pass.rope({ x: w.q, angles: ends.angles, rows, heads: queryHeads, dim });
+  pass.rope({ x: w.k, angles: ends.angles, rows, heads: kvHeads, dim });
+  if (c.dms?.borrowed)
+    for (const q of tokens.places ? [w.q, w.q2] : [w.q]) pass.blank({ q, rows, queryHeads, kvHeads, dim });
+  by.mix(pass, l, w);
+  if (x !== w.x) pass.gather({ out: x, x: w.x, index: tokens.self, count: rows, dim: c.hidden });
+  pass.matmul({ out: x, x: w.mixed, w: layer.o, rows, bias: layer.oBias, add: true });
+  pass.norm({ out: w.normed, x, weight: layer.postNorm, rows, dim: c.hidden, eps: c.normEps });
+  pass.matmul({ out: w.gate, x: w.normed, w: layer.gate, rows, bias: layer.gateBias, add: false });
+  pass.matmul({ out: w.up, x: w.normed, w: layer.up, rows, bias: layer.upBias, add: false });
+  pass.swiglu({ out: w.gate, gate: w.gate, up: w.up, count: rows * c.intermediate });
+  pass.matmul({ out: x, x: w.gate, w: layer.down, rows, bias: layer.downBias, add: true });
 }
 
 /** Queries, keys and values up to head norms, before RoPE. */
 function project(pass: Pass, c: ModelConfig, layer: LayerWeights, w: Workspace, rows: number): void {
-  pass.matmul(w.q, w.normed, layer.q, rows, layer.qBias, false);
-  pass.matmul(w.k, w.normed, layer.k, rows, layer.kBias, false);
-  pass.matmul(w.v, w.normed, layer.v, rows, layer.vBias, false);
-  if (layer.qNorm) pass.norm(w.q, w.q, layer.qNorm, rows * c.queryHeads, c.headDim, c.normEps);
-  if (layer.kNorm) pass.norm(w.k, w.k, layer.kNorm, rows * c.kvHeads, c.headDim, c.normEps);
+  const x = w.normed;
+  pass.matmul({ out: w.q, x, w: layer.q, rows, bias: layer.qBias, add: false });
+  pass.matmul({ out: w.k, x, w: layer.k, rows, bias: layer.kBias, add: false });
+  pass.matmul({ out: w.v, x, w: layer.v, rows, bias: layer.vBias, add: false });
+  const dim = c.headDim;
+  const eps = c.normEps;
+  if (layer.qNorm) pass.norm({ out: w.q, x: w.q, weight: layer.qNorm, rows: rows * c.queryHeads, dim, eps });
+  if (layer.kNorm) pass.norm({ out: w.k, x: w.k, weight: layer.kNorm, rows: rows * c.kvHeads, dim, eps });
 }
 
 /**
- * Decision logits (dms.md 3.2), or a KVzap probe's, before RoPE. A borrowed channel is cut out of the query before and after the
- * rotation whatever the policy, as the model was trained so; the carrying heads come from float32 rows where the query weights
- * were rounded.
+ * Decision logits (dms.md 3.2) and a KVzap probe's scores, before RoPE. A borrowed channel is cut out of the query
+ * before and after the rotation whatever is wanted, as the model was trained so; the carrying heads come from float32
+ * rows where the query weights were rounded.
  */
-function gates(
-  pass: Pass,
-  c: ModelConfig,
-  layer: LayerWeights,
-  w: Workspace,
-  batch: Batch,
-  l: number,
-  policy: Policy,
-): Labels | null {
-  const { dms } = c;
-  const { rows } = batch;
-  const z = w.z[l];
-  const source = policy.labels?.source ?? null;
-  const wanted = dms !== null && (source === "dms" || policy.cut?.watch.gates === true);
-  if (source === "probe" && layer.probe) probe(pass, layer.probe, w, rows, z);
+function gates(pass: Pass, c: ModelConfig, layer: LayerWeights, w: Workspace, { rows, wants, marks }: Tokens): void {
+  const { dms, kvHeads, queryHeads, headDim: dim, normEps: eps } = c;
+  const { z, carrier } = w;
+  if (wants.probe && layer.probe) probe(pass, layer.probe, w, rows);
+  const wanted = dms !== null && wants.gates;
   if (dms?.borrowed) {
-    pass.borrow(wanted ? z : w.carrier, w.q, rows, c.queryHeads, c.kvHeads, c.headDim);
+    pass.borrow({ raw: wanted ? z : carrier, q: w.q, rows, queryHeads, kvHeads, dim });
     if (wanted && layer.borrowed) {
-      pass.matmul(w.carrier, w.normed, layer.borrowed.q, rows, layer.borrowed.bias, false);
-      if (layer.qNorm) pass.norm(w.carrier, w.carrier, layer.qNorm, rows * c.kvHeads, c.headDim, c.normEps);
-      pass.borrow(z, w.carrier, rows, c.kvHeads, c.kvHeads, c.headDim);
+      const { q, bias } = layer.borrowed;
+      pass.matmul({ out: carrier, x: w.normed, w: q, rows, bias, add: false });
+      if (layer.qNorm) pass.norm({ out: carrier, x: carrier, weight: layer.qNorm, rows: rows * kvHeads, dim, eps });
+      pass.borrow({ raw: z, q: carrier, rows, queryHeads: kvHeads, kvHeads, dim });
     }
   } else if (wanted && layer.alpha) {
-    pass.norm(w.normed, w.x, layer.alpha.norm, rows, c.hidden, c.normEps);
-    pass.matmul(z, w.normed, layer.alpha.proj, rows, layer.alpha.bias, false);
+    pass.norm({ out: w.normed, x: w.x, weight: layer.alpha.norm, rows, dim: c.hidden, eps });
+    pass.matmul({ out: z, x: w.normed, w: layer.alpha.proj, rows, bias: layer.alpha.bias, add: false });
   }
-  if (wanted) pass.gate(z, z, rows, c.kvHeads, dms.scale, dms.offset, dms.perLayer);
-  if (!policy.labels) return null;
-  const { threshold, window, spare } = policy.labels;
-  if (source === "all" || spare !== 0) pass.mark(z, batch.free, rows, c.kvHeads, source === "all");
-  return { z, shift: source === "dms" && dms ? dms.shift : 0, threshold, window };
+  if (wanted) {
+    const { scale, offset, perLayer } = dms;
+    pass.decide({ z, raw: z, rows, kvHeads, scale, offset, perLayer });
+  }
+  if (marks) pass.mark({ z, probed: wants.probe ? w.probed : null, marks, rows, kvHeads });
 }
 
 /** KVzap: a linear map of the attention's input, or two with a GELU between. */
-function probe(pass: Pass, p: NonNullable<LayerWeights["probe"]>, w: Workspace, rows: number, z: Hidden): void {
+function probe(pass: Pass, p: NonNullable<LayerWeights["probe"]>, w: Workspace, rows: number): void {
   const { inner } = p;
   if (inner) {
-    pass.matmul(w.inner, w.normed, inner, rows, p.innerBias, false);
-    pass.gelu(w.inner, rows * inner.rows);
+    pass.matmul({ out: w.inner, x: w.normed, w: inner, rows, bias: p.innerBias, add: false });
+    pass.gelu({ x: w.inner, count: rows * inner.rows });
   }
-  pass.matmul(z, inner ? w.inner : w.normed, p.out, rows, p.outBias, false);
+  pass.matmul({ out: w.probed, x: inner ? w.inner : w.normed, w: p.out, rows, bias: p.outBias, add: false });
 }

@@ -1,5 +1,5 @@
 import { HyperthinkError } from "../base/errors.ts";
-import { DTYPE_BYTES, type Dtype } from "../device/device.ts";
+import { type KvFormat, PAGE_FORMATS, PAGE_SLOTS, WEIGHT_FORMATS, type WeightFormat } from "../device/device.ts";
 import type { ModelConfig } from "./config.ts";
 import { defaultDtype, loadConfig } from "./load.ts";
 import { match } from "./match.ts";
@@ -16,8 +16,8 @@ export interface Inspection {
   parameters: number; // gates included
   diskBytes: number;
   weightBytes: number; // in memory, at `weights`
-  weights: Dtype;
-  kv: Dtype;
+  weights: WeightFormat;
+  kv: KvFormat;
   kvBytesPerToken: number; // uncompressed, over all layers and KV heads
   freeBytes: number;
   /** What the free memory holds beside the weights. */
@@ -37,7 +37,7 @@ const CRS = [1, 4, 8];
 
 export async function inspect(
   path: string,
-  options: { adapter?: string; weights?: Dtype; kv?: Dtype; freeBytes: number },
+  options: { adapter?: string; weights?: WeightFormat; kv?: KvFormat; freeBytes: number },
 ): Promise<Inspection> {
   const source = await openSource(path);
   const adapter = options.adapter ? await openSource(options.adapter) : undefined;
@@ -68,11 +68,11 @@ export async function inspect(
   // What the engine keeps, not what lies in the files: those may hold a copy of a tied head, or old RoPE tables.
   const sizes = entries(tensorTable(whole)).map(({ shape, optional, exact }) => ({
     numbers: optional ? 0 : shape.reduce((product, n) => product * n, 1),
-    bytes: DTYPE_BYTES[exact ? "f32" : weights],
+    bytes: WEIGHT_FORMATS[exact ? "f32" : weights].bytesPerRow(1),
   }));
   const parameters = sizes.reduce((sum, { numbers }) => sum + numbers, 0);
   const weightBytes = sizes.reduce((sum, { numbers, bytes }) => sum + numbers * bytes, 0);
-  const kvBytesPerToken = config.layers * config.kvHeads * (2 * config.headDim * DTYPE_BYTES[kv] + 4);
+  const kvBytesPerToken = (config.layers * config.kvHeads * PAGE_FORMATS[kv].bytes(config.headDim)) / PAGE_SLOTS;
   const room = Math.max(0, options.freeBytes - weightBytes);
   return {
     path,
@@ -92,8 +92,9 @@ export async function inspect(
 }
 
 /**
- * What `keys` keys a lane hold at a compression ratio: a chain of n tokens keeps n / cr of them for good, and the doomed ones
- * of its last `window` tokens for a while, which short chains feel (4096 tokens at CR 8 and window 512: 960 keys, not 512).
+ * What `keys` keys per lane hold at a compression ratio: a chain of n tokens keeps n / cr of them for good,
+ * and the doomed ones of its last `window` tokens for a while, which short chains feel (4096 tokens at CR 8
+ * and window 512: 960 keys, not 512).
  */
 export function fit(keys: number, cr: number, window: number): Fit {
   const doomed = 1 - 1 / cr;

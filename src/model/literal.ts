@@ -9,11 +9,12 @@ const isOwn = (message: ChatMessage): boolean => message.role === "assistant";
 const FOREIGN = ["tools", "documents"];
 
 /**
- * The prompt of a conversation, and where in it the spelling of a control token is text: where its first or its last character came
- * out of a message that is not the assistant's, or out of tools or documents. Marks beside these characters go through the template
- * with them. The first rendering has marks only in spellings that others wrote whole; they also keep the template from taking these
- * for its own. The second has one at every character that could begin or end a spelling, and so shows those that came together in
- * the template. It counts only where it reads the same: a template may count characters, or look for such.
+ * The prompt of a conversation, and where in it the spelling of a control token is text: where its first or its last
+ * character came out of a message that is not the assistant's, or out of tools or documents. Marks beside these
+ * characters go through the template with them. The first rendering has marks only in spellings that others wrote
+ * whole; they also keep the template from taking these for its own. The second has one at every character that could
+ * begin or end a spelling, and so shows those that came together in the template. It counts only where it reads the
+ * same: a template may count characters, or look for such.
  */
 export function renderLiteral(
   chat: Pick<ChatTemplate, "render">,
@@ -55,7 +56,10 @@ function mapForeign(messages: readonly ChatMessage[], variables: Variables, map:
 /** Deeper than any tool's schema; a value that holds itself ends here, too. */
 const DEEPEST = 200;
 
-/** A copy of a JSON-like value, its strings and names mapped, save names that a template may look up. Throws `bad-argument` for one that nests too deep. */
+/**
+ * A copy of a JSON-like value, its strings and names mapped, save names that a template may look up. Throws
+ * `bad-argument` for one that nests too deep.
+ */
 function mapStrings(value: unknown, map: MapText, depth = 0): unknown {
   if (typeof value === "string") return map(value);
   if (typeof value !== "object" || value === null || value instanceof Float) return value;

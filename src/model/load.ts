@@ -1,5 +1,5 @@
 import { HyperthinkError } from "../base/errors.ts";
-import { type Device, DTYPE_BYTES, type Dtype } from "../device/device.ts";
+import { type Device, WEIGHT_FORMATS, type WeightFormat } from "../device/device.ts";
 import { allocate } from "./allocate.ts";
 import { applyAdapter, type ModelConfig, parseConfig } from "./config.ts";
 import { hasOwnHead, match } from "./match.ts";
@@ -9,7 +9,7 @@ import type { Source } from "./source.ts";
 import type { Weights } from "./weights.ts";
 
 export interface WeightOptions {
-  weights: Dtype;
+  weights: WeightFormat;
   /** Bytes that this machine has; more is refused before anything is allocated. Default: no limit. */
   memory?: number;
   adapter?: Source;
@@ -22,8 +22,8 @@ export interface WeightOptions {
 export type Note = (text: string) => void;
 
 /**
- * The configuration of a model as its files make it: an adapter's gates laid over it, and tied only where no head of its own
- * says otherwise. Throws `bad-file`, `bad-model`, `unsupported`.
+ * The configuration of a model as its files make it: an adapter's gates laid over it, and tied only where no head of
+ * its own says otherwise. Throws `bad-file`, `bad-model`, `unsupported`.
  */
 export async function loadConfig(source: Source, adapter?: Source, note: Note = () => {}): Promise<ModelConfig> {
   const json = await source.json("config.json");
@@ -42,7 +42,7 @@ export async function loadConfig(source: Source, adapter?: Source, note: Note = 
 }
 
 /** bf16 where the checkpoint's projections are bf16, so that nothing is lost; else f32. */
-export async function defaultDtype(source: Source): Promise<Dtype> {
+export async function defaultDtype(source: Source): Promise<WeightFormat> {
   await using file = await Safetensors.open(source);
   const projections = [...file.tensors.values()].filter(({ name }) =>
     /\.(q|k|v|o|gate|up|down)_proj\.weight$/.test(name),
@@ -51,10 +51,10 @@ export async function defaultDtype(source: Source): Promise<Dtype> {
 }
 
 /**
- * Streams a checkpoint into a device: block by block through a small staging buffer into the device's own layout, so that no
- * tensor is held twice. Device memory is taken when all tensors were found to fit `config`, and this machine.
- * Throws `bad-file` (a damaged file), `bad-model` (tensors that are missing, unknown or of a wrong shape or type, by name),
- * `no-memory`, `aborted`.
+ * Streams a checkpoint into a device: block by block through a small staging buffer into the device's own layout, so
+ * that no tensor is held twice. Device memory is taken when all tensors were found to fit `config`, and this
+ * machine. Throws `bad-file` (a damaged file), `bad-model` (tensors that are missing, unknown or of a wrong shape or
+ * type, by name), `no-memory`, `aborted`.
  */
 export async function loadWeights(
   device: Device,
@@ -100,7 +100,9 @@ function checkMemory(
 ): void {
   const bytes = entries(tensorTable(config))
     .filter((wanted) => !wanted.optional)
-    .reduce((sum, { shape, exact }) => sum + shape.reduce((a, b) => a * b, DTYPE_BYTES[exact ? "f32" : weights]), 0);
+    .reduce((sum, { shape: [rows, cols = 1], exact }) => {
+      return sum + rows * WEIGHT_FORMATS[exact ? "f32" : weights].bytesPerRow(cols);
+    }, 0);
   if (bytes <= machine) return;
   const gib = (n: number) => `${(n / 2 ** 30).toFixed(1)} GiB`;
   throw new HyperthinkError(

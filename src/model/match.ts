@@ -10,8 +10,8 @@ export interface Found {
 }
 
 /**
- * Each wanted tensor (by its first name) where it lies. `note` hears of tensors that are there and not used. Throws one `bad-model`
- * that tells all that does not fit: a tensor nobody knows may be part of what the model computes.
+ * Each wanted tensor (by its first name) where it lies. `note` hears of tensors that are there and not used. Throws one
+ * `bad-model` that tells all that does not fit: a tensor nobody knows may be part of what the model computes.
  */
 export function match(
   config: ModelConfig,

@@ -73,8 +73,8 @@ function layerTable(c: ModelConfig, at: string): LayerTable {
 }
 
 /**
- * A gate of its own. Its logit is scaled by 100 before its sign decides, so it is never rounded to bf16. Both spellings occur in the
- * wild: a module's parameter, and the bare tensor.
+ * A gate of its own. Its logit is scaled by 100 before its sign decides, so it is never rounded to bf16. Both spellings
+ * occur in the wild: a module's parameter, and the bare tensor.
  */
 function gateTable({ dms, kvHeads, hidden }: ModelConfig, at: string): LayerTable["alpha"] {
   if (!dms || dms.borrowed) return null;
@@ -102,11 +102,16 @@ const gates = (alpha: LayerTable["alpha"]): Wanted[] => (alpha ? [alpha.norm, al
 export const isTable = (name: string): boolean =>
   /(^|\.)rotary_emb\.((original_)?inv_freq|cos_cached|sin_cached)$/.test(name);
 
-/** Modules that sit beside a language model and take no part in what it writes: a trainer's value head, eyes and ears. */
+/**
+ * Modules that sit beside a language model and take no part in what it writes: a trainer's value head, eyes and ears.
+ */
 export const isBeside = (name: string): boolean =>
   /^(.*\.)?(v_head|value_head|vision_tower|vision_model|visual|audio_tower|multi_modal_projector)\./.test(name);
 
-/** Names that a decoder's tensor may end with; what stands before it stands before the whole decoder. The usual one first. */
+/**
+ * Names that a decoder's tensor may end with; what stands before it stands before the
+ * whole decoder. The usual one first.
+ */
 const ANCHORS = [
   "embed_tokens.weight",
   "layers.0.input_layernorm.weight", // where a tied embedding was saved as the head
@@ -119,9 +124,9 @@ const endings = (names: readonly string[], ending: string): string[] =>
   names.filter((name) => name === ending || name.endsWith(`.${ending}`));
 
 /**
- * A file's tensors by the names that `tensorTable` uses. Other savers put other words before them: none (a save of the base model),
- * `module.` (data parallel), `_orig_mod.` (torch.compile), `base_model.model.` (PEFT), `language_model.` (a model that sees).
- * Throws `bad-model` where there are several decoders.
+ * A file's tensors by the names that `tensorTable` uses. Other savers put other words before them: none (a save of the
+ * base model), `module.` (data parallel), `_orig_mod.` (torch.compile), `base_model.model.` (PEFT), `language_model.`
+ * (a model that sees). Throws `bad-model` where there are several decoders.
  */
 export function byUsualName(names: readonly string[]): Map<string, string> {
   const prefix = decoderPrefix(names);

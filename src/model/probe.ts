@@ -27,8 +27,9 @@ export async function addProbe(device: Device, config: ModelConfig, weights: Wei
 }
 
 /**
- * A KVzap checkpoint (`nvidia/KVzap-linear-*`, `KVzap-mlp-*`; arXiv 2601.07891) for a model, one probe a layer, in float32 and with its sign
- * turned. Throws `bad-file` (no such folder, a damaged file), `bad-model` (made for another model, tensors missing or misshapen).
+ * A KVzap checkpoint (`nvidia/KVzap-linear-*`, `KVzap-mlp-*`; arXiv 2601.07891) for a model, one probe a layer, in
+ * float32 and with its sign turned. Throws `bad-file` (no such folder, a damaged file), `bad-model` (made for another
+ * model, tensors missing or misshapen).
  */
 async function loadProbe(
   device: Device,
@@ -72,6 +73,7 @@ async function loadProbe(
       device.writeRows(matrix, 0, await read(`${name}.weight`, rows, cols, sign));
       const bias = device.f32(rows);
       bias.host.set(await read(`${name}.bias`, rows, 1, sign));
+      bias.wrote(0, rows);
       return { matrix, bias };
     };
     const probes: NonNullable<LayerWeights["probe"]>[] = [];

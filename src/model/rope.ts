@@ -2,7 +2,10 @@ import { z } from "zod";
 import { HyperthinkError } from "../base/errors.ts";
 import { brief } from "./brief.ts";
 
-/** The keys of config.json that RoPE reads, in both spellings: transformers 4 (`rope_theta`, `rope_scaling`) and 5 (`rope_parameters`). */
+/**
+ * The keys of config.json that RoPE reads, in both spellings: transformers 4 (`rope_theta`,
+ * `rope_scaling`) and 5 (`rope_parameters`).
+ */
 export interface RopeSettings {
   rope_theta?: unknown;
   rope_scaling?: unknown;
@@ -23,7 +26,10 @@ const llama3 = z.object({
   original_max_position_embeddings: positive,
 });
 
-/** Inverse frequencies [headDim / 2]; llama3 scaling after Llama 3.1's own rule. Other RoPE types: `unsupported`, by name. */
+/**
+ * Inverse frequencies [headDim / 2]; llama3 scaling after Llama 3.1's own rule. Other
+ * RoPE types: `unsupported`, by name.
+ */
 export function ropeFrequencies(headDim: number, settings: RopeSettings): Float32Array {
   const given = settings.rope_parameters ?? settings.rope_scaling ?? {};
   // Transformers 5 may list parameters by layer type; only full attention is run.

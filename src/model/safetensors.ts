@@ -102,8 +102,9 @@ export class Safetensors implements AsyncDisposable {
   }
 
   /**
-   * Calls `take` with consecutive float32 blocks of whole rows of `cols` numbers: `first` is the first row, `bytes` what the
-   * block takes in the file. A block is valid until `take` returns. Throws `bad-model` where a number is NaN or infinite.
+   * Calls `take` with consecutive float32 blocks of whole rows of `cols` numbers: `first` is the first
+   * row, `bytes` what the block takes in the file. A block is valid until `take` returns. Throws
+   * `bad-model` where a number is NaN or infinite.
    */
   async rows(
     tensor: Tensor,

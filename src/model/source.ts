@@ -11,14 +11,20 @@ import { brief } from "./brief.ts";
 export interface Source {
   /** What messages call it. */
   readonly path: string;
-  /** Parsed JSON of a file (an object or a list), or null where it is not there. Throws `bad-file` when it is neither, or too large. */
+  /**
+   * Parsed JSON of a file (an object or a list), or null where it is not there. Throws
+   * `bad-file` when it is neither, or too large.
+   */
   json(name: string): Promise<object | null>;
   /** Without a byte order mark. */
   text(name: string): Promise<string | null>;
   /** Names of the safetensors files. */
   shards(): Promise<string[]>;
   open(name: string): Promise<FileHandle>;
-  /** The error for a folder without config.json, or without weights: it says what is there instead, as far as that is known. */
+  /**
+   * The error for a folder without config.json, or without weights: it says what is
+   * there instead, as far as that is known.
+   */
   lacks(what: "config" | "weights"): Promise<HyperthinkError>;
 }
 
@@ -44,7 +50,10 @@ export async function openSource(path: string): Promise<Source> {
   return new FolderSource(dirname(path), basename(path));
 }
 
-/** The hub's cache keeps a model under snapshots/REVISION, and in refs/main which one is current: it may be given as a whole. */
+/**
+ * The hub's cache keeps a model under snapshots/REVISION, and in refs/main which one is
+ * current: it may be given as a whole.
+ */
 async function snapshotIn(folder: string): Promise<string> {
   const there = await readdir(folder).catch((): string[] => []);
   if (!there.includes("snapshots") || there.includes("config.json")) return folder;
@@ -58,8 +67,8 @@ async function snapshotIn(folder: string): Promise<string> {
 }
 
 /**
- * Text of a file without its byte order mark, or null where it is not there. Throws `bad-file` for more than `most` bytes, for
- * UTF-16 (which some Windows programs write), and for a Git LFS pointer.
+ * Text of a file without its byte order mark, or null where it is not there. Throws `bad-file` for more than `most`
+ * bytes, for UTF-16 (which some Windows programs write), and for a Git LFS pointer.
  */
 async function readText(file: string, most = MOST_JSON): Promise<string | null> {
   const info = await stat(file).catch(() => null);

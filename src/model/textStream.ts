@@ -1,6 +1,8 @@
 import type { Tokenizer } from "./tokenizer.ts";
 
-/** Tokens that stay when the window is cut: they cover what is held back, and what decoders look at (leading spaces). */
+/**
+ * Tokens that stay when the window is cut: they cover what is held back, and what decoders look at (leading spaces).
+ */
 const KEPT = 12;
 /** Tokens decoded together at most, so that a token costs the same however long the text is. */
 const WINDOW = 24;
@@ -30,7 +32,8 @@ export class TextStream {
     const text = this.#decode(this.#ids);
     if (!text.startsWith(this.#shown)) return this.#wait(text);
     this.#waits = 0;
-    // U+FFFD stands for the bytes of an incomplete character, one for all or one for each; or it is a genuine one: what comes next tells.
+    // U+FFFD stands for the bytes of an incomplete character, one for all or one for each; or it is a
+    // genuine one: what comes next tells.
     const broken = /\ufffd{1,3}$/.exec(text)?.[0].length ?? 0;
     const fresh = text.slice(this.#shown.length, Math.max(this.#shown.length, text.length - broken));
     this.#shown += fresh;
@@ -50,8 +53,8 @@ export class TextStream {
   }
 
   /**
-   * Some decoders take all bytes in a row for broken while the last character is incomplete, those that were shown whole too. They
-   * come right with it. If they do not, the bytes were no text: one U+FFFD is shown for them.
+   * Some decoders take all bytes in a row for broken while the last character is incomplete, those that were shown
+   * whole too. They come right with it. If they do not, the bytes were no text: one U+FFFD is shown for them.
    */
   #wait(text: string): string {
     if (text.endsWith(BROKEN) && ++this.#waits <= MISSING) return "";

@@ -9,8 +9,8 @@ import { checkSteps, readVocabulary } from "./tokenizer/vocabulary.ts";
 
 export interface EncodeOptions {
   /**
-   * Add what the tokenizer puts around a text, such as a start token. A text that already begins with it, as one that a template
-   * rendered, does not get it twice; nor does one that ends so.
+   * Add what the tokenizer puts around a text, such as a start token. A text that already begins with it, as one that a
+   * template rendered, does not get it twice; nor does one that ends so.
    */
   special: boolean;
   /** Offsets, ascending, where the spelling of a control token is text and not that token. */
@@ -23,11 +23,15 @@ export interface Tokenizer {
   encode(text: string, options: EncodeOptions): Promise<number[]>;
   /** Fewest tokens that a text may have, without tokenising it; 0 where nothing is certain. */
   least(text: string): number;
-  /** Text of ids, special tokens left out unless asked for. Incomplete characters come out as U+FFFD, ids of no token as nothing. */
+  /**
+   * Text of ids, special tokens left out unless asked for. Incomplete characters come out as
+   * U+FFFD, ids of no token as nothing.
+   */
   decode(ids: readonly number[], options?: { special?: boolean }): string;
   /**
-   * One more than the highest id. A model's vocabulary is often padded beyond that. Where it is smaller (a padding token that was
-   * added and never trained), the model loads, and a prompt that needs such an id is refused by the engine, by the id.
+   * One more than the highest id. A model's vocabulary is often padded beyond that. Where it is smaller (a
+   * padding token that was added and never trained), the model loads, and a prompt that needs such an id
+   * is refused by the engine, by the id.
    */
   readonly size: number;
   /** Whether an id stands for a token. */
@@ -42,7 +46,10 @@ export interface Tokenizer {
   close(): void;
 }
 
-/** Throws `bad-file` where tokenizer.json is missing or not one, `unsupported` where the library has no build for this machine. */
+/**
+ * Throws `bad-file` where tokenizer.json is missing or not one, `unsupported` where the
+ * library has no build for this machine.
+ */
 export async function loadTokenizer(source: Source): Promise<Tokenizer> {
   const json = await source.json("tokenizer.json");
   if (json === null)

@@ -29,8 +29,14 @@ export interface LayerWeights {
   downBias: F32 | null;
   /** DMS gate of its own: norm of the residual stream, then [Hkv, H] in float32. */
   alpha: { norm: F32; proj: Matrix; bias: F32 | null } | null;
-  /** Borrowed gate where `q` was rounded below the checkpoint's own type: the carrying heads' rows in float32, [Hkv * D, H]. */
+  /**
+   * Borrowed gate where `q` was rounded below the checkpoint's own type: the carrying
+   * heads' rows in float32, [Hkv * D, H].
+   */
   borrowed: { q: Matrix; bias: F32 | null } | null;
-  /** KVzap probe of the attention's input, its sign turned so that high means evict: [Hkv, H], or [Hkv, inner] after [inner, H]. */
+  /**
+   * KVzap probe of the attention's input, its sign turned so that high means evict: [Hkv,
+   * H], or [Hkv, inner] after [inner, H].
+   */
   probe: { inner: Matrix | null; innerBias: F32 | null; out: Matrix; outBias: F32 | null } | null;
 }

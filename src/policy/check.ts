@@ -6,10 +6,10 @@ const identities = new WeakMap<Policy, string>();
 let made = 0;
 
 /**
- * A policy that a caller made himself, found sound for a model, and under a key of its own: its functions are its alone, whatever it is
- * called. Throws `bad-argument` saying what does not fit.
+ * A policy that a caller made himself, found sound for a model, and under a key of its own: its functions are its
+ * alone, whatever it is called. Throws `bad-argument` saying what does not fit.
  */
-export function adoptPolicy(policy: Policy, model: Trained): Policy {
+export function checkPolicy(policy: Policy, model: Trained): Policy {
   const wrong = (expected: string) =>
     new HyperthinkError("bad-argument", `policy ${policy.name}: expected ${expected}`);
   const { labels, cut } = policy;
@@ -31,7 +31,7 @@ export function adoptPolicy(policy: Policy, model: Trained): Policy {
       throw wrong("decode.every to be a whole number >= 1");
     if (decode?.score.some(({ kind }) => kind === "expected"))
       throw wrong("expected attention at the prompt's end only: moments are of the prompt's queries");
-    if (decode && rule.pool === "set" && !cut.rescore)
+    if (decode && rule.share === "set" && !cut.rescore)
       throw wrong("decode to be null with budgets shared over all layers: cuts while decoding run layer by layer");
     if (watch.gates && !model.dms) throw wrong("a model with DMS gates, to watch gates");
     for (const scorer of [...(atPrompt ?? []), ...(decode?.score ?? [])]) {
@@ -51,7 +51,10 @@ export function adoptPolicy(policy: Policy, model: Trained): Policy {
   return { ...policy, key: identity };
 }
 
-/** Throws `bad-argument` where protected keys alone fill a lane's budget: nothing else that a chain reads or says could stay. */
+/**
+ * Throws `bad-argument` where protected keys alone fill a lane's budget: nothing else
+ * that a chain reads or says could stay.
+ */
 export function checkRoom({ name, cut }: Policy, lane: Omit<LaneInfo, "layer" | "head">): void {
   if (!cut || (cut.protect === "prompt" && !cut.decode)) return;
   const kept = Math.min(tokensOf(cut.protect, lane.prompt), lane.prompt);

@@ -3,8 +3,8 @@ import { budgetOf, KEEP_ALL, keyOf, refuse, sizeKey, WATCH_NOTHING, whole } from
 import type { Recipe } from "./policy.ts";
 
 /**
- * DMS gates under a hard capacity C a lane: when C keys live, those with the lowest decision logit z[i + shift] stay, B of them, and
- * the newest window + 1. `budget` is what a cut leaves, B + window + 1; C = budget + buffer.
+ * DMS gates under a hard capacity C a lane: when C keys live, those with the lowest decision logit z[i + shift] stay, B
+ * of them, and the newest window + 1. `budget` is what a cut leaves, B + window + 1; C = budget + buffer.
  */
 export const dmsBudget: Recipe = {
   name: "dms-budget",
@@ -38,7 +38,7 @@ export const dmsBudget: Recipe = {
         watch: { ...WATCH_NOTHING, gates: true },
         atPrompt: [],
         decode: { every: 1, score: [] },
-        rule: { slack, recent: window + 1, pool: "lane", floor: 0, replace: false },
+        rule: { slack, recent: window + 1, share: "lane", floor: 0, replace: false },
         budget: (lane) => Math.max(window + 2, keys(lane)),
         protect: 0,
       },

@@ -12,8 +12,8 @@ export function gatesOf(policy: string, model: Trained): NonNullable<Trained["dm
 }
 
 /**
- * Dynamic Memory Sparsification (arXiv 2506.05345): a learned gate per KV head dooms a key, and the eviction takes effect one
- * window later. Key i is visible to query q iff q >= i and not (z[i + 1] > threshold and q - i > window).
+ * Dynamic Memory Sparsification (arXiv 2506.05345): a learned gate per KV head dooms a key, and the eviction takes
+ * effect one window later. Key i is visible to query q iff q >= i and not (z[i + 1] > threshold and q - i > window).
  */
 export const dms: Recipe = {
   name: "dms",
@@ -46,7 +46,7 @@ export const dms: Recipe = {
       name: "dms",
       key: keyOf("dms", { window, threshold, prefill }),
       prefill,
-      labels: { source: "dms", threshold, window, spare: 0 },
+      labels: { source: "dms", threshold, window, protect: 0 },
     };
   },
 };

@@ -3,9 +3,9 @@ import { real, whole } from "./options.ts";
 import type { Recipe } from "./policy.ts";
 
 /**
- * Expected attention (arXiv 2510.00636): queries before RoPE are taken for Gaussian, N(mu, Sigma) over the prompt but its sinks;
- * turned by the mean rotation R of the next `future` positions, z_j = (R mu).k_j / sqrt(d) + k_j^T R Sigma R^T k_j / (2 d);
- * score = (mean over the group of softmax(z)_j + epsilon) ||v_j||. Sinks stay.
+ * Expected attention (arXiv 2510.00636): queries before RoPE are taken for Gaussian, N(mu, Sigma) over the prompt but
+ * its sinks; turned by the mean rotation R of the next `future` positions, z_j = (R mu).k_j / sqrt(d) + k_j^T R Sigma
+ * R^T k_j / (2 d); score = (mean over the group of softmax(z)_j + epsilon) ||v_j||. Sinks stay.
  */
 export const expected: Recipe = {
   name: "expected",

@@ -2,8 +2,8 @@ import { budgetOf, KEEP_ALL, keyOf, refuse, sizeKey, WATCH_NOTHING, whole } from
 import type { Recipe } from "./policy.ts";
 
 /**
- * H2O, Heavy-Hitter Oracle (arXiv 2306.14048): keeps the `recent` newest keys and the heaviest others by accumulated attention,
- * A_j = sum over the group's heads and every query that ran while j lived of p_ij (softmax over live keys).
+ * H2O, Heavy-Hitter Oracle (arXiv 2306.14048): keeps the `recent` newest keys and the heaviest others by accumulated
+ * attention, A_j = sum over the group's heads and every query that ran while j lived of p_ij (softmax over live keys).
  */
 export const h2o: Recipe = {
   name: "h2o",
@@ -26,7 +26,7 @@ export const h2o: Recipe = {
         watch: { ...WATCH_NOTHING, sums: true, row: "group" },
         atPrompt: [],
         decode: { every: 1, score: [] },
-        rule: { slack: 1, recent, pool: "lane", floor: 0, replace: true },
+        rule: { slack: 1, recent, share: "lane", floor: 0, replace: true },
         budget: keys,
         protect: 0,
       },

@@ -3,8 +3,9 @@ import { KEEP_ALL, keyOf, real, whole } from "./options.ts";
 import type { Recipe } from "./policy.ts";
 
 /**
- * KVzap (arXiv 2601.07891): a probe of the attention input, linear or with one hidden layer, predicts a key's score s per KV head; key i
- * is visible to query q iff s_i >= threshold or q - i <= window. The label is known when the key comes.
+ * KVzap (arXiv 2601.07891): a probe of the attention input, linear or with one hidden layer, predicts
+ * a key's score s per KV head; key i is visible to query q iff s_i >= threshold or q - i <= window.
+ * The label is known when the key comes.
  */
 export const kvzap: Recipe = {
   name: "kvzap",
@@ -34,7 +35,7 @@ export const kvzap: Recipe = {
       key: keyOf("kvzap", { threshold, window, prefill }),
       prefill,
       // The probe's sign is turned where it is loaded, so that high means evict, as with a gate.
-      labels: { source: "probe", threshold: -threshold, window, spare: 0 },
+      labels: { source: "probe", threshold: -threshold, window, protect: 0 },
     };
   },
 };

@@ -1,7 +1,10 @@
 import { once, PROMPT_SETTINGS } from "./once.ts";
 import type { Recipe } from "./policy.ts";
 
-/** Observed attention (H2O's score without its bias to old keys): mean probability over the prompt's queries that saw the key. */
+/**
+ * Observed attention (H2O's score without its bias to old keys): mean probability over
+ * the prompt's queries that saw the key.
+ */
 export const observed: Recipe = {
   name: "observed",
   summary: "keeps the keys with the most attention per query that saw them",

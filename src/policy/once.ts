@@ -2,8 +2,8 @@ import { budgetOf, KEEP_ALL, keyOf, sizeKey, WATCH_NOTHING, whole } from "./opti
 import type { Policy, PolicyOptions, Scorer, Watch } from "./policy.ts";
 
 /**
- * The common form of methods that cut at the end of the prompt: rank, keep the best of a budget. `every` n applies them again after
- * every n decoded tokens, with a budget of prompt + max tokens (SnapKV's decode form and others).
+ * The common form of methods that cut at the end of the prompt: rank, keep the best of a budget. `every` n applies them
+ * again after every n decoded tokens, with a budget of prompt + max tokens (SnapKV's decode form and others).
  */
 export function once(
   name: string,
@@ -13,7 +13,7 @@ export function once(
     watch?: Partial<Watch>;
     recent?: number;
     sinks?: number;
-    pool?: "lane" | "set";
+    share?: "lane" | "set";
     settings?: Record<string, unknown>;
   } = {},
 ): Policy {
@@ -26,7 +26,7 @@ export function once(
       watch: { ...WATCH_NOTHING, ...parts.watch },
       atPrompt: scorers,
       decode: every > 0 ? { every, score: scorers } : null,
-      rule: { slack: 1, recent: parts.recent ?? 0, pool: parts.pool ?? "lane", floor: 0, replace: false },
+      rule: { slack: 1, recent: parts.recent ?? 0, share: parts.share ?? "lane", floor: 0, replace: false },
       budget: budgetOf(name, options, every > 0 ? "tokens" : "prompt"),
       protect: parts.sinks ?? 0,
     },

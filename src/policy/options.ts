@@ -2,7 +2,14 @@
 import { HyperthinkError } from "../base/errors.ts";
 import type { LaneInfo, Policy, PolicyOptions, Watch } from "./policy.ts";
 
-export const WATCH_NOTHING: Watch = { queries: 0, sums: false, row: "none", gates: false, moments: null, replay: null };
+export const WATCH_NOTHING: Watch = {
+  queries: 0,
+  sums: false,
+  row: "none",
+  gates: false,
+  moments: null,
+  further: null,
+};
 
 export const refuse = (policy: string, expected: string, got: unknown): HyperthinkError =>
   new HyperthinkError("bad-argument", `policy ${policy}: expected ${expected}, got ${got}`);
@@ -43,8 +50,9 @@ export function odd(policy: string, options: PolicyOptions, fallback: number): n
 }
 
 /**
- * Keys a lane: `budget`, or a share 1 / cr of the prompt (methods that cut once) or of prompt + max tokens (methods that cut while
- * decoding), never below 1. It is rounded down where a lane gets it, so that at least the ratio is reached.
+ * Keys per lane: `budget`, or a share 1 / cr of the prompt (methods that cut once) or of prompt + max
+ * tokens (methods that cut while decoding), never below 1. It is rounded down where a lane gets it, so
+ * that at least the ratio is reached.
  */
 export function budgetOf(policy: string, options: PolicyOptions, of: "prompt" | "tokens"): (lane: LaneInfo) => number {
   const { cr, budget } = options;

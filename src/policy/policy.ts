@@ -1,18 +1,45 @@
-import type { Scorer as DeviceScorer, Rule } from "../device/device.ts";
-
-/** How keys are ranked; what the device needs besides (`expected`: moments and frequencies) is the runner's to give. */
+/** How keys are ranked: the scorers of device/ops.ts, by name; what each one computes stands there. */
 export type Scorer =
-  | Exclude<DeviceScorer, { kind: "expected" }>
-  | Omit<Extract<DeviceScorer, { kind: "expected" }>, "moments" | "frequencies">;
+  | { kind: "norm" | "difference" | "mean" }
+  | { kind: "random"; seed: number }
+  | {
+      kind: "attention";
+      queries: number;
+      over: "all" | "others";
+      group: "mean" | "max" | "layer";
+      smooth: "mean" | "max";
+      kernel: number;
+    }
+  | { kind: "redundancy"; weight: number; similar: number }
+  | { kind: "expected"; future: number; covariance: boolean; values: boolean; epsilon: number };
 
-/** Labels: key i is evicted iff its gate exceeds `threshold`, and serves queries up to i + window. Append-only, so pages stay shared. */
-export interface Gate {
+/** When and how many keys stay; device/ops.ts says what `keep` does with it. */
+export interface Rule {
+  /** Acts on lanes (shared budgets: on their sum) with at least budget + slack live keys; >= 1. */
+  slack: number;
+  /** Newest keys that stay in any case; below 1: a share of the lane's budget. */
+  recent: number;
+  /**
+   * Whose budgets are added up and shared out to the best keys: each lane's own, a layer's lanes', all lanes' of a set.
+   */
+  share: "lane" | "layer" | "set";
+  /** Shared budgets: share of its own that a lane keeps in any case. */
+  floor: number;
+  /** One key too many leaves a dead slot for the newcomer (order is lost) instead of closing the gap. */
+  replace: boolean;
+}
+
+/**
+ * Key i is evicted iff its gate exceeds `threshold`, and serves queries up to i + window. Append-only, so pages stay
+ * shared.
+ */
+export interface Labelling {
   /** The model's DMS gate, the KVzap probe (negated: high = evict), or every key alike. */
   source: "dms" | "probe" | "all";
   threshold: number;
   window: number;
   /** First positions that are never labelled, or the whole prompt. */
-  spare: number | "prompt";
+  protect: number | "prompt";
 }
 
 /** What a cut needs a pass to remember. */
@@ -27,20 +54,20 @@ export interface Watch {
   gates: boolean;
   /** Mean and covariance of the prompt's queries before RoPE, the first `skip` left out. */
   moments: { skip: number } | null;
-  /** Attention of a replayed prompt (KVzip). */
-  replay: Replay | null;
+  /** Attention of what is read after the prompt, over a temporary fork of its lanes. */
+  further: Further | null;
 }
 
 /**
- * Token ids that ask for a replay, for the first and for later chunks of a prompt; later ones end with `tail` tokens of the chunk
- * before. Then come the ids that open the model's reply.
+ * Further passes over a prompt before its cut: the model reads on, and the greatest attention of these tokens to the
+ * prompt's keys scores them. Each reading has a fork of its own, which is dropped after it.
  */
-export interface Replay {
-  chunk: number;
-  first: readonly number[];
-  next: readonly number[];
-  tail: number;
-  reply: readonly number[];
+export interface Further {
+  /** What is read of a prompt, in order: the tokens, and the prompt's slots [from, to) that they score. */
+  readings: (prompt: readonly number[]) => Iterable<{ ids: readonly number[]; from: number; to: number }>;
+  /** Most tokens of one reading after a prompt of so many. */
+  most: (prompt: number) => number;
+  /** First keys that the softmax takes in besides. */
   sinks: number;
 }
 
@@ -92,25 +119,30 @@ export interface Reads {
 }
 
 /**
- * A way to choose what the cache keeps: a value that all chains share and none changes (state lives with the lanes). It declares what it
- * watches and when it acts; shared code reads the declaration and never asks which policy it holds.
+ * A way to choose what the cache keeps: a value that all chains share and none changes (state lives with the lanes). It
+ * declares what it watches and when it acts; shared code reads the declaration and never asks which policy it holds.
  */
 export interface Policy {
   readonly name: string;
   /** Name and settings; policies with equal keys behave alike. */
   readonly key: string;
-  /** Sparse: drops keys while the prompt is read. Dense: drops nothing until the prompt ends, whatever the chunks. Chunks: cuts after each. */
+  /**
+   * Sparse: drops keys while the prompt is read. Dense: drops nothing until the prompt ends, whatever
+   * the chunks. Chunks: cuts after each.
+   */
   readonly prefill: "sparse" | "dense" | "chunks";
-  readonly labels: Gate | null;
+  readonly labels: Labelling | null;
   readonly cut: Cut | null;
   readonly reads: Reads | null;
 }
 
 /** Settings of all policies; each recipe says which it takes. */
 export interface PolicyOptions {
-  /** Compression ratio; 8 means 8x smaller. Of the prompt, or (policies that cut while decoding) of prompt + max tokens. */
+  /**
+   * Compression ratio; 8 means 8x smaller. Of the prompt, or (policies that cut while decoding) of prompt + max tokens.
+   */
   cr?: number;
-  /** Live keys a lane. */
+  /** Live keys per lane. */
   budget?: number;
   /** Prompt + max tokens, for policies whose budget is part of the policy (streaming with a `cr`). */
   tokens?: number;
@@ -141,7 +173,10 @@ export interface PolicyOptions {
   protect?: number | "prompt" | "system";
   /** AdaKV: a layer's heads share its budget; the share of its own that a head keeps in any case. */
   ada?: number;
-  /** PyramidKV: budgets fall with depth, the last layer's to about 1 / beta of the mean, or more where the prompt bounds the first's. */
+  /**
+   * PyramidKV: budgets fall with depth, the last layer's to about 1 / beta of the mean, or more
+   * where the prompt bounds the first's.
+   */
   pyramid?: number;
 }
 
@@ -151,8 +186,8 @@ export interface Trained {
   dms: { window: number; cr: number; shift: 0 | 1 } | null;
   /** A KVzap probe was loaded over it. */
   probe?: boolean;
-  /** Where the model has a tokenizer, token ids of what asks it to repeat its prompt. */
-  replay?: Pick<Replay, "first" | "next" | "reply">;
+  /** Where it has a tokenizer: ids of the texts that recipes put to it, and of what opens its reply in a chat. */
+  spoken?: { texts: ReadonlyMap<string, readonly number[]>; reply: readonly number[] };
 }
 
 /** Makes a policy for a model, or throws `bad-argument` saying what it needs. */
@@ -169,6 +204,8 @@ export interface Recipe {
   readonly settings: Partial<Record<keyof PolicyOptions, string>>;
   /** Longer words of its help. */
   readonly note?: string;
+  /** Texts whose ids it needs. */
+  readonly texts?: readonly string[];
   /** Where nothing else is said, what stands in a chat before its question stays besides the budget. */
   readonly keepsPrefix?: true;
   make(model: Trained, options: PolicyOptions): Policy;

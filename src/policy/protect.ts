@@ -4,7 +4,10 @@ import type { Policy } from "./policy.ts";
 /** First positions that stay, of a prompt of so many tokens. */
 export const tokensOf = (kept: number | "prompt", prompt: number): number => (kept === "prompt" ? prompt : kept);
 
-/** Keeps the first `count` positions, or the whole prompt, whatever the policy's scores say; they count against its budget. */
+/**
+ * Keeps the first `count` positions, or the whole prompt, whatever the policy's scores
+ * say; they count against its budget.
+ */
 export function protect(policy: Policy, count: number | "prompt"): Policy {
   if (count !== "prompt" && !(Number.isInteger(count) && count >= 0))
     throw refuse(policy.name, "protect to be prompt, system or a number of tokens", count);
@@ -13,11 +16,14 @@ export function protect(policy: Policy, count: number | "prompt"): Policy {
   const more = (before: number | "prompt") =>
     count === "prompt" || before === "prompt" ? "prompt" : Math.max(before, count);
   if (cut) return { ...policy, key, cut: { ...cut, protect: more(cut.protect) } };
-  if (labels) return { ...policy, key, labels: { ...labels, spare: more(labels.spare) } };
+  if (labels) return { ...policy, key, labels: { ...labels, protect: more(labels.protect) } };
   return policy;
 }
 
-/** Keeps the first `count` positions besides the budget, which is of the rest of the prompt: what KVzip's authors do with a chat's prefix. */
+/**
+ * Keeps the first `count` positions besides the budget, which is of the rest of the prompt: what
+ * KVzip's authors do with a chat's prefix.
+ */
 export function keepPrefix(policy: Policy, count: number): Policy {
   const { cut } = policy;
   if (!cut) return policy;

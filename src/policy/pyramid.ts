@@ -5,8 +5,9 @@ import type { LaneInfo, Policy } from "./policy.ts";
 const rounded = (x: number): number => (x % 1 === 0.5 ? 2 * Math.round(x / 2) : Math.round(x));
 
 /**
- * PyramidKV (arXiv 2406.02069): budgets fall linearly with depth around the same mean B: most = 2 B - B / beta at the first layer (at most what
- * lies outside the window), least = 2 B - most at the last; where that is not possible every layer has B.
+ * PyramidKV (arXiv 2406.02069): budgets fall linearly with depth around the same mean B: most = 2 B - B /
+ * beta at the first layer (at most what lies outside the window), least = 2 B - most at the last; where
+ * that is not possible every layer has B.
  */
 export function pyramid(policy: Policy, beta: number): Policy {
   if (!(beta >= 1)) throw refuse(policy.name, "pyramid (beta) to be at least 1", beta);

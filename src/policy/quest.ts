@@ -5,8 +5,9 @@ import type { Recipe } from "./policy.ts";
 const DENSE_LAYERS = 2;
 
 /**
- * Quest (arXiv 2406.10774): evicts nothing and reads less. Of each page of 16 keys the channel-wise least and greatest are kept; a
- * query reads the last page and those with the highest bound sum_d max(q_d least_d, q_d greatest_d), summed over the group.
+ * Quest (arXiv 2406.10774): evicts nothing and reads less. Of each page of 16 keys the channel-wise least and
+ * greatest are kept; a query reads the last page and those with the highest bound sum_d max(q_d least_d, q_d
+ * greatest_d), summed over the group.
  */
 export const quest: Recipe = {
   name: "quest",

@@ -3,8 +3,8 @@ import { refuse, whole } from "./options.ts";
 import type { Recipe } from "./policy.ts";
 
 /**
- * Random eviction (arXiv 2609.03430), the control that every method must beat: keeps sinks and recent keys, and others uniformly per
- * head; `protect` prompt keeps the prompt as well.
+ * Random eviction (arXiv 2609.03430), the control that every method must beat: keeps sinks and recent keys, and others
+ * uniformly per head; `protect` prompt keeps the prompt as well.
  */
 export const random: Recipe = {
   name: "random",

@@ -16,9 +16,10 @@ import type { Recipe } from "./policy.ts";
 const SIMILAR = 0.5;
 
 /**
- * R-KV (arXiv 2505.24133): when budget + buffer keys live, keeps the last w and the best others by lambda * importance - (1 - lambda) *
- * redundancy. Importance: attention of the last w queries, scores maxed over the group, softmax over the other keys, mean over queries, max
- * pooling. Redundancy: mean cosine to all keys, each row's newest duplicate spared, softmax.
+ * R-KV (arXiv 2505.24133): when budget + buffer keys live, keeps the last w and the best others by lambda *
+ * importance - (1 - lambda) * redundancy. Importance: attention of the last w queries, scores maxed over the
+ * group, softmax over the other keys, mean over queries, max pooling. Redundancy: mean cosine to all keys, each
+ * row's newest duplicate spared, softmax.
  */
 export const rkv: Recipe = {
   name: "rkv",
@@ -36,7 +37,7 @@ export const rkv: Recipe = {
     if (options.budget !== undefined && options.budget < window)
       throw refuse("rkv", `a budget of at least its window of ${window} keys`, options.budget);
     const score = [
-      { kind: "attention", queries: window, over: "others", group: "max", pool: "max", kernel },
+      { kind: "attention", queries: window, over: "others", group: "max", smooth: "max", kernel },
       { kind: "redundancy", weight: lambda, similar: SIMILAR },
     ] as const;
     return {
@@ -47,7 +48,7 @@ export const rkv: Recipe = {
         watch: { ...WATCH_NOTHING, queries: window },
         atPrompt: score,
         decode: { every: 1, score },
-        rule: { slack: buffer, recent: window, pool: "lane", floor: 0, replace: false },
+        rule: { slack: buffer, recent: window, share: "lane", floor: 0, replace: false },
         budget: budgetOf("rkv", options, "tokens"),
         protect: 0,
       },

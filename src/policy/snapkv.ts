@@ -3,8 +3,9 @@ import { MOST_QUERIES, odd, refuse, whole } from "./options.ts";
 import type { Policy, PolicyOptions, Recipe } from "./policy.ts";
 
 /**
- * SnapKV (arXiv 2404.14469): keeps the last w keys, and the best others by the attention of the last w queries: softmax over the whole
- * row, mean over queries, average pooling of width `kernel` along tokens (zeros beyond the ends, counted), mean over the group.
+ * SnapKV (arXiv 2404.14469): keeps the last w keys, and the best others by the attention of the last w queries:
+ * softmax over the whole row, mean over queries, average pooling of width `kernel` along tokens (zeros beyond the
+ * ends, counted), mean over the group.
  */
 export const snapkv: Recipe = {
   name: "snapkv",
@@ -26,7 +27,7 @@ export function makeSnapkv(name: string, options: PolicyOptions): Policy {
   return once(
     name,
     options,
-    [{ kind: "attention", queries: window, over: "all", group: "mean", pool: "mean", kernel }],
+    [{ kind: "attention", queries: window, over: "all", group: "mean", smooth: "mean", kernel }],
     { watch: { queries: window }, recent: window, settings: { window, kernel } },
   );
 }

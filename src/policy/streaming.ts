@@ -30,9 +30,10 @@ function recentOf(options: PolicyOptions, sinks: number): number {
 }
 
 /**
- * StreamingLLM (arXiv 2309.17453): live(t) = the first `sinks` keys and the last `recent`, the newest included. Every later key is
- * labelled, so lanes are append-only. Positions `cache`: a recent key keeps its rotation (offsets are equal), a sink is attended with a second
- * copy of the query, rotated to the number of live keys - 1; keys are never rotated again.
+ * StreamingLLM (arXiv 2309.17453): live(t) = the first `sinks` keys and the last `recent`, the newest
+ * included. Every later key is labelled, so lanes are append-only. Positions `cache`: a recent key keeps its
+ * rotation (offsets are equal), a sink is attended with a second copy of the query, rotated to the number of
+ * live keys - 1; keys are never rotated again.
  */
 export const streaming: Recipe = {
   name: "streaming",
@@ -59,7 +60,7 @@ export const streaming: Recipe = {
       name: "streaming",
       key: keyOf("streaming", { sinks, recent, positions, prefill }),
       prefill,
-      labels: { source: "all", threshold: 0, window: recent - 1, spare: sinks },
+      labels: { source: "all", threshold: 0, window: recent - 1, protect: sinks },
       reads: positions === "cache" ? { archivePosition: sinks + recent - 1, pages: null } : null,
     };
   },

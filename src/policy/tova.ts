@@ -2,8 +2,9 @@ import { budgetOf, KEEP_ALL, keyOf, refuse, sizeKey, WATCH_NOTHING, whole } from
 import type { Recipe } from "./policy.ts";
 
 /**
- * TOVA, Token Omission Via Attention (arXiv 2401.06104): while more than B keys live, evicts the key with the least probability
- * under the newest query, mean over all query heads of the layer. The newest key competes too (`recent` 1 forces it to stay).
+ * TOVA, Token Omission Via Attention (arXiv 2401.06104): while more than B keys live, evicts the key with the
+ * least probability under the newest query, mean over all query heads of the layer. The newest key competes
+ * too (`recent` 1 forces it to stay).
  */
 export const tova: Recipe = {
   name: "tova",
@@ -23,9 +24,9 @@ export const tova: Recipe = {
       key: keyOf("tova", { ...sizeKey(options), recent }),
       cut: {
         watch: { ...WATCH_NOTHING, queries: 1, row: "layer" },
-        atPrompt: [{ kind: "attention", queries: 1, over: "all", group: "layer", pool: "mean", kernel: 1 }],
+        atPrompt: [{ kind: "attention", queries: 1, over: "all", group: "layer", smooth: "mean", kernel: 1 }],
         decode: { every: 1, score: [] },
-        rule: { slack: 1, recent, pool: "lane", floor: 0, replace: true },
+        rule: { slack: 1, recent, share: "lane", floor: 0, replace: true },
         budget: budgetOf("tova", options, "tokens"),
         protect: 0,
       },

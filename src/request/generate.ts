@@ -1,6 +1,4 @@
-import type { Gauge } from "../cache/meter.ts";
 import type { ChainSpec, Token } from "../engine/chain.ts";
-import type { Engine } from "../engine/engine.ts";
 import { greedy, type Sampling } from "../engine/sampling.ts";
 import type { Channel } from "./channel.ts";
 import { Output } from "./output.ts";
@@ -53,32 +51,30 @@ async function run(
   const text = new ChainText(session.tokenizer, options.stop ?? []);
   const soFar = (): Piece => ({ text: text.text, token: null });
   const sampling = chooseSampling(options, session.suggested.sampling, greedy);
-  const work = async (engine: Engine, gauge: Gauge): Promise<GenerateResult> => {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const spec: ChainSpec = {
-      sampling,
-      maxTokens,
-      stopIds,
-      index: 0,
-      onToken: (token) => {
-        pieces.push({ text: stopIds.has(token.id) ? "" : text.push(token.id), token }, soFar);
-        return text.stopped;
-      },
-      onFinish: (_finish, error) => (error ? reject(error) : resolve()),
-    };
-    const group = engine.submit(ids, [spec]);
-    const [chain] = group.chains;
-    await stop.during(promise, () => engine.abort(chain));
-    const last = text.end();
-    if (last) pieces.push({ text: last, token: null }, soFar);
-    return {
-      ...chainUsage(chain, text.text),
-      prompt: { text: promptText, tokens: ids.length },
-      sampling,
-      usage: usageOf(session, group, gauge),
-    };
+  stop.signal.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const spec: ChainSpec = {
+    sampling,
+    maxTokens,
+    stopIds,
+    index: 0,
+    onToken: (token) => {
+      pieces.push({ text: stopIds.has(token.id) ? "" : text.push(token.id), token }, soFar);
+      return text.stopped;
+    },
+    onFinish: (_finish, error) => (error ? reject(error) : resolve()),
   };
-  return session.with(policy, work, stop);
+  const group = session.engine.submit(ids, policy, [spec]);
+  const [chain] = group.chains;
+  await stop.during(promise, () => session.engine.abort(chain));
+  const last = text.end();
+  if (last) pieces.push({ text: last, token: null }, soFar);
+  return {
+    ...chainUsage(chain, text.text),
+    prompt: { text: promptText, tokens: ids.length },
+    sampling,
+    usage: usageOf(session, group),
+  };
 }
 
 /** Generates one continuation. Throws (through the iterator and `result`) `bad-argument`, `no-memory`, `aborted`. */

@@ -61,7 +61,7 @@ function named(
         "bad-argument",
         `${name}=${value} beside a policy object: expected its settings in the object, or a policy's name`,
       );
-  const own = session.adopt(policy);
+  const own = session.check(policy);
   return kept === undefined ? own : protect(own, kept);
 }
 

@@ -1,8 +1,7 @@
 import { freemem, totalmem } from "node:os";
 import { HyperthinkError } from "../base/errors.ts";
-import type { Gauge } from "../cache/meter.ts";
 import { cpu, cpuAvailable } from "../device/cpu.ts";
-import type { Device, Dtype } from "../device/device.ts";
+import type { Device, KvFormat, WeightFormat } from "../device/device.ts";
 import { reference } from "../device/reference.ts";
 import { Engine } from "../engine/engine.ts";
 import { Runner } from "../engine/runner.ts";
@@ -14,12 +13,11 @@ import { addProbe } from "../model/probe.ts";
 import { openSource } from "../model/source.ts";
 import { loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
 import type { Weights } from "../model/weights.ts";
-import { adoptPolicy } from "../policy/check.ts";
-import { makePolicy } from "../policy/index.ts";
-import { REPLAY } from "../policy/kvzip.ts";
+import { checkPolicy } from "../policy/check.ts";
+import { makePolicy, recipes } from "../policy/index.ts";
 import type { Policy, PolicyOptions, Trained } from "../policy/policy.ts";
 import { parseSpec } from "../policy/spec.ts";
-import { Stop } from "./stop.ts";
+import type { Stop } from "./stop.ts";
 import { type Suggested, suggestedSampling } from "./suggested.ts";
 
 export interface LoadOptions {
@@ -33,9 +31,9 @@ export interface LoadOptions {
   device?: "cpu" | "reference";
   threads?: number;
   /** Type of weights in memory; default: bf16 where the checkpoint is bf16, else f32. */
-  weights?: Dtype;
+  weights?: WeightFormat;
   /** Type of keys and values; default bf16. */
-  kv?: Dtype;
+  kv?: KvFormat;
   /** Bytes of the page pool; default: half of the free memory, at most 2 GiB. Pages are touched only when used. */
   kvMemory?: number;
   /** Most tokens of one chain, prompt included; default: the model's. */
@@ -64,16 +62,14 @@ export class Session implements AsyncDisposable {
   readonly config: ModelConfig;
   readonly device: Device;
   readonly runner: Runner;
+  readonly engine: Engine;
   /** What a user should know of this model and what is no error, such as tensors that are not used. */
   readonly notes: readonly string[];
   /** Sampling of the checkpoint's generation_config.json: the default of `generate` and `scale`. */
   readonly suggested: Suggested;
   readonly #tokenizer: Tokenizer | Error;
   readonly #chat: ChatTemplate | Error;
-  readonly #replay: Trained["replay"];
-  #engine: Engine | null = null;
-  #users = 0;
-  readonly #waiting = new Set<() => void>();
+  readonly #spoken: Trained["spoken"];
   readonly #stops = new Set<Stop>(); // of work that waits or runs
   #closed: Promise<void> | null = null;
 
@@ -87,7 +83,7 @@ export class Session implements AsyncDisposable {
       notes: readonly string[];
       suggested: Suggested;
       endIds: number[];
-      replay: Trained["replay"];
+      spoken: Trained["spoken"];
     },
     options: LoadOptions,
   ) {
@@ -99,7 +95,7 @@ export class Session implements AsyncDisposable {
     this.#tokenizer = parts.tokenizer;
     this.#chat = parts.chat;
     this.notes = parts.notes;
-    this.#replay = parts.replay;
+    this.#spoken = parts.spoken;
     const chains = whole("chains", options.chains ?? 64, 1, 1024);
     const sets = chains + ROOTS;
     const chunk = whole("chunk", options.chunk ?? 256, 1, 65536);
@@ -110,17 +106,22 @@ export class Session implements AsyncDisposable {
         "bad-argument",
         `--kv-memory must be a positive number of bytes, got ${options.kvMemory}`,
       );
-    this.runner = new Runner(device, { config, weights }, makePolicy("full", config), {
-      kv: options.kv ?? "bf16",
-      kvBytes,
-      chains,
-      sets,
-      contextLength: context,
-      chunk,
-      rows: chunk + sets + 64,
-      logitRows: sets + 1,
-      samplers: 1024,
-    });
+    this.runner = new Runner(
+      device,
+      { config, weights },
+      {
+        kv: options.kv ?? "bf16",
+        kvBytes,
+        chains,
+        sets,
+        contextLength: context,
+        chunk,
+        rows: chunk + sets + 64,
+        logitRows: sets + 1,
+        samplers: 1024,
+      },
+    );
+    this.engine = new Engine(this.runner);
   }
 
   get tokenizer(): Tokenizer {
@@ -148,13 +149,13 @@ export class Session implements AsyncDisposable {
   }
 
   /** A policy of the caller's own. Throws `bad-argument` where it does not fit this model. */
-  adopt(policy: Policy): Policy {
-    return adoptPolicy(policy, this.#trained());
+  check(policy: Policy): Policy {
+    return checkPolicy(policy, this.#trained());
   }
 
   #trained(): Trained {
     const probe = this.runner.model.weights.layers.every((layer) => layer.probe !== null);
-    return { dms: this.config.dms, probe, replay: this.#replay };
+    return { dms: this.config.dms, probe, spoken: this.#spoken };
   }
 
   /** Runs a call that closing the session ends. Throws `bad-argument` where it is closed already. */
@@ -168,58 +169,6 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  /**
-   * Runs `work` with an engine under `policy`. Work under an equal policy shares the engine and its batches; work under
-   * another one waits until the cache is empty, or until `stop` fires. The gauge reads what the pool did meanwhile.
-   */
-  with<T>(policy: Policy, work: (engine: Engine, gauge: Gauge) => Promise<T>, stop: Stop = new Stop()): Promise<T> {
-    return this.during(stop, async () => {
-      stop.signal.throwIfAborted();
-      while (this.#engine && this.runner.policy.key !== policy.key) await this.#turn(stop.signal);
-      return this.#work(policy, work);
-    });
-  }
-
-  async #work<T>(policy: Policy, work: (engine: Engine, gauge: Gauge) => Promise<T>): Promise<T> {
-    if (!this.#engine) {
-      this.runner.policy = policy;
-      this.#engine = new Engine(this.runner);
-    }
-    this.#users++;
-    const gauge: Gauge = { peakPages: 0, physicalReads: 0 };
-    this.runner.gauges.add(gauge);
-    try {
-      return await work(this.#engine, gauge);
-    } finally {
-      this.runner.gauges.delete(gauge);
-      if (this.#users === 1) await this.#engine.idle();
-      if (--this.#users === 0) this.#release();
-    }
-  }
-
-  /** Resolves when the engine was released; rejects when the signal fires. */
-  #turn(signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const wake = () => {
-        signal?.removeEventListener("abort", quit);
-        resolve();
-      };
-      const quit = () => {
-        this.#waiting.delete(wake);
-        reject(signal?.reason);
-      };
-      this.#waiting.add(wake);
-      signal?.addEventListener("abort", quit, { once: true });
-    });
-  }
-
-  #release(): void {
-    this.#engine = null;
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const wake of waiting) wake();
-  }
-
   /** Ends what runs at its next step (its result rejects with `aborted`), and frees the device. */
   close(): Promise<void> {
     this.#closed ??= this.#close();
@@ -228,7 +177,8 @@ export class Session implements AsyncDisposable {
 
   async #close(): Promise<void> {
     for (const stop of this.#stops) stop.close();
-    while (this.#engine) await this.#turn();
+    await this.engine.idle();
+    await this.runner.turn(async () => {}); // of whoever runs passes besides
     this.device.close();
     if (!(this.#tokenizer instanceof Error)) this.#tokenizer.close();
   }
@@ -276,8 +226,8 @@ export async function load(options: LoadOptions): Promise<Session> {
     if (!(chat instanceof Error)) notes.push(...chat.notes);
     const suggested = suggestedSampling(await source.json("generation_config.json"));
     const endIds = await endsOf(config, source, tokenizer, chat, note);
-    const replay = tokenizer instanceof Error ? undefined : await replayIds(tokenizer, chat);
-    return new Session({ device, config, weights, tokenizer, chat, notes, suggested, endIds, replay }, options);
+    const spoken = tokenizer instanceof Error ? undefined : await speak(tokenizer, chat);
+    return new Session({ device, config, weights, tokenizer, chat, notes, suggested, endIds, spoken }, options);
   } catch (error) {
     device.close();
     const tokenizer = await opening;
@@ -286,8 +236,10 @@ export async function load(options: LoadOptions): Promise<Session> {
   }
 }
 
-async function replayIds(tokenizer: Tokenizer, chat: ChatTemplate | Error): Promise<Trained["replay"]> {
+/** Ids of the texts that policies put to a model. */
+async function speak(tokenizer: Tokenizer, chat: ChatTemplate | Error): Promise<Trained["spoken"]> {
   const ids = (text: string) => tokenizer.encode(text, { special: false });
-  const reply = chat instanceof Error ? [] : await ids(replyOpening(chat));
-  return { first: await ids(REPLAY.first), next: await ids(REPLAY.next), reply };
+  const texts = new Map<string, readonly number[]>();
+  for (const text of recipes.flatMap((recipe) => recipe.texts ?? [])) texts.set(text, await ids(text));
+  return { texts, reply: chat instanceof Error ? [] : await ids(replyOpening(chat)) };
 }

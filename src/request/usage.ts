@@ -1,4 +1,4 @@
-import { type Gauge, laneRatios, ratio } from "../cache/meter.ts";
+import { laneRatios, ratio } from "../cache/meter.ts";
 import type { Chain, Finish, Group } from "../engine/chain.ts";
 import type { Session } from "./session.ts";
 
@@ -39,14 +39,13 @@ export interface Usage {
   kvReads: number;
   fullReads: number;
   prefillReads: number;
-  physicalReads: number; // keys really read while decoding: pages shared by chains once; of the pool, whoever used it
-  peakPages: number; // of the pool: shared pages once, pages reserved by a pass included
+  physicalReads: number; // keys really read while decoding: spans shared by chains once
+  peakPages: number; // shared pages once, pages reserved by a pass included
   peakBytes: number;
   compressionRatio: number;
 }
 
-/** `gauge`: what the pool did meanwhile. */
-export function usageOf(session: Session, { prompt, chains, meter }: Group, gauge: Gauge): Usage {
+export function usageOf(session: Session, { prompt, chains, meter, account }: Group): Usage {
   const sum = (of: (chain: Chain) => number) => chains.reduce((total, chain) => total + of(chain), 0);
   const kvReads = sum((chain) => chain.meter.decodeReads);
   const fullReads = sum((chain) => chain.meter.fullReads);
@@ -57,7 +56,8 @@ export function usageOf(session: Session, { prompt, chains, meter }: Group, gaug
     fullReads,
     prefillReads: meter.prefillReads,
     compressionRatio: kvReads > 0 ? fullReads / kvReads : ratio(meter),
-    ...gauge,
-    peakBytes: gauge.peakPages * session.runner.table.device.bytesPerPage,
+    physicalReads: sum((chain) => chain.meter.physicalReads),
+    peakPages: account.peakPages,
+    peakBytes: account.peakPages * session.runner.table.device.bytesPerPage,
   };
 }

@@ -19,7 +19,8 @@ export type Extraction =
     }
   | {
       kind: "abstain";
-      reason: "cut-off-thinking" | "no-answer" | "stopped"; // stopped: ended from outside, for instance by a decided vote
+      /** stopped: ended from outside, for instance by a decided vote. */
+      reason: "cut-off-thinking" | "no-answer" | "stopped";
     };
 
 /** Characters searched, from the end: an answer stands last, and a hostile text costs no more than this. */
@@ -29,13 +30,14 @@ const NONE: Extraction = { kind: "abstain", reason: "no-answer" };
 
 /**
  * The answer: the last balanced, non-empty `\boxed{}` (or `\fbox{}`) after the thinking, or all those that one sentence
- * lists; failing that, in a chain that ended by itself, "the final answer is X", then the choice with its text on the last
- * line, then the last number where it is the whole value, then a lone choice letter, A to J. A later "Answer: X" stands
- * against a box. Questions invented after the answer are not read.
+ * lists; failing that, in a chain that ended by itself, "the final answer is X", then the choice with its text on the
+ * last line, then the last number where it is the whole value, then a lone choice letter, A to J. A later "Answer: X"
+ * stands against a box. Questions invented after the answer are not read.
  *
- * A chain cut off by its token limit (`finished` false) gets no fall-back: the number that it was writing may lack digits;
- * and no box either where it was correcting that. `thinking`: the tags, null for a model that has none. `opened`: the
- * prompt ended inside the thinking, so that no tag opens it in `text` (default: yes, which at worst abstains).
+ * A chain cut off by its token limit (`finished` false) gets no fall-back: the number that it was writing
+ * may lack digits; and no box either where it was correcting that. `thinking`: the tags, null for a model
+ * that has none. `opened`: the prompt ended inside the thinking, so that no tag opens it in `text`
+ * (default: yes, which at worst abstains).
  *
  * What stands within the thinking is never an answer, and a chain whose thinking did not end abstains, box or no box.
  */

@@ -80,7 +80,9 @@ export function lastBoxes(text: string): Boxes {
   return { text: stretch.length > LONGEST_ANSWER ? null : stretch, parts, end: last.to, open };
 }
 
-/** Ends the text before a box that holds but a part: a sign, an operator, a relation, a macro around it; or a denial. */
+/**
+ * Ends the text before a box that holds but a part: a sign, an operator, a relation, a macro around it; or a denial.
+ */
 const GOES_BEFORE = new RegExp(
   [
     String.raw`(?:\\[dtc]?frac|\\sqrt|[\^_])\s*\{\s*`,

@@ -3,8 +3,8 @@
 import { tidy } from "./spelling.ts";
 
 /**
- * The letter of an option named with its text or beside a number; null where it cannot be told, undefined where none is named.
- * `marked`: the reply with its emphasis, which sets a choice off; `reply`: without.
+ * The letter of an option named with its text or beside a number; null where it cannot be told, undefined where none is
+ * named. `marked`: the reply with its emphasis, which sets a choice off; `reply`: without.
  */
 export function optionWithText(marked: string, reply: string): string | null | undefined {
   const line = optionLine(marked);
@@ -14,8 +14,8 @@ export function optionWithText(marked: string, reply: string): string | null | u
 const OPTION_LINE = /^[\s*_]*(\()?([A-Ja-j])(?:\)|(\.))[\s*_]*\s(?!(?:is|are|was|were|and|or)\b)\S/;
 
 /**
- * The letter of a choice with its text that the reply is, or ends with: "C) 12", "**C. Photosynthesis**"; null where that
- * is one line of several, undefined where there is none.
+ * The letter of a choice with its text that the reply is, or ends with: "C) 12", "**C. Photosynthesis**"; null where
+ * that is one line of several, undefined where there is none.
  */
 function optionLine(text: string): string | null | undefined {
   const lines = lastLines(text.trim());
@@ -58,7 +58,10 @@ const NEXT_NAMED = new RegExp(String.raw`(?:[,&]|\b(?:and|or))\s*\(?(?!I\b)${LET
 const DENIED =
   /\b(?:not|neither|nor|never|cannot|wrong|incorrect|false|between|rule out|eliminate)\b|n't\b|不|ではな|아[닙니]/i;
 
-/** The letter that the last line chooses beside a number; null where it may be the number, undefined where it names none. */
+/**
+ * The letter that the last line chooses beside a number; null where it may be the
+ * number, undefined where it names none.
+ */
 function optionBeside(text: string): string | null | undefined {
   const line = text.trim().slice(-2000).split("\n").at(-1)!;
   const named = [...line.matchAll(OPTION)].flatMap((match) => match.slice(1).filter(Boolean));
@@ -68,8 +71,8 @@ function optionBeside(text: string): string | null | undefined {
 }
 
 /**
- * A letter in brackets, alone on a line, after "option" or "is", or before "is correct", in the last two lines; the last
- * that has one must have only one, and deny none.
+ * A letter in brackets, alone on a line, after "option" or "is", or before "is correct", in the last two lines; the
+ * last that has one must have only one, and deny none.
  */
 export function loneOption(text: string): string | null {
   for (const line of lastLines(text).slice(-2).reverse()) {

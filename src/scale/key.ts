@@ -9,13 +9,13 @@ import { readUnit } from "./units.ts";
 export const LONGEST_ANSWER = 1000;
 
 /**
- * The key under which equal answers meet: an exact rational ("-10/9", "5") for numbers, with its unit for measures ("5 cm"),
- * a normalised string for the rest; "" when nothing is left or the answer is too long.
+ * The key under which equal answers meet: an exact rational ("-10/9", "5") for numbers, with its unit for measures ("5
+ * cm"), a normalised string for the rest; "" when nothing is left or the answer is too long.
  *
  * Taken as equal: decimals, fractions, mixed numbers, powers of ten, percentages (50% = 1/2, not 50), thousands
- * separators, signs, leading zeros; `x = 5` and `5`; degrees, sums of any currency and counted things (`30 beads`) and the
- * bare number; a choice's letter with and without its text (`E`, `E. 12`); numbers joined by "and", "or" or commas. A measure keeps its unit: `5 m` and `5 cm`
- * differ, so neither may meet a bare 5.
+ * separators, signs, leading zeros; `x = 5` and `5`; degrees, sums of any currency and counted things (`30 beads`) and
+ * the bare number; a choice's letter with and without its text (`E`, `E. 12`); numbers joined by "and", "or" or commas.
+ * A measure keeps its unit: `5 m` and `5 cm` differ, so neither may meet a bare 5.
  */
 export function answerKey(answer: string): string {
   if (answer.length > LONGEST_ANSWER) return "";
@@ -54,7 +54,10 @@ const QUOTES = /^(?:(\*{1,3})(?!\*)(.+)\1|(["'`])((?:(?!\3).)*)\3|(“)([^“]*)
 
 const SIGNED_BRACKETS = /^([-+] ?|negative |minus )\( ?([\d\\.][^(),]*?) ?\)$/i;
 
-/** Takes off trailing stops, emphasis, quotes, boxes and braces around the whole, and brackets around one number or letter. */
+/**
+ * Takes off trailing stops, emphasis, quotes, boxes and braces around the whole, and
+ * brackets around one number or letter.
+ */
 function peel(text: string): string {
   for (let i = 0; i < 8; i++) {
     let next = text.replace(/(?:(?<!\.)[.。]|[,;:\s]|\p{Extended_Pictographic}\ufe0f?)+$/u, "").trim();
@@ -92,7 +95,9 @@ const CHOICE =
 const OTHER_CHOICE =
   /\([A-J]\)|(?<![A-Za-z0-9\\])[A-J](?:\)|:|\. )|^(?:(?:and|or) )?[A-J](?![A-Za-z0-9'])(?! [a-z])|^(?:and|or) /;
 
-/** The letter of a choice given with its text; "" where it may be none. One letter only: "(A) 1 or (B) 2" is no choice. */
+/**
+ * The letter of a choice given with its text; "" where it may be none. One letter only: "(A) 1 or (B) 2" is no choice.
+ */
 function chosen(text: string): string | null {
   const named =
     /^(?:option|choice) \(?([A-J])\)?$/i.exec(text)?.[1] ??
@@ -144,8 +149,9 @@ const RELATION = /[<>]|\\(?:leq|geq|neq)(?![a-z])/;
 const LETTERS = /[A-Za-z]/;
 
 /**
- * `x = 5` and `x = 3 + 2 = 5` as 5, `(p, q) = (3, 2)` as (3, 2): one name, then sides without a letter of their own, of which
- * the last exact one counts. A computation without a name stays as it is: it may be the answer (make 24 of 4 and 6).
+ * `x = 5` and `x = 3 + 2 = 5` as 5, `(p, q) = (3, 2)` as (3, 2): one name, then sides without a letter
+ * of their own, of which the last exact one counts. A computation without a name stays as it is: it may
+ * be the answer (make 24 of 4 and 6).
  */
 function valued(text: string): string | null {
   const tuple = TUPLE_NAMED.exec(text);
@@ -174,7 +180,10 @@ function valued(text: string): string | null {
 
 const letters = (text: string): boolean => LETTERS.test(text.replace(/\\[a-zA-Z]+/g, ""));
 
-/** Elements one by one, so that (1, 9/2) meets (1, 4.5). Their order counts, and a comma in here is no thousands separator. */
+/**
+ * Elements one by one, so that (1, 9/2) meets (1, 4.5). Their order counts, and a
+ * comma in here is no thousands separator.
+ */
 function listed(text: string): string | null {
   const enclosed = /^(?:[([]|\\\{)/.exec(text)?.[0] ?? "";
   const end = enclosed && /(?:[)\]]|\\\})$/.exec(text)?.[0];
@@ -213,7 +222,10 @@ function split(text: string): string[] | null {
   return [...parts, text.slice(start)];
 }
 
-/** Spaces go where they separate nothing, braces appear where LaTeX lets them be left out, a plain word loses its capital. */
+/**
+ * Spaces go where they separate nothing, braces appear where LaTeX lets them be left
+ * out, a plain word loses its capital.
+ */
 function spelled(text: string): string {
   const dense = text
     .replace(/ ?([^A-Za-z0-9 ]) ?/g, "$1")

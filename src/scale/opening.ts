@@ -45,8 +45,8 @@ const TURN =
 const ASKED = /^[ \t]*(?:q|question|problem|exercise|user|human|instruction|system)\*{0,2}[ \t]*:[^\n]*\S[^\n]*/gim;
 
 /**
- * Text written by hand, from where the last reply begins: as the template would begin it, else after "A:", "Answer:" or a
- * special token; all of it where none stands there, but the lines of questions that do not end in the tag.
+ * Text written by hand, from where the last reply begins: as the template would begin it, else after "A:", "Answer:" or
+ * a special token; all of it where none stands there, but the lines of questions that do not end in the tag.
  */
 function lastTurn(session: Pick<Session, "chat">, text: string, { open }: Thinking): string {
   const opening = orElse("", () => replyOpening(session.chat)) // a model may have no template

@@ -89,8 +89,8 @@ const match = (pattern: RegExp, text: string, at: number): RegExpExecArray | nul
 };
 
 /**
- * The quantity that begins at `at`; null when none does, or when it is too long to compute. `grouped` false: a comma or a
- * blank is no thousands separator, and a whole number has no leading zero, as in a list.
+ * The quantity that begins at `at`; null when none does, or when it is too long to compute. `grouped` false: a comma or
+ * a blank is no thousands separator, and a whole number has no leading zero, as in a list.
  */
 export function readQuantity(text: string, at = 0, { grouped = true } = {}): Quantity | null {
   let negative = false;

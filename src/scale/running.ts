@@ -1,6 +1,7 @@
-// The last number of running text, if it is the whole value: else null. A number stands here without its noun or unit
-// ("18 apples", "15 cm"), as the question asked for it. Read off: what stands before it (a sign, another number with "and",
-// "to", a colon or a unit between, "not", "at least", an operator) and after it ("million", "and a half", "percent").
+// The last number of running text, if it is the whole value: else null. A number stands here without its noun
+// or unit ("18 apples", "15 cm"), as the question asked for it. Read off: what stands before it (a sign,
+// another number with "and", "to", a colon or a unit between, "not", "at least", an operator) and after it
+// ("million", "and a half", "percent").
 
 import { answerKey, bareNumber, isNumberKey } from "./key.ts";
 import { rationalKey, readQuantity, readSuffix, VULGAR } from "./quantity.ts";
@@ -76,7 +77,8 @@ function itemsOf(text: string): Item[] {
       const from = signStart(text, i);
       const quantity = readQuantity(text, from);
       const end = quantity?.end ?? i + 1;
-      const bare = quantity && !/\\(?:times|cdot)/.test(text.slice(from, end)); // TeX outside math may be cut from a term
+      // TeX outside math may be cut from a term.
+      const bare = quantity && !/\\(?:times|cdot)/.test(text.slice(from, end));
       items.push({ from, to: end, key: bare ? rationalKey(quantity) : "", formula: false });
       const unit = readUnit(text, end + Number(text[end] === " ")); // its exponent is no number: 25 cm^2
       i = Math.max(unit?.unit.includes("^") ? unit.end : end, i + 1);
@@ -90,7 +92,10 @@ const numberKey = (text: string): string => bareNumber(answerKey(text)) ?? "";
 const SIGNED =
   /(?:(?<=^|[\s=:*"'`(≈])[-+][$¤]?|(?<![A-Za-z])(?:negative|minus) [$¤]?|(?<=(?:^|[=:])\s?)- [$¤]?|[$¤][- ]?)$/i;
 
-/** Where the sign and the currency before a number begin. A blank after the sign makes it an operator, unless nothing stands before. */
+/**
+ * Where the sign and the currency before a number begin. A blank after the sign makes it an
+ * operator, unless nothing stands before.
+ */
 function signStart(text: string, at: number): number {
   const from = Math.max(0, at - 14);
   const lead = SIGNED.exec((from > 0 ? "…" : "") + text.slice(from, at));
@@ -100,8 +105,8 @@ function signStart(text: string, at: number): number {
 const CLOSERS: Record<string, string> = { $$: "$$", "\\(": "\\)", "\\[": "\\]" };
 
 /**
- * The formula that opens at `at`. A single $ opens one where Pandoc has it so: no blank within its ends (or one at both),
- * no digit after it; else it is a currency sign. `sound`: it closes, and only display math spans lines.
+ * The formula that opens at `at`. A single $ opens one where Pandoc has it so: no blank within its ends (or one at
+ * both), no digit after it; else it is a currency sign. `sound`: it closes, and only display math spans lines.
  */
 function formulaAt(text: string, at: number): { content: string; to: number; sound: boolean } | null {
   const mark = text.startsWith("$$", at) ? "$$" : text.slice(at, at + 2);
@@ -137,7 +142,9 @@ const LABEL = /\b(?:step|section|part|case|equation|figure|table|chapter|example
 const MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december";
 const NUMBER_WORDS =
   "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|[a-z]{3,5}teen|[a-z]{3,4}ty|hundred|thousand|million|point";
-/** The number is denied, bounded, an argument, or the end of something longer; perhaps a word or a currency is between. */
+/**
+ * The number is denied, bounded, an argument, or the end of something longer; perhaps a word or a currency is between.
+ */
 const UNLIKE = new RegExp(
   [
     String.raw`(?:\b(?:not|never|cannot|without|nor|no longer)\b|n't)(?: [a-z]+){0,3}`,
@@ -152,7 +159,10 @@ const UNLIKE = new RegExp(
     .join("|"),
   "i",
 );
-/** Before a number without a blank: nothing, or a sign that opens a value; or a word that does in Chinese, Japanese, Korean. */
+/**
+ * Before a number without a blank: nothing, or a sign that opens a value; or a word
+ * that does in Chinese, Japanese, Korean.
+ */
 const OPENS = /(?:^|[\s=:$¤*_"“'`≈]|\bUS|[约約是为為爲有共得于於はが은는이가])$/;
 /** Words that begin a value of its own after another number. */
 const FRESH =
@@ -202,10 +212,10 @@ function leftOf(text: string, item: Item, previous: Item | undefined): { from: n
 }
 
 /**
- * Whether a number is part of one thing with the one before, `gap` between: a list, a range, a ratio, a sum, a compound
- * measure, "132 spoons to make 16". Where no word begins a value of its own, it may be, and then neither is the whole.
- * `ends`: a sentence ends in the gap; `earlier`: what stands before the number before; `computed`: the number is a formula's
- * with an equals sign.
+ * Whether a number is part of one thing with the one before, `gap` between: a list, a range, a ratio, a sum, a
+ * compound measure, "132 spoons to make 16". Where no word begins a value of its own, it may be, and then neither is
+ * the whole. `ends`: a sentence ends in the gap; `earlier`: what stands before the number before; `computed`: the
+ * number is a formula's with an equals sign.
  */
 function joint(gap: string, ends: boolean, earlier: string, computed: boolean): boolean {
   if (/^ *(?:(?:[,;]|[,;]? *(?:and|or)\b) *(?:[A-Za-z]\w* *= *)?)?$/.test(gap)) return true; // x = 12, y = 13

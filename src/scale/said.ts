@@ -12,7 +12,9 @@ export interface Said {
   key: string;
   /** Index after it. */
   end: number;
-  /** Said with a marker, with a colon at the head of its line, or as "final": it stands even against a box before it. */
+  /**
+   * Said with a marker, with a colon at the head of its line, or as "final": it stands even against a box before it.
+   */
   firm: boolean;
 }
 
@@ -97,7 +99,8 @@ function stated(reply: string, from: number, colon: boolean): Found | null {
   if (said.length > 200 || words > 3 || PROSE.test(formulas) || !(colon || definite)) return null;
   const right = said.includes("=") ? value(said) : null; // "3*4 = 12" says 12
   const computed = right === null ? "" : answerKey(right);
-  const number = COUNT.test(fold(said)) && !isMeasureKey(answerKey(said)) ? lastNumber(said) : null; // "12 apples" says 12
+  // "12 apples" says 12.
+  const number = COUNT.test(fold(said)) && !isMeasureKey(answerKey(said)) ? lastNumber(said) : null;
   const key = isNumberKey(computed) ? computed : (number?.key ?? answerKey(said));
   return key === "" ? null : { text: said, source: "final-answer", key };
 }
@@ -134,7 +137,9 @@ export const CORRECTS = new RegExp(
 /** Lines beginning with "####" that are looked at for a value. */
 const MOST_MARKERS = 64;
 
-/** The reply without the questions that were invented after its answer: cut at the first one, or after a "####" line. */
+/**
+ * The reply without the questions that were invented after its answer: cut at the first one, or after a "####" line.
+ */
 export function withoutNextTurns(text: string): { text: string; cut: boolean } {
   const turn = text
     .matchAll(NEXT_TURN)

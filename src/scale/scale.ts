@@ -1,8 +1,8 @@
 import { HyperthinkError } from "../base/errors.ts";
-import type { Gauge } from "../cache/meter.ts";
-import type { Chain, ChainSpec } from "../engine/chain.ts";
+import type { Chain, ChainSpec, Group } from "../engine/chain.ts";
 import type { Engine } from "../engine/engine.ts";
 import { greedy, type Sampling } from "../engine/sampling.ts";
+import type { Policy } from "../policy/policy.ts";
 import type { Channel } from "../request/channel.ts";
 import { Output } from "../request/output.ts";
 import { prepare, type RequestOptions } from "../request/prepare.ts";
@@ -97,21 +97,19 @@ async function runChains(
   );
   const thinking = options.thinking === undefined ? THINK : options.thinking;
   const opened = thinking !== null && opensThinking(session, prompt, template, thinking);
-  const work = async (engine: Engine, gauge: Gauge): Promise<ScaleResult> => {
-    const run = new Run(session, engine, events, { ...options, width, maxTokens, sampling, stopIds, thinking, opened });
-    events.push({ type: "start", width, promptTokens: ids.length, policy: policy.key });
-    await run.all(ids, stop);
-    const result: ScaleResult = {
-      ...run.outcome(),
-      prompt: { text, tokens: ids.length },
-      sampling,
-      usage: usageOf(session, run.group!, gauge),
-      policy: policy.key,
-    };
-    events.push({ type: "result", result });
-    return result;
+  stop.signal.throwIfAborted();
+  const run = new Run(session, events, { ...options, width, maxTokens, sampling, stopIds, thinking, opened });
+  events.push({ type: "start", width, promptTokens: ids.length, policy: policy.key });
+  const group = await run.all(ids, policy, stop);
+  const result: ScaleResult = {
+    ...run.outcome(),
+    prompt: { text, tokens: ids.length },
+    sampling,
+    usage: usageOf(session, group),
+    policy: policy.key,
   };
-  return session.with(policy, work, stop);
+  events.push({ type: "result", result });
+  return result;
 }
 
 const textEvent = ({ spec: { index }, tokens, meter }: Chain, text: string): ScaleEvent => ({
@@ -133,7 +131,7 @@ interface RunOptions extends Omit<ScaleOptions, "stopIds"> {
 
 /** State of one call: its chains' texts and the vote. */
 class Run {
-  group: ReturnType<Engine["submit"]> | null = null;
+  group: Group | null = null;
   readonly #engine: Engine;
   readonly #events: Channel<ScaleEvent>;
   readonly #options: RunOptions;
@@ -145,8 +143,8 @@ class Run {
   #savedTokens = 0;
   #decided = false;
 
-  constructor(session: Session, engine: Engine, events: Channel<ScaleEvent>, options: RunOptions) {
-    this.#engine = engine;
+  constructor(session: Session, events: Channel<ScaleEvent>, options: RunOptions) {
+    this.#engine = session.engine;
     this.#events = events;
     this.#options = options;
     // Special tokens are shown, as some models have their thinking tags among them (end ids never reach the text).
@@ -158,10 +156,11 @@ class Run {
   }
 
   /** Runs all chains to their ends. */
-  async all(ids: readonly number[], stop: Stop): Promise<void> {
+  async all(ids: readonly number[], policy: Policy, stop: Stop): Promise<Group> {
     const ends = Array.from({ length: this.#options.width }, () => Promise.withResolvers<void>());
     this.group = this.#engine.submit(
       ids,
+      policy,
       ends.map((end, index) => this.#spec(index, end)),
     );
     const { chains } = this.group;
@@ -169,6 +168,7 @@ class Run {
       for (const chain of chains) this.#engine.abort(chain);
     });
     for (const end of settled) if (end.status === "rejected") throw end.reason;
+    return this.group;
   }
 
   outcome(): Pick<ScaleResult, "answer" | "groups" | "tied" | "abstained" | "stopped" | "savedTokens" | "chains"> {

@@ -52,7 +52,10 @@ function digit(c: string): string {
   return String((code - zero) % 10);
 }
 
-/** A pair of marks with no blank within its ends; an operator (2**3**2, a*b*c) and a LaTeX subscript are none. Two numbers stay apart. */
+/**
+ * A pair of marks with no blank within its ends; an operator (2**3**2, a*b*c) and a LaTeX
+ * subscript are none. Two numbers stay apart.
+ */
 const EMPHASIS =
   /(?<![A-Za-z0-9\\)\]}^]|[A-Za-z0-9}]_|\d[*_`]{0,3} (?=[*_`]{1,6}\d))(\*{1,3}|_{1,3}|`{1,3})(?![\s*_`{})\],.;:])((?:[^*`\n]|\n(?![ \t]{0,9}\n)){1,200}?)(?<![\s\\^])\1(?!\d|(?<=_)[A-Za-z{\\])/g;
 const TAGGED = /<(b|i|em|strong|code)>([^<\n]{1,200})<\/\1>/gi;

@@ -12,9 +12,9 @@ interface Tag {
 }
 
 /**
- * What a chain said after its thinking; null while the thinking goes on. `opened`: the prompt opened it. The first closing
- * tag that is not quoted ends it; later, a tag that stands within a sentence is a mention, and one that begins a line or
- * follows a sentence opens a second thinking.
+ * What a chain said after its thinking; null while the thinking goes on. `opened`: the prompt opened it. The first
+ * closing tag that is not quoted ends it; later, a tag that stands within a sentence is a mention, and one that begins
+ * a line or follows a sentence opens a second thinking.
  */
 export function afterThinking(text: string, thinking: Thinking, opened: boolean): string | null {
   let thinks = opened;
@@ -36,7 +36,9 @@ export function leavesOpen(text: string, thinking: Thinking): boolean {
   return open;
 }
 
-/** Whether an opening tag can be meant: no word of the same sentence stands before it; a colon may, where the line ends. */
+/**
+ * Whether an opening tag can be meant: no word of the same sentence stands before it; a colon may, where the line ends.
+ */
 function begins(text: string, { at, to }: Tag): boolean {
   const before = text.slice(Math.max(0, at - 20), at);
   if (/[:;][^\S\n]*$/.test(before)) return /^[^\S\n]*(?:\n|$)/.test(text.slice(to, to + 20));

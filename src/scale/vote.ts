@@ -12,8 +12,8 @@ export interface VoteGroup {
 }
 
 /**
- * One vote a chain. The largest group wins; of equal ones, the group whose first chain has the lowest index: a rule that
- * depends on what the chains said and not on which ended first, so a run can be repeated.
+ * One vote per chain. The largest group wins; of equal ones, the group whose first chain has the lowest index: a rule
+ * that depends on what the chains said and not on which ended first, so a run can be repeated.
  */
 export class Vote {
   readonly #groups = new Map<string, { text: string; chains: number[] }>();
@@ -61,11 +61,11 @@ export class Vote {
   }
 
   /**
-   * Whether no outcome of the chains still running can change the winner's key. (Its shown text may still become that of
-   * a lower chain with an equal answer.) Exact: votes for the winner or for nobody never help a rival, and split votes
-   * help less than joint ones, so a rival's best case is all of `running`: then it has `running.length` votes more, and
-   * its first chain may be the lowest of them. One case for every group that stands, one for an answer not seen yet.
-   * Throws `bad-argument` when a running chain has voted.
+   * Whether no outcome of the chains still running can change the winner's key. (Its shown text may still become that
+   * of a lower chain with an equal answer.) Exact: votes for the winner or for nobody never help a rival, and split
+   * votes help less than joint ones, so a rival's best case is all of `running`: then it has `running.length` votes
+   * more, and its first chain may be the lowest of them. One case for every group that stands, one for an answer not
+   * seen yet. Throws `bad-argument` when a running chain has voted.
    */
   decided(running: Iterable<number>): boolean {
     let left = 0;

@@ -1,5 +1,5 @@
-// Words beside a number that make another value of it, in the languages that chains answer in besides English. They only
-// ever make running text abstain, so a word too many costs a vote and a word too few may merge two answers.
+// Words beside a number that make another value of it, in the languages that chains answer in besides English. They
+// only ever make running text abstain, so a word too many costs a vote and a word too few may merge two answers.
 
 const before = {
   denied: "nicht|kein|keine|no|non|não|nao|ne|pas|niet|nie|bukan|tidak|không(?: phải)?|не|нет|ليس|ليست|ไม่ใช่|değil|si",

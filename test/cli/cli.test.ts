@@ -117,7 +117,7 @@ describe("the other verbs", () => {
     cpSync(`${root}golden/qwen3-dms-short`, folder, { recursive: true });
     const file = join(folder, "golden.safetensors");
     const bytes = readFileSync(file);
-    bytes[bytes.length - 3] ^= 1; // the prompt stands last: another token
+    bytes[bytes.length - 4] ^= 1; // the prompt stands last: another token
     writeFileSync(file, bytes);
     const bad = run(["verify", "--device", "reference", folder]);
     rmSync(folder, { recursive: true });

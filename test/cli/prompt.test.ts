@@ -1,4 +1,5 @@
-// What the program makes of its prompt and its flags, through real pipes: text as it was given, and who decides how tokens are drawn.
+// What the program makes of its prompt and its flags, through real pipes: text as it was given,
+// and who decides how tokens are drawn.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { cpSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";

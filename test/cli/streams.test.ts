@@ -11,7 +11,9 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "hyperthink-"));
 after(() => rmSync(folder, { recursive: true }));
 
-/** The program in a shell's line: "$@" stands for it. Its exit code comes on descriptor 3, beside what the line prints. */
+/**
+ * The program in a shell's line: "$@" stands for it. Its exit code comes on descriptor 3, beside what the line prints.
+ */
 function shell(line: string, args: string[]): { code: number; out: string; err: string } {
   const script = `{ ${line}; } 3>"${folder}/code"`;
   const child = spawnSync("sh", ["-c", script, "sh", process.execPath, `${root}src/cli/main.ts`, ...args], {
@@ -56,7 +58,7 @@ describe("what is run for more than its output goes on without a reader", { skip
     const bad = join(folder, "bad");
     cpSync(good, bad, { recursive: true });
     const bytes = readFileSync(join(bad, "golden.safetensors"));
-    bytes[bytes.length - 3] ^= 1;
+    bytes[bytes.length - 4] ^= 1;
     writeFileSync(join(bad, "golden.safetensors"), bytes);
     assert.equal(shell(NO_OUT, ["verify", "--device", "reference", good]).code, 0);
     assert.equal(shell(NO_OUT, ["verify", "--device", "reference", good, bad]).code, 1);

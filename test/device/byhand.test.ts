@@ -1,21 +1,32 @@
 // Ranks, cuts and choices of pages worked out by hand, on every device.
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
-import type { Board, F32, LaneShape, Lanes, Rule, Scorer } from "../../src/device/device.ts";
-import { devices, rig } from "./devices.ts";
+import { type LaneShape, type Lanes, PAGE_FORMATS, type Pass, type Work } from "../../src/device/device.ts";
+import { near } from "../support/compare.ts";
+import { devices, fill, put, rig } from "./devices.ts";
 import { type Host, host } from "./host.ts";
-import { near, rule } from "./watched.ts";
+import { type Rule, rule } from "./watched.ts";
 
 const SHAPE: LaneShape = {
-  ...{ sets: 2, layers: 1, kvHeads: 1, queryHeads: 1, headDim: 2, dtype: "f32" },
-  ...{ pages: 32, archivePages: 8, doomedPages: 1, sparePages: 8 },
+  ...{ sets: 2, layers: 1, kvHeads: 1, queryHeads: 1, headDim: 2, format: PAGE_FORMATS.f32 },
+  ...{ pages: 32, archivePages: 16, doomedPages: 16 },
 };
-const STRIDE = 128;
+/** What every scorer is given. */
+interface Acts {
+  lanes: Lanes;
+  layer: number;
+  runs: Work;
+  slack: number;
+  share: "lane";
+}
 
 for (const candidate of devices)
   describe(candidate.name, () => {
-    const { device, f32, i32, run } = rig(candidate);
+    const { device, f32, i32, run, read } = rig(candidate);
     after(() => device.close());
+
+    /** One item of a run's list. */
+    const items = (...item: number[]): Work => ({ list: i32(item), first: 0, count: 1 });
 
     /** A set 0 that holds these keys (and values) as its positions 0, 1, ..; [KV heads] of [keys] of [x, y]. */
     async function holding(
@@ -23,40 +34,47 @@ for (const candidate of devices)
       values = heads,
     ): Promise<{ store: Host; lanes: Lanes; newest: number }> {
       const store = host(device, { ...SHAPE, kvHeads: heads.length, queryHeads: heads.length });
+      const { lanes } = store;
+      for (const set of [0, 1]) device.attach(lanes, set, { slots: 128, queries: 4, moments: true, bounds: true });
       const rows = heads[0].length;
       store.plan(0, 8);
       const flat = (x: number[][][]) => f32(x[0].flatMap((_, row) => x.flatMap((head) => head[row])));
-      const chunks = { list: i32([0, 0, rows, 0]), first: 0, count: 1 };
-      await run((pass) => pass.admitChunk(flat(heads), flat(values), store.lanes, 0, chunks, null));
+      const runs = items(0, 0, rows, 0);
+      await run((pass) => pass.admit({ k: flat(heads), v: flat(values), z: null, lanes, layer: 0, runs }));
       store.settle();
-      return { store, lanes: store.lanes, newest: rows - 1 };
+      return { store, lanes, newest: rows - 1 };
     }
-    function boardOf(lanes: Lanes, rows: number[][]): Board & { scores: F32 } {
-      const scores = device.f32(lanes.archive.length * STRIDE);
-      for (const [lane, row] of rows.entries()) scores.host.set(row, lane * STRIDE);
-      return { scores, stride: STRIDE };
-    }
+    /** Gives the keys of set 0 these scores, by lane. */
+    const setScores = (lanes: Lanes, rows: number[][]) =>
+      device.score(
+        lanes,
+        [...rows.keys()],
+        rows.map((row) => Float32Array.from(row)),
+      );
+    const scoresOf = async (lanes: Lanes, lane = 0) => (await device.keys(lanes, [lane]))[0].scores;
+
     async function ranks(
       keys: number[][],
-      scorer: Scorer,
-      before: number[] = [],
+      score: (pass: Pass, acts: Acts) => void,
+      before: number[] | null = null,
       values = keys,
     ): Promise<Float32Array> {
       const { lanes, newest } = await holding([keys], [values]);
-      const board = boardOf(lanes, [before]);
-      const steps = { list: i32([0, 0, newest]), first: 0, count: 1 };
-      const ring = { q: f32(new Array(2 * 4 * 2).fill(0)), queries: 4 }; // queries of zeros attend to all keys alike
-      await run((pass) => pass.score(board, ring, lanes, 0, steps, rule({}), scorer));
-      return board.scores.host.slice(0, keys.length);
+      if (before) await setScores(lanes, [before]);
+      const runs = items(0, 0, 1, newest);
+      await run((pass) => score(pass, { lanes, layer: 0, runs, slack: 1, share: "lane" }));
+      return scoresOf(lanes);
     }
     const attention = {
-      kind: "attention",
       queries: 1,
       over: "others",
       group: "mean",
-      pool: "mean",
+      smooth: "mean",
       kernel: 3,
     } as const;
+    type Attention = Omit<Parameters<Pass["scoreAttention"]>[0], keyof Acts>;
+    // Observed queries of zeros attend to all keys alike.
+    const attend = (asked: Attention) => (pass: Pass, acts: Acts) => pass.scoreAttention({ ...acts, ...asked });
     const five = [1, 2, 3, 4, 5].map((x) => [x, 0]);
 
     test("norm, difference and mean", async () => {
@@ -67,7 +85,7 @@ for (const candidate of devices)
             [0, 0],
             [1, 0],
           ],
-          { kind: "norm" },
+          (pass, acts) => pass.scoreNorm(acts),
         ),
         [-5, 0, -1],
         "norm",
@@ -79,18 +97,18 @@ for (const candidate of devices)
             [0, 3],
             [2, 0],
           ],
-          { kind: "difference" },
+          (pass, acts) => pass.scoreDifference(acts),
         ),
         [2, 1, 2].map((x) => -x / Math.sqrt(5)), // the mean is (2/3, 1/3)
         "difference",
       );
-      near(await ranks(five, { kind: "mean" }, [10, 8, 6, 4, 2]), [2, 2, 2, 2, 2], "mean");
+      near(await ranks(five, (pass, acts) => pass.scoreMean(acts), [10, 8, 6, 4, 2]), [2, 2, 2, 2, 2], "mean");
     });
 
     test("neighbours at the ends", async () => {
-      near(await ranks(five, attention), [1 / 6, 1 / 4, 1 / 4, 1 / 6, 0], "zeros beyond the ends");
-      near(await ranks(five, { ...attention, pool: "max" }), [1 / 4, 1 / 4, 1 / 4, 1 / 4, 0], "the greatest");
-      near(await ranks(five, { ...attention, over: "all", kernel: 1 }), [0.2, 0.2, 0.2, 0.2, 0], "over all");
+      near(await ranks(five, attend(attention)), [1 / 6, 1 / 4, 1 / 4, 1 / 6, 0], "zeros beyond the ends");
+      near(await ranks(five, attend({ ...attention, smooth: "max" })), [1 / 4, 1 / 4, 1 / 4, 1 / 4, 0], "the greatest");
+      near(await ranks(five, attend({ ...attention, over: "all", kernel: 1 })), [0.2, 0.2, 0.2, 0.2, 0], "over all");
     });
 
     test("redundancy", async () => {
@@ -99,61 +117,57 @@ for (const candidate of devices)
         [2, 0],
         [0, 1],
       ];
-      const scorer = { kind: "redundancy", weight: 0.5, similar: 0.9 } as const;
+      const above = (similar: number) => (pass: Pass, acts: Acts) =>
+        pass.scoreRedundancy({ ...acts, weight: 0.5, similar });
       // Both cosines above 0.9 are each its row's last and are set to 0: all are alike.
-      near(await ranks(keys, scorer, [1, 1, 1]), [1 / 3, 1 / 3, 1 / 3], "similar");
+      near(await ranks(keys, above(0.9), [1, 1, 1]), [1 / 3, 1 / 3, 1 / 3], "similar");
       // None is: only column 0 of each row is set to 0, and column 1 keeps the mean 1/3.
       const e = Math.exp(1 / 3);
       near(
-        await ranks(keys, { ...scorer, similar: 1.5 }, [1, 1, 1]),
+        await ranks(keys, above(1.5), [1, 1, 1]),
         [1, e, 1].map((x) => 0.5 - x / (2 * (2 + e))),
         "nothing similar",
       );
     });
 
     test("expected attention without any query", async () => {
-      const moments = { sums: f32(new Array(2 * (2 + 4) * 2).fill(0)), skip: 1 };
-      const frequencies = f32([1]);
-      const scorer = {
-        kind: "expected",
-        moments,
-        frequencies,
-        future: 3,
-        covariance: true,
-        values: true,
-        epsilon: 0.25,
-      } as const;
+      const asked = { skip: 1, frequencies: f32([1]), future: 3, covariance: true, values: true, epsilon: 0.25 };
+      const score = (pass: Pass, acts: Acts) => pass.scoreExpected({ ...acts, ...asked });
       const values = [0, 4, 8, 12, 16].map((x) => [x, 0]);
-      near(await ranks(five, scorer, [], values), [9, 2, 4, 6, 8], "1/4 and epsilon, times lengths");
+      near(await ranks(five, score, null, values), [9, 2, 4, 6, 8], "1/4 and epsilon, times lengths");
     });
 
     test("gelu", async () => {
       const x = f32([1, -1, 0, 3, -8]);
-      await run((pass) => pass.gelu(x, 5));
-      near(x.host, [0.8413447, -0.1586553, 0, 2.9959503, 0], "x Phi(x)", 1e-7);
+      await run((pass) => pass.gelu({ x, count: 5 }));
+      near(await read(x), [0.8413447, -0.1586553, 0, 2.9959503, 0], "x Phi(x)", { absolute: 1e-7 });
     });
 
-    test("sums and the newest query's weights", async () => {
-      const { lanes } = await holding([[[1, 0]]]); // position 0, pending
-      const board = boardOf(lanes, [[1, 9, 9]]);
+    test("sums of attention", async () => {
+      const { store, lanes } = await holding([[[1, 0]]]); // position 0, pending
+      store.plan(0, 1);
+      await setScores(lanes, [[1]]);
       const [q, k] = [f32([0, 0, 0, 0]), f32([1, 1, 2, 2])];
-      const chunks = { list: i32([0, 0, 2, 1]), first: 0, count: 1 };
-      await run((pass) => pass.sum(board, q, k, lanes, 0, chunks));
-      near(board.scores.host.subarray(0, 3), [1 + 1 / 2 + 1 / 3, 1 / 2 + 1 / 3, 1 / 3], "sums");
+      const chunks = items(0, 0, 2, 1);
+      await run((pass) => {
+        pass.sumAttention({ q, k, lanes, layer: 0, chunks });
+        pass.admit({ k, v: k, z: null, lanes, layer: 0, runs: chunks });
+      });
+      near(await scoresOf(lanes), [1 + 1 / 2 + 1 / 3, 1 / 2 + 1 / 3, 1 / 3], "sums");
     });
 
-    test("a replay", async () => {
-      const { lanes } = await holding([five.slice(0, 4)]);
-      const board = boardOf(lanes, [
-        [9, 9, 9, 9, 9, 9],
-        [0.3, 0.3, 0.3, 0, 0, 0],
-      ]);
+    test("the greatest attention of repeated tokens", async () => {
+      const { store, lanes } = await holding([five.slice(0, 4)]);
+      store.fork(0, 1);
+      await run((pass) => pass.fork({ lanes, pairs: items(0, 1) }));
+      await device.score(lanes, [0, 1], [Float32Array.of(9, 9, 9, 9), Float32Array.of(0.3, 0.3, 0.3, 0)]);
       const [q, k] = [f32([0, 0, 0, 0]), f32([1, 1, 2, 2])];
-      // Sink 0, slots 2 and 3, and the replayed keys 4 and 5: a quarter for the first query, a fifth for the second.
-      const items = { list: i32([0, 0, 2, 4, 1, 2, 4, 4]), first: 0, count: 1 };
-      await run((pass) => pass.replay(board, q, k, lanes, 0, items, 1));
-      near(board.scores.host.subarray(0, 6), [9, 9, 9, 9, 9, 9], "the replaying set's own");
-      near(board.scores.host.subarray(STRIDE, STRIDE + 6), [0.3, 0.3, 0.3, 0.25, 0, 0], "of set 1");
+      // Sink 0, slots 2 and 3, and the repeated keys 4 and 5: a quarter for the first query, a fifth for the second.
+      const chunks = items(0, 0, 2, 4, 1, 2, 4, 4);
+      await run((pass) => pass.maxAttention({ q, k, lanes, layer: 0, chunks, sinks: 1 }));
+      near(await scoresOf(lanes), [9, 9, 9, 9], "the reading set's own");
+      near(await scoresOf(lanes, 1), [0.3, 0.3, 0.3, 0.25], "of set 1");
+      store.settle();
     });
 
     test("cuts", async () => {
@@ -212,8 +226,8 @@ for (const candidate of devices)
           ],
         ],
         [
-          "a pool",
-          { pool: "layer" },
+          "shared budgets",
+          { share: "layer" },
           [2, 2],
           [
             [9, 1, 1, 1, 1],
@@ -222,8 +236,8 @@ for (const candidate of devices)
           [[0], [0, 1, 2]],
         ],
         [
-          "a pool with floors",
-          { pool: "layer", floor: 1 },
+          "shared budgets with floors",
+          { share: "layer", floor: 1 },
           [2, 2],
           [
             [9, 1, 1, 1, 1],
@@ -248,8 +262,8 @@ for (const candidate of devices)
           ],
         ],
         [
-          "NaN in a pool",
-          { pool: "layer" },
+          "NaN among shared budgets",
+          { share: "layer" },
           [2, 2],
           [
             [Number.NaN, 1, Number.NaN, 0, Number.NaN],
@@ -261,8 +275,8 @@ for (const candidate of devices)
           ],
         ],
         [
-          "ties of a pool",
-          { pool: "set" },
+          "ties of shared budgets",
+          { share: "set" },
           [3, 3],
           [
             [1, 1, 1, 1, 1],
@@ -273,65 +287,131 @@ for (const candidate of devices)
       ];
       for (const [name, change, budgets, board, live] of cases) {
         const { store, lanes, newest } = await holding(both);
-        lanes.budget.host.set(budgets);
-        const steps = { list: i32([0, 0, newest]), first: 0, count: 1 };
-        const ranks = boardOf(lanes, board);
-        await run((pass) => pass.keep(ranks, lanes, 0, 1, steps, rule(change)));
-        for (const lane of [0, 1]) assert.deepEqual([...device.live(lanes, lane)], live[lane], `${name}, lane ${lane}`);
+        put(lanes.budget, budgets);
+        await setScores(lanes, board);
+        const runs = items(0, 0, 1, newest);
+        await run((pass) => pass.keep({ lanes, layer: 0, layers: 1, runs, ...rule(change) }));
+        const got = await device.live(lanes, [0, 1]);
+        for (const lane of [0, 1]) assert.deepEqual([...got[lane]], live[lane], `${name}, lane ${lane}`);
         store.settle();
       }
     });
 
     test("what needs every key, or as many in each lane of a layer, is refused without them", async () => {
       const { store, lanes, newest } = await holding([five, five]);
-      lanes.budget.host.set([3, 4]);
-      const steps = { list: i32([0, 0, newest]), first: 0, count: 1 };
-      const board = boardOf(lanes, []);
-      await run((pass) => pass.keep(board, lanes, 0, 1, steps, rule({ recent: 1 })));
+      put(lanes.budget, [3, 4]);
+      const steps = items(0, 0, 1, newest);
+      const acts = { lanes, layer: 0, runs: steps, ...rule({ recent: 1 }) };
+      await run((pass) => pass.keep({ ...acts, layers: 1 }));
       store.settle();
-      lanes.budget.host.fill(1);
+      fill(lanes.budget, 1);
       const x = f32(new Array(8).fill(1));
-      const chunks = { list: i32([0, 0, 2, 5]), first: 0, count: 1 };
-      const items = { list: i32([0, 0, 2, 5, 1, 2, 4, 5]), first: 0, count: 1 };
+      const fed = { q: x, k: x, lanes, layer: 0 };
       const missing =
-        /lane \d: expected every key up to position 4 in its own slot, got [34] keys; nothing may leave before/;
+        /lane \d: expected every key up to position \d in its own slot, got \d keys; nothing may leave before/;
       await assert.rejects(
-        run((pass) => pass.sum(board, x, x, lanes, 0, chunks)),
+        run((pass) => pass.sumAttention({ ...fed, chunks: items(0, 0, 2, 5) })),
         missing,
       );
       await assert.rejects(
-        run((pass) => pass.replay(board, x, x, lanes, 0, items, 1)),
+        run((pass) => pass.maxAttention({ ...fed, chunks: items(0, 0, 2, 5, 1, 2, 4, 5), sinks: 1 })),
+        missing,
+      );
+      await assert.rejects(
+        run((pass) => pass.readmit({ z: null, lanes, layer: 0, copies: items(0, 1, 0, 2, 3) })),
         missing,
       );
       const unlike =
         /lane 1: expected as many keys as in lane 0 where a layer's heads are ranked together, got 4 and 3; cut all/;
-      const ring = { q: f32(new Array(2 * 4 * 4).fill(0)), queries: 4 };
-      const layer = { ...attention, over: "all", group: "layer", kernel: 1 } as const;
+      const asked = { ...attention, over: "all", group: "layer", kernel: 1 } as const;
       await assert.rejects(
-        run((pass) => pass.score(board, ring, lanes, 0, steps, rule({}), layer)),
+        run((pass) => pass.scoreAttention({ lanes, layer: 0, runs: steps, slack: 1, share: "lane", ...asked })),
         unlike,
       );
-      const scores = { raw: f32(new Array(2 * STRIDE).fill(0)), lse: f32([0, 0]), stride: STRIDE };
+      const attend = (rank: "layer" | "group") => (pass: Pass) => {
+        const out = device.hidden(8);
+        pass.attend({ out, q: x, archiveQuery: null, lanes, layer: 0, steps, pages: false, rank });
+      };
+      await assert.rejects(run(attend("layer")), unlike);
+      await run(attend("group"));
+    });
+
+    test("a set without the state that a pass needs is refused by name", async () => {
+      const { lanes, newest } = await holding([five]);
+      device.attach(lanes, 0, { slots: 4, queries: 0, moments: false, bounds: false });
+      const x = f32(new Array(8).fill(1));
+      const runs = items(0, 0, 1, newest);
+      const acts = { lanes, layer: 0, runs, slack: 1, share: "lane" } as const;
+      const expected = { skip: 0, frequencies: f32([1]), future: 1, covariance: true, values: true, epsilon: 0 };
+      const step = { out: device.hidden(8), q: x, archiveQuery: null, lanes, layer: 0, steps: runs } as const;
+      const scores = /set 0: expected scores of at least \d keys on the device, got 4/;
+      const queries = /set 0: expected at least 1 observed queries on the device, got 0/;
+      const cases: [(pass: Pass) => void, RegExp][] = [
+        [(pass) => pass.scoreNorm(acts), scores],
+        [(pass) => pass.keep({ ...acts, layers: 1, recent: 0, floor: 0, replace: false }), scores],
+        [(pass) => pass.clear({ lanes, runs }), scores],
+        [(pass) => pass.noteGates({ z: x, shift: 0, lanes, layer: 0, runs }), scores],
+        [(pass) => pass.sumAttention({ q: x, k: x, lanes, layer: 0, chunks: items(0, 0, 1, 5) }), scores],
+        [(pass) => pass.attend({ ...step, pages: false, rank: "group" }), scores],
+        [(pass) => pass.attend({ ...step, pages: true, rank: "none" }), /set 0: expected bounds of pages/],
+        [(pass) => pass.bound({ lanes, layer: 0, runs }), /set 0: expected bounds of pages/],
+        [(pass) => pass.observe({ q: x, lanes, layer: 0, runs }), queries],
+        [(pass) => pass.addMoments({ q: x, lanes, layer: 0, chunks: runs, skip: 0 }), /set 0: expected moments/],
+      ];
+      for (const [record, message] of cases) await assert.rejects(run(record), message);
+      device.attach(lanes, 0, { slots: 5, queries: 0, moments: false, bounds: false });
       await assert.rejects(
-        run((pass) => pass.weigh(board, scores, lanes, 0, steps, false)),
-        unlike,
+        run((pass) => pass.scoreAttention({ ...acts, ...attention })),
+        queries,
       );
-      await run((pass) => pass.weigh(board, scores, lanes, 0, steps, true));
+      await assert.rejects(
+        run((pass) => pass.scoreExpected({ ...acts, ...expected })),
+        /set 0: expected moments/,
+      );
+      await run((pass) => pass.scoreNorm(acts));
+    });
+
+    test("state that still has a place stays, and a fork takes what both sets have", async () => {
+      const { store, lanes, newest } = await holding([five]);
+      await setScores(lanes, [[1, 2, 3, 4, 5]]);
+      // Position 4 looks along x, those before along y: only it tells the keys apart.
+      for (const p of [0, 1, 2, 3, 4]) {
+        const q = f32(p === newest ? [Math.SQRT2, 0] : [0, 1]);
+        await run((pass) => pass.observe({ q, lanes, layer: 0, runs: items(0, 0, 1, p) }));
+      }
+      device.attach(lanes, 0, { slots: 9, queries: 7, moments: false, bounds: false });
+      device.attach(lanes, 1, { slots: 6, queries: 3, moments: false, bounds: false });
+      store.fork(0, 1);
+      await run((pass) => pass.fork({ lanes, pairs: items(0, 1) }));
+      store.settle();
+      const asked = { ...attention, over: "all", kernel: 1 } as const;
+      const total = five.reduce((sum, [x]) => sum + Math.exp(x), 0);
+      for (const set of [0, 1]) {
+        assert.deepEqual([...(await scoresOf(lanes, set))], [1, 2, 3, 4, 5], `set ${set}`);
+        const acts = { lanes, layer: 0, runs: items(set, 0, 1, newest), slack: 1, share: "lane" } as const;
+        await run((pass) => pass.scoreAttention({ ...acts, ...asked }));
+        const expected = five.map(([x], s) => (s < newest ? Math.exp(x) / total : 0));
+        near(await scoresOf(lanes, set), expected, `the newest query of set ${set}`);
+      }
+      device.attach(lanes, 1, { slots: 0, queries: 0, moments: false, bounds: false });
+      assert.deepEqual([...(await scoresOf(lanes, 1))], [0, 0, 0, 0, 0], "none");
+      await assert.rejects(device.score(lanes, [1], [Float32Array.of(1, 2, 3, 4, 5)]), /set 1: expected scores/);
+      await assert.rejects(device.score(lanes, [0], [Float32Array.of(1)]), { code: "bad-argument" });
     });
 
     test("the first positions of a set stay, and one key too many leaves its slot", async () => {
       const { store, lanes, newest } = await holding([five]);
-      lanes.budget.host.fill(4);
-      lanes.protect.host[0] = 2;
-      const steps = { list: i32([0, 0, newest]), first: 0, count: 1 };
-      const board = boardOf(lanes, [[0, 1, 2, 3, 4]]);
-      await run((pass) => pass.keep(board, lanes, 0, 1, steps, rule({ replace: true })));
+      fill(lanes.budget, 4);
+      put(lanes.protect, [2]);
+      await setScores(lanes, [[0, 1, 2, 3, 4]]);
+      const runs = items(0, 0, 1, newest);
+      await run((pass) => pass.keep({ lanes, layer: 0, layers: 1, runs, ...rule({ replace: true }) }));
       assert.equal(lanes.dead.host[0], 2);
-      assert.deepEqual(
-        [...board.scores.host.subarray(0, 5)],
-        [0, 1, 4, 3, 4],
-        "the pending key's rank goes to its slot",
-      );
+      assert.deepEqual([...(await scoresOf(lanes))], [0, 1, 3, 4], "of live keys");
+      store.plan(0, 1);
+      const k = f32([6, 0]);
+      await run((pass) => pass.admit({ k, v: k, z: null, lanes, layer: 0, runs: items(0, 0, 1, newest + 1) }));
+      assert.deepEqual([...(await scoresOf(lanes)).slice(0, 4)], [0, 1, 4, 3], "the key that was pending lies there");
       store.settle();
     });
 
@@ -341,17 +421,15 @@ for (const candidate of devices)
       const keys = Array.from({ length: 81 }, (_, i) => [most[Math.floor(i / 16)], 0]);
       const values = Array.from({ length: 81 }, (_, i) => [Math.floor(i / 16), 1]);
       const { store, lanes, newest } = await holding([keys], [values]);
-      lanes.budget.host.fill(48);
-      const bounds = device.f32(SHAPE.pages * 2 * 2);
-      const steps = { list: i32([0, 0, newest]), first: 0, count: 1 };
-      const chunks = { list: i32([0, 0, 81, 0]), first: 0, count: 1 };
-      const [q, out] = [f32([Math.SQRT2, 0]), device.f32(2)];
+      fill(lanes.budget, 48);
+      const [q, out] = [f32([Math.SQRT2, 0]), device.hidden(2)];
       await run((pass) => {
-        pass.bound(bounds, lanes, 0, chunks, true);
-        pass.attend(out, q, lanes, 0, steps, null, { archiveQuery: null, select: bounds });
+        pass.bound({ lanes, layer: 0, runs: items(0, 0, 81, 0) });
+        const steps = items(0, 0, 1, newest);
+        pass.attend({ out, q, archiveQuery: null, lanes, layer: 0, steps, pages: true, rank: "none" });
       });
       const [a, b, c] = [16 * Math.exp(5 - 9), 16, Math.exp(0 - 9)]; // pages 0 and 2, and the pending key
-      near(out.host, [(2 * b + 5 * c) / (a + b + c), 1], "the two best pages and the last");
+      near(await read(out), [(2 * b + 5 * c) / (a + b + c), 1], "the two best pages and the last");
       assert.equal(lanes.reads.host[0], 2 * 16 + 1 + 2 * 6);
       assert.equal(lanes.physical.host[0], 2 * 16 + 1 + 2 * 6);
       store.settle();

@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HyperthinkError } from "../../src/base/errors.ts";
 import type { Seeded } from "../../src/base/rng.ts";
-import { checked } from "../../src/device/checked.ts";
-import type { Device, F32, Hidden, I32, Matrix, Pass } from "../../src/device/device.ts";
+import type { Buffer, Device, F32, Hidden, I32, Matrix, Numbers, Pass, WeightFormat } from "../../src/device/device.ts";
 import { reference } from "../../src/device/reference.ts";
+import { checked } from "../support/checked.ts";
+import { distant } from "../support/distant.ts";
 
 export interface Candidate {
   name: string;
@@ -13,8 +14,14 @@ export interface Candidate {
   tolerance: number; // |got - expected| <= tolerance * (1 + |expected|)
 }
 
-/** The reference, and the native device on one and two threads where it is built; its absence is a skipped test. */
-export const devices: Candidate[] = [{ name: "reference", open: () => checked(reference()), tolerance: 1e-6 }];
+/**
+ * The reference, the same without shared memory, and the native device where it is built; its absence is a skipped
+ * test.
+ */
+export const devices: Candidate[] = [
+  { name: "reference", open: () => checked(reference()), tolerance: 1e-6 },
+  { name: "distant", open: () => checked(distant()), tolerance: 1e-6 },
+];
 
 const cpu = await loadCpu();
 if (typeof cpu === "string") test("cpu device", (t) => t.skip(`UNRUN: ${cpu}`));
@@ -44,7 +51,8 @@ export interface Rig {
   device: Device;
   f32(values: ArrayLike<number>): F32;
   i32(values: ArrayLike<number>): I32;
-  matrix(values: Float32Array, cols: number, dtype: "f32" | "bf16"): Matrix;
+  u32(values: ArrayLike<number>): Buffer<Uint32Array>;
+  matrix(values: Float32Array, cols: number, format: WeightFormat): Matrix;
   run(record: (pass: Pass) => void): Promise<void>;
   read(buffer: Hidden): Promise<Float32Array>;
   close(values: Float32Array, expected: ArrayLike<number>, what: string): void;
@@ -54,18 +62,11 @@ export function rig(candidate: Candidate): Rig {
   const device = candidate.open();
   return {
     device,
-    f32(values) {
-      const buffer = device.f32(values.length);
-      buffer.host.set(values);
-      return buffer;
-    },
-    i32(values) {
-      const buffer = device.i32(values.length);
-      buffer.host.set(values);
-      return buffer;
-    },
-    matrix(values, cols, dtype) {
-      const matrix = device.matrix(values.length / cols, cols, dtype);
+    f32: (values) => put(device.f32(values.length), values),
+    i32: (values) => put(device.i32(values.length), values),
+    u32: (values) => put(device.u32(values.length), values),
+    matrix(values, cols, format) {
+      const matrix = device.matrix(values.length / cols, cols, format);
       device.writeRows(matrix, 0, values);
       return matrix;
     },
@@ -89,6 +90,19 @@ export function rig(candidate: Candidate): Rig {
       }
     },
   };
+}
+
+/** Writes numbers of a buffer from `at` on, as hosts do. */
+export function put<B extends Buffer<Numbers>>(buffer: B, values: ArrayLike<number>, at = 0): B {
+  buffer.host.set(values, at);
+  buffer.wrote(at, values.length);
+  return buffer;
+}
+
+/** Writes numbers [from, to) of a buffer, all if nothing is said. */
+export function fill(buffer: Buffer, value: number, from = 0, to = buffer.length): void {
+  buffer.host.fill(value, from, to);
+  buffer.wrote(from, to - from);
 }
 
 export function gaussians(random: Seeded, length: number): Float32Array {

@@ -1,4 +1,5 @@
-// Which instruction set runs: the best that is not hidden, or the one asked for; and what a machine without the better ones says.
+// Which instruction set runs: the best that is not hidden, or the one asked for; and what a
+// machine without the better ones says.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, test } from "node:test";

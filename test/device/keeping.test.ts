@@ -1,9 +1,11 @@
 // The operations in which policies watch, rank and keep: every device against the reference, on lanes of odd shapes.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Dtype, Rule, Scorer } from "../../src/device/device.ts";
-import { type Candidate, devices } from "./devices.ts";
-import { KV_HEADS, LAYERS, near, QUERY_HEADS, rule, Watched } from "./watched.ts";
+import type { Pass } from "../../src/device/device.ts";
+import { near } from "../support/compare.ts";
+import { type Candidate, devices, put } from "./devices.ts";
+import { spans } from "./host.ts";
+import { at, type Format, KV_HEADS, LAYERS, QUERY_HEADS, type Rule, rule, SKIP, Watched } from "./watched.ts";
 
 interface Told {
   exact: Record<string, ArrayLike<number>>;
@@ -14,14 +16,14 @@ const [oracle, ...others] = devices;
 const bits = (x: ArrayLike<number>) => new Uint32Array(Float32Array.from(x).buffer);
 
 /** Lanes of up to 2,560 keys. */
-const LONG = { archivePages: 160, sparePages: 164, pages: 1400 };
+const LONG = { archivePages: 160, pages: 1400 };
 
 const known = new Map<string, Told>();
 const native = new Map<string, Uint32Array>();
 
 /** What does not depend on threads has equal bits on all native devices. */
 function sameOnAllThreads(on: Candidate, what: string, values: ArrayLike<number>): void {
-  if (on === oracle) return;
+  if (!on.name.startsWith("cpu")) return;
   const first = native.get(what);
   if (first) assert.deepEqual(bits(values), first, `${what}: bits on other threads`);
   else native.set(what, bits(values));
@@ -37,105 +39,141 @@ async function agree(candidate: Candidate, script: (on: Candidate) => Promise<To
   for (const [name, values] of Object.entries(expected.near)) near(got.near[name], values, `${what}: ${name}`);
 }
 
-/** Every length with a dtype and a head width. */
-function* shapes(): Generator<{ length: number; dtype: Dtype; dim: number; seed: number; what: string }> {
+/** Every length with a format and a head width. */
+function* shapes(): Generator<{ length: number; format: Format; dim: number; seed: number; what: string }> {
   for (const [i, length] of LENGTHS.entries()) {
-    const dtype = i % 2 ? "bf16" : "f32";
+    const format = i % 2 ? "bf16" : "f32";
     const dim = i % 3 ? 20 : 12;
-    yield { length, dtype, dim, seed: 40 + i, what: `${length} keys of ${dim}, ${dtype}` };
+    yield { length, format, dim, seed: 40 + i, what: `${length} keys of ${dim}, ${format}` };
   }
 }
 
-const SCORERS: Record<string, Exclude<Scorer, { kind: "expected" }>> = {
-  norm: { kind: "norm" },
-  difference: { kind: "difference" },
-  random: { kind: "random", seed: 77 },
-  mean: { kind: "mean" },
-  "attention, snapkv": { kind: "attention", queries: 9, over: "all", group: "mean", pool: "max", kernel: 5 },
-  "attention, mean of neighbours": {
-    kind: "attention",
-    queries: 20,
-    over: "all",
-    group: "mean",
-    pool: "mean",
-    kernel: 3,
-  },
-  "attention, over others": { kind: "attention", queries: 4, over: "others", group: "mean", pool: "mean", kernel: 1 },
-  "attention, most": { kind: "attention", queries: 8, over: "others", group: "max", pool: "max", kernel: 7 },
-  "attention of one": { kind: "attention", queries: 1, over: "all", group: "max", pool: "mean", kernel: 1 },
-  redundancy: { kind: "redundancy", weight: 0.3, similar: 0.35 },
-  "redundancy, all but opposites similar": { kind: "redundancy", weight: 0.5, similar: -0.4 },
-  "redundancy, nothing similar": { kind: "redundancy", weight: 0.9, similar: 2 },
+/** What every scorer is given. */
+type Acts = Pick<Parameters<Pass["scoreNorm"]>[0], "lanes" | "layer" | "runs" | "slack" | "share">;
+type Scorer = (pass: Pass, acts: Acts, w: Watched) => void;
+type Attention = Omit<Parameters<Pass["scoreAttention"]>[0], keyof Acts>;
+type Expected = Omit<Parameters<Pass["scoreExpected"]>[0], keyof Acts | "skip" | "frequencies">;
+
+const attention =
+  (queries: number, over: Attention["over"], group: Attention["group"], smooth: Attention["smooth"], kernel: number) =>
+  (pass: Pass, acts: Acts) =>
+    pass.scoreAttention({ ...acts, queries, over, group, smooth, kernel });
+const redundancy = (weight: number, similar: number) => (pass: Pass, acts: Acts) =>
+  pass.scoreRedundancy({ ...acts, weight, similar });
+const expected =
+  (change: Partial<Expected>): Scorer =>
+  (pass, acts, { frequencies }) =>
+    pass.scoreExpected({
+      ...{ ...acts, skip: SKIP, frequencies, future: 8, covariance: true, values: true, epsilon: 0.01 },
+      ...change,
+    });
+
+const SCORERS: Record<string, Scorer> = {
+  norm: (pass, acts) => pass.scoreNorm(acts),
+  difference: (pass, acts) => pass.scoreDifference(acts),
+  random: (pass, acts) => pass.scoreRandom({ ...acts, seed: 77 }),
+  mean: (pass, acts) => pass.scoreMean(acts),
+  "attention, snapkv": attention(9, "all", "mean", "max", 5),
+  "attention, mean of neighbours": attention(20, "all", "mean", "mean", 3),
+  "attention, over others": attention(4, "others", "mean", "mean", 1),
+  "attention, most": attention(8, "others", "max", "max", 7),
+  "attention of one": attention(1, "all", "max", "mean", 1),
+  redundancy: redundancy(0.3, 0.35),
+  "redundancy, all but opposites similar": redundancy(0.5, -0.4),
+  "redundancy, nothing similar": redundancy(0.9, 2),
 };
+const EXPECTED: Record<string, Scorer> = {
+  all: expected({}),
+  "no covariance": expected({ covariance: false }),
+  "keys alone": expected({ values: false, epsilon: 0 }),
+  "a long future": expected({ future: 300 }),
+};
+
+/** Scores of sets at their newest positions, by layer. */
+async function score(w: Watched, scorer: Scorer, sets: number[], layers: number[], acts: Rule): Promise<void> {
+  const runs = w.newest(sets);
+  const { slack, share } = acts;
+  await w.rig.run((pass) => {
+    for (const layer of layers) scorer(pass, { lanes: w.lanes, layer, runs, slack, share }, w);
+  });
+}
 
 for (const candidate of others)
   describe(candidate.name, () => {
     test("what is remembered: queries, moments, gates, bounds, sums; a fork takes them along", async (t) => {
-      for (const { length, dtype, dim, seed, what } of shapes())
+      for (const { length, format, dim, seed, what } of shapes())
         await agree(
           candidate,
           async (on) => {
-            const w = new Watched(on, dtype, dim, seed);
+            using w = new Watched(on, format, dim, seed);
             const cut = Math.floor(length / 3);
             for (const [sets, rows] of [
               [[0, 1], cut],
               [[1], 1],
               [[1, 0], length - cut],
             ] as const) {
-              await w.feed([...sets], rows, "chunk", (pass, { q, k, v, z, layer, work }) => {
-                pass.gather(w.moments, q, w.lanes, layer, work);
-                pass.sum(w.board, q, k, w.lanes, layer, work);
-                pass.admitChunk(k, v, w.lanes, layer, work, null);
-                pass.remember(w.ring, q, w.lanes, layer, work, true);
-                pass.bound(w.bounds, w.lanes, layer, work, true);
-                if (layer === 1) pass.note(w.board, z, rows % 2 ? 1 : 0, w.lanes, layer, work, true);
+              await w.feed([...sets], rows, (pass, { q, k, v, z, ...fed }) => {
+                const { lanes, layer, runs: chunks } = fed;
+                pass.addMoments({ q, lanes, layer, chunks, skip: SKIP });
+                pass.sumAttention({ q, k, lanes, layer, chunks });
+                pass.admit({ ...at(fed), k, v, z: null });
+                pass.observe({ ...at(fed), q });
+                pass.bound(at(fed));
+                if (layer === 1) pass.noteGates({ ...at(fed), z, shift: rows % 2 ? 1 : 0 });
               });
               w.host.settle();
             }
             await w.fork(0, 2);
+            const outs: number[] = [];
             for (let i = 0; i < 3; i++) {
-              const scores = w.scores(2);
-              await w.feed([2, 1], 1, "step", (pass, { q, k, v, z, layer, work }) => {
-                pass.admit(k, v, w.lanes, layer, work, null);
-                pass.remember(w.ring, q, w.lanes, layer, work, false);
-                pass.bound(w.bounds, w.lanes, layer, work, false);
-                pass.attend(w.rig.device.hidden(q.length), q, w.lanes, layer, work, scores, null);
-                pass.weigh(w.board, scores, w.lanes, layer, work, layer === 0);
-                if (i === 1) pass.note(w.board, z, 1, w.lanes, layer, work, false);
+              const out = Array.from({ length: LAYERS }, () => w.rig.device.hidden(4 * QUERY_HEADS * dim));
+              await w.feed([2, 1], 1, (pass, { q, k, v, z, ...fed }) => {
+                pass.admit({ ...at(fed), k, v, z: null });
+                pass.observe({ ...at(fed), q });
+                pass.bound(at(fed));
+                const { lanes, layer, runs: steps } = fed;
+                const rank = layer === 0 ? "group" : "layer";
+                pass.attend({ out: out[layer], q, archiveQuery: null, lanes, layer, steps, pages: false, rank });
+                if (i === 1) pass.noteGates({ ...at(fed), z, shift: 1 });
               });
               w.host.settle();
+              for (const x of out) outs.push(...(await w.rig.read(x)));
             }
-            const before = w.board.scores.host.slice();
-            const steps = w.newest([1]);
-            await w.rig.run((pass) => pass.clear(w.board, w.lanes, steps));
-            return {
-              exact: {
-                ...w.state(),
-                ring: w.ring.q.host,
-                bounds: new Uint32Array(w.bounds.host.buffer),
-                cleared: w.board.scores.host.map((x) => +(x === 0)),
-              },
-              near: { board: before, moments: new Float64Array(w.moments.sums.host.buffer) },
-            };
+            const [before, state] = [await w.scores(), await w.state()];
+            const runs = w.newest([1]);
+            await w.rig.run((pass) => pass.clear({ lanes: w.lanes, runs }));
+            const cleared = Array.from(await w.scores(), (x) => +(x === 0));
+            // Queries, moments and bounds are seen through what reads them.
+            const told: Record<string, ArrayLike<number>> = { before, outs };
+            for (const [name, scorer] of Object.entries({
+              ring: attention(20, "all", "mean", "max", 1),
+              ...EXPECTED,
+            })) {
+              await score(w, scorer, [0, 1, 2], [0, 1], rule({}));
+              told[name] = await w.scores();
+            }
+            w.budgets(() => 48);
+            const out = w.rig.device.hidden(4 * QUERY_HEADS * dim);
+            await w.feed([0, 2], 1, (pass, { q, k, v, ...fed }) => {
+              pass.admit({ ...at(fed), k, v, z: null });
+              const { lanes, layer, runs: steps } = fed;
+              pass.attend({ out, q, archiveQuery: null, lanes, layer, steps, pages: true, rank: "none" });
+            });
+            return { exact: { ...state, cleared }, near: { ...told, chosen: await w.rig.read(out) } };
           },
           `${t.name}: ${what}`,
         );
     });
 
-    test("mark and gelu", async () => {
+    test("gelu", async () => {
       await agree(
         candidate,
         async (on) => {
-          const w = new Watched(on, "f32", 12, 3);
-          const [z, filled, x] = [w.numbers(21), w.numbers(21), w.numbers(3001)];
-          for (let i = 0; i < x.length; i++) x.host[i] *= 4;
-          const flags = w.rig.i32([1, 0, 0, 1, 2, 0, 1]);
-          await w.rig.run((pass) => {
-            pass.mark(z, flags, 7, 3, false);
-            pass.mark(filled, flags, 7, 3, true);
-            pass.gelu(x, 3000);
-          });
-          return { exact: { z: z.host, filled: filled.host, last: x.host.slice(3000) }, near: { gelu: x.host } };
+          using w = new Watched(on, "f32", 12, 3);
+          const x = w.rig.f32(w.numbers(3001).host.map((y) => y * 4));
+          await w.rig.run((pass) => pass.gelu({ x, count: 3000 }));
+          const gelu = await w.rig.read(x);
+          return { exact: { last: gelu.slice(3000) }, near: { gelu } };
         },
         "rows",
       );
@@ -143,11 +181,11 @@ for (const candidate of others)
 
     for (const [name, scorer] of Object.entries(SCORERS))
       test(`ranks by ${name}`, async (t) => {
-        for (const { length, dtype, dim, seed, what } of shapes())
+        for (const { length, format, dim, seed, what } of shapes())
           await agree(
             candidate,
             (on) =>
-              ranked(on, length, dtype, dim, seed, scorer, rule({ pool: length % 2 ? "lane" : "layer", slack: 4 })),
+              ranked(on, length, format, dim, seed, scorer, rule({ share: length % 2 ? "lane" : "layer", slack: 4 })),
             `${t.name}: ${what}`,
           );
       });
@@ -160,137 +198,152 @@ for (const candidate of others)
         await agree(
           candidate,
           async (on) => {
-            const w = new Watched(on, "bf16", 12, length, LONG);
+            using w = new Watched(on, "bf16", 12, length, LONG);
             await w.prompt([0, 1], length);
-            const steps = w.newest([1, 0]);
-            const scorer = { kind: "redundancy", weight: 0.2, similar } as const;
-            await w.rig.run((pass) => pass.score(w.board, null, w.lanes, 0, steps, rule({}), scorer));
-            sameOnAllThreads(on, `redundancy, ${length}`, w.board.scores.host);
-            return { exact: {}, near: { board: w.board.scores.host } };
+            await score(w, redundancy(0.2, similar), [1, 0], [0], rule({}));
+            const scores = await w.scores();
+            sameOnAllThreads(on, `redundancy, ${length}`, scores);
+            return { exact: {}, near: { scores } };
           },
           `redundancy of ${length} keys`,
         );
     });
 
     test("ranks by the attention of a whole layer", async (t) => {
-      const scorer: Scorer = { kind: "attention", queries: 7, over: "all", group: "layer", pool: "mean", kernel: 1 };
-      for (const { length, dtype, dim, seed, what } of shapes())
+      for (const { length, format, dim, seed, what } of shapes())
         for (const due of [0, 1, 2])
           await agree(
             candidate,
             async (on) => {
-              const w = new Watched(on, dtype, dim, seed);
+              using w = new Watched(on, format, dim, seed);
               await w.watchedPrompt([0, 1], length);
-              w.lanes.budget.host.fill(1000);
-              for (let i = 0; i < due; i++) w.lanes.budget.host[i] = 5;
-              const steps = w.newest([1, 0]);
-              await w.rig.run((pass) => pass.score(w.board, w.ring, w.lanes, 0, steps, rule({}), scorer));
-              return { exact: {}, near: { board: w.board.scores.host } };
+              w.budgets((lane) => (lane < due ? 5 : 1000));
+              await score(w, attention(7, "all", "layer", "mean", 1), [1, 0], [0], rule({}));
+              return { exact: {}, near: { scores: await w.scores() } };
             },
             `${t.name}: ${what}, ${due} lanes due`,
           );
     });
 
-    for (const [name, change] of Object.entries({
-      all: {},
-      "no covariance": { covariance: false },
-      "keys alone": { values: false, epsilon: 0 },
-      "a long future": { future: 300 },
-    }))
+    for (const [name, scorer] of Object.entries(EXPECTED))
       test(`ranks by expected attention: ${name}`, async (t) => {
-        for (const { length, dtype, dim, seed, what } of shapes())
-          await agree(
-            candidate,
-            (on) =>
-              ranked(on, length, dtype, dim, seed, (w) => ({
-                ...{ kind: "expected", moments: w.moments, frequencies: w.frequencies, future: 8 },
-                ...{ covariance: true, values: true, epsilon: 0.01, ...change },
-              })),
-            `${t.name}: ${what}`,
-          );
+        for (const { length, format, dim, seed, what } of shapes())
+          await agree(candidate, (on) => ranked(on, length, format, dim, seed, scorer, rule({})), `${t.name}: ${what}`);
       });
 
-    test("a prompt's replay", async (t) => {
-      for (const { length, dtype, dim, seed, what } of shapes())
+    test("a prompt that is repeated", async (t) => {
+      for (const { length, format, dim, seed, what } of shapes())
         await agree(
           candidate,
           async (on) => {
-            const w = new Watched(on, dtype, dim, seed, { archivePages: 30, sparePages: 30 });
+            using w = new Watched(on, format, dim, seed, { archivePages: spans(30) });
             await w.prompt([0, 1], length);
             await w.fork(0, 2);
-            w.board.scores.host.fill(0);
-            // Two replays write to one set; sinks, slots and replayed keys share pages or leave holes.
+            const runs = w.newest([0, 1, 2]);
+            await w.rig.run((pass) => pass.clear({ lanes: w.lanes, runs }));
+            // Two repetitions write to one set; sinks, slots and repeated keys share pages or leave holes.
             const half = Math.floor(length / 2);
             for (const [rows, parts] of [
               [37, [half, length]],
               [5, [2, half + 3]],
             ] as const) {
-              await w.feed([2, 1], rows, "chunk", (pass, { q, k, v, layer, work }) => {
-                const list = [...work.list.host];
-                const items = w.rig.i32([
-                  ...[...list.slice(0, 4), 0, parts[0], parts[1], length],
-                  ...[...list.slice(4), layer, 1, half, length],
+              await w.feed([2, 1], rows, (pass, { q, k, v, ...fed }) => {
+                const { lanes, layer, runs } = fed;
+                const list = [...runs.list.host];
+                const chunks = w.items([
+                  [...list.slice(0, 4), 0, parts[0], parts[1], length],
+                  [...list.slice(4), layer, 1, half, length],
                 ]);
-                pass.replay(w.board, q, k, w.lanes, layer, { list: items, first: 0, count: 2 }, 4);
-                pass.admitChunk(k, v, w.lanes, layer, work, null);
+                pass.maxAttention({ q, k, lanes, layer, chunks, sinks: 4 });
+                pass.admit({ ...at(fed), k, v, z: null });
               });
               w.host.settle();
             }
-            return { exact: w.state(), near: { board: w.board.scores.host } };
+            return { exact: await w.state(), near: { scores: await w.scores() } };
           },
           `${t.name}: ${what}`,
         );
+    });
+
+    test("another set's keys, admitted under labels", async () => {
+      for (const { length, format, dim, seed, what } of shapes()) {
+        using w = new Watched(candidate, format, dim, seed, { doomedPages: spans(22) });
+        w.host.label({ threshold: 0.2, window: 40, shift: seed % 2 ? 1 : 0 });
+        for (const set of [1, 2]) w.host.plan(set, Math.ceil(length / 16) + 4);
+        const cut = Math.floor(length / 3);
+        await w.feed([0], length, (pass, { k, v, z, ...fed }) => {
+          pass.admit({ ...at(fed), k, v, z: null });
+          // To set 1 as rows, to set 2 from set 0.
+          for (const [from, rows] of [
+            [0, cut],
+            [cut, length - cut],
+          ]) {
+            pass.admit({ ...at(fed), runs: w.items([[1, 2 + from, rows, from]]), k, v, z });
+            const { lanes, layer } = fed;
+            pass.readmit({ lanes, layer, copies: w.items([[0, 2, 2 + from, rows, from]]), z });
+          }
+        });
+        const [given, copied] = [1, 2].map((set) => w.host.lanesOf(set));
+        const { device } = w.rig;
+        assert.deepEqual(await device.keys(w.lanes, copied), await device.keys(w.lanes, given), what);
+        const live = await device.live(w.lanes, given);
+        assert.deepEqual(await device.live(w.lanes, copied), live, what);
+        assert.ok(
+          length < 50 || live.every(({ length: left }) => left > 10 && left < length - 10),
+          "some were labelled",
+        );
+        w.host.settle();
+      }
     });
 
     test("keeps the same keys, shared pages and all", async (t) => {
       const rules: Partial<Rule>[] = [
         { slack: 3, recent: 2 },
         { recent: 0.3 },
-        { pool: "layer", floor: 0.4, recent: 4 },
-        { pool: "set", floor: 0.2 },
-        { pool: "set", floor: 1, slack: 40 },
+        { share: "layer", floor: 0.4, recent: 4 },
+        { share: "set", floor: 0.2 },
+        { share: "set", floor: 1, slack: 40 },
         { recent: 1, replace: true },
-        { replace: true, pool: "layer" },
+        { replace: true, share: "layer" },
       ];
-      for (const { length, dtype, dim, seed, what } of shapes())
+      for (const { length, format, dim, seed, what } of shapes())
         for (const [n, change] of rules.entries())
           await agree(
             candidate,
             async (on) => {
-              const w = new Watched(on, dtype, dim, seed + n);
+              using w = new Watched(on, format, dim, seed + n);
+              const { lanes } = w;
               await w.prompt([0, 1], length);
               await w.fork(0, 2);
-              w.lanes.protect.host.set([0, 2, 1]);
+              put(lanes.protect, [0, 2, 1]);
               const cut = rule(change);
               const told: Told = { exact: {}, near: {} };
               for (const [round, keys] of [length - 2, length - 2, Math.ceil(length / 2)].entries()) {
-                w.shuffle();
-                for (const [i] of w.lanes.budget.host.entries())
-                  w.lanes.budget.host[i] = Math.max(1, keys - (round === 2 ? w.random.below(9) : w.random.below(2)));
+                await w.shuffle();
+                w.budgets(() => Math.max(1, keys - (round === 2 ? w.random.below(9) : w.random.below(2))));
                 // Twice in one pass: what the first cut left is there for the next key.
                 const steps = w.newest([2, 1]);
                 for (const set of [2, 1]) w.lengths[set]++;
                 const after = w.newest([2, 1]);
                 for (const set of [2, 1]) w.host.plan(set, 24);
                 const [k, v] = [w.numbers(KV_HEADS * dim), w.numbers(KV_HEADS * dim)];
-                const layers = cut.pool === "set" ? [0] : [0, 1];
+                const [first, layers] = cut.share === "set" ? [[0], LAYERS] : [[0, 1], 1];
                 await w.rig.run((pass) => {
-                  for (const work of [steps, after]) {
-                    if (work === after) for (const layer of [0, 1]) pass.admit(k, v, w.lanes, layer, work, null);
-                    for (const layer of layers)
-                      pass.keep(w.board, w.lanes, layer, layers.length === 1 ? LAYERS : 1, work, cut);
+                  for (const runs of [steps, after]) {
+                    if (runs === after) for (const layer of [0, 1]) pass.admit({ k, v, z: null, lanes, layer, runs });
+                    for (const layer of first) pass.keep({ lanes, layer, layers, runs, ...cut });
                   }
                 });
-                for (const [name, x] of Object.entries(w.state())) told.exact[`${name}, round ${round}`] = x;
-                told.exact[`board, round ${round}`] = w.board.scores.host.slice();
+                for (const [name, x] of Object.entries(await w.state())) told.exact[`${name}, round ${round}`] = x;
+                told.exact[`scores, round ${round}`] = await w.scores();
                 w.host.settle();
                 // The next round needs no dead slot.
                 w.lengths[1]++;
                 w.lengths[2]++;
                 for (const set of [1, 2]) w.host.plan(set, 24);
-                const last = w.newest([1, 2]);
+                const runs = w.newest([1, 2]);
                 await w.rig.run((pass) => {
-                  for (const layer of [0, 1]) pass.admit(k, v, w.lanes, layer, last, null);
+                  for (const layer of [0, 1]) pass.admit({ k, v, z: null, lanes, layer, runs });
                 });
                 w.host.settle();
               }
@@ -301,17 +354,17 @@ for (const candidate of others)
     });
 
     test("attention with a second query for the archive", async (t) => {
-      for (const { length, dtype, dim, seed, what } of shapes())
-        await agree(candidate, (on) => read(on, length, dtype, dim, seed, true, null), `${t.name}: ${what}`);
+      for (const { length, format, dim, seed, what } of shapes())
+        await agree(candidate, (on) => read(on, length, format, dim, seed, true, null), `${t.name}: ${what}`);
     });
 
     test("attention over chosen pages", async (t) => {
-      for (const { length, dtype, dim, seed, what } of shapes())
+      for (const { length, format, dim, seed, what } of shapes())
         for (const budget of [1, 40, 100, 255])
           for (const second of [false, true])
             await agree(
               candidate,
-              (on) => read(on, length, dtype, dim, seed, second, budget),
+              (on) => read(on, length, format, dim, seed, second, budget),
               `${t.name}: ${what}, budget ${budget}, ${second}`,
             );
     });
@@ -333,10 +386,10 @@ for (const candidate of others)
     });
 
     test("where all pages are read, a choice changes no bit", async () => {
-      for (const { length, dtype, dim, seed, what } of shapes()) {
+      for (const { length, format, dim, seed, what } of shapes()) {
         const [plain, chosen] = [
-          await read(candidate, length, dtype, dim, seed, false, null),
-          await read(candidate, length, dtype, dim, seed, false, 400),
+          await read(candidate, length, format, dim, seed, false, null),
+          await read(candidate, length, format, dim, seed, false, 400),
         ];
         assert.deepEqual(bits(chosen.near.out), bits(plain.near.out), what);
         assert.deepEqual(chosen.exact, plain.exact, what);
@@ -344,39 +397,38 @@ for (const candidate of others)
     });
 
     test("a lane's ranks do not depend on company", async () => {
-      for (const scorer of Object.values(SCORERS)) {
-        const boards = [];
+      for (const [name, scorer] of Object.entries(SCORERS)) {
+        const scores = [];
         for (const sets of [[0, 1], [0], [1, 0]]) {
-          const w = new Watched(candidate, "bf16", 20, 9);
+          using w = new Watched(candidate, "bf16", 20, 9);
           await w.watchedPrompt([0, 1], 257);
-          w.lanes.budget.host.fill(10);
-          const steps = w.newest(sets);
-          await w.rig.run((pass) => pass.score(w.board, w.ring, w.lanes, 1, steps, rule({}), scorer));
-          boards.push(bits(w.board.scores.host.subarray(0, 4 * w.board.stride)));
+          w.budgets(() => 10);
+          await score(w, scorer, sets, [1], rule({}));
+          scores.push(bits(await w.scores(w.host.lanesOf(0))));
         }
-        assert.deepEqual(boards[1], boards[0], JSON.stringify(scorer));
-        assert.deepEqual(boards[2], boards[0], JSON.stringify(scorer));
+        assert.deepEqual(scores[1], scores[0], name);
+        assert.deepEqual(scores[2], scores[0], name);
       }
     });
 
     test("what it cannot rank or cut is an error of run()", async () => {
-      const w = new Watched(candidate, "f32", 12, 1);
+      using w = new Watched(candidate, "f32", 12, 1);
+      const { lanes } = w;
       await w.prompt([0], 20);
-      w.lanes.budget.host.fill(1);
-      const steps = w.newest([0]);
-      const { scores } = w.board;
-      const keep = (stride: number) => w.rig.run((p) => p.keep({ scores, stride }, w.lanes, 0, 1, steps, rule({})));
-      const rank = () => w.rig.run((p) => p.score(w.board, null, w.lanes, 0, steps, rule({}), { kind: "norm" }));
-      await assert.rejects(keep(19), /a stride of at least 20, got 19/);
-      w.lanes.dead.host.fill(3);
-      await assert.rejects(keep(w.board.stride), /expected no doomed key and no dead slot at a cut, got 0 and 3/);
+      w.budgets(() => 1);
+      const runs = w.newest([0]);
+      const keep = () => w.rig.run((pass) => pass.keep({ lanes, layer: 0, layers: 1, runs, ...rule({}) }));
+      const rank = () => score(w, SCORERS.norm, [0], [0], rule({}));
+      const dead = (slot: number) => put(lanes.dead, new Array(lanes.dead.length).fill(slot));
+      dead(3);
+      await assert.rejects(keep(), /expected no doomed key and no dead slot at a cut, got 0 and 3/);
       await assert.rejects(rank(), /lane \d+: expected no dead key where keys are ranked, got slot 3/);
-      w.lanes.dead.host.fill(-1);
+      dead(-1);
       await rank();
       await assert.rejects(
-        w.feed([0], 2, "chunk", (pass, { q, k, layer, work }) => {
-          work.list.host[3] = 30;
-          pass.sum(w.board, q, k, w.lanes, layer, work);
+        w.feed([0], 2, (pass, { q, k, lanes, layer }) => {
+          const chunks = w.items([[0, 2, 2, 30]]);
+          pass.sumAttention({ q, k, lanes, layer, chunks });
         }),
         /expected position 20 after the pending key, got 30|every key up to position/,
       );
@@ -386,59 +438,59 @@ for (const candidate of others)
 async function ranked(
   on: Candidate,
   length: number,
-  dtype: Dtype,
+  format: Format,
   dim: number,
   seed: number,
-  scorer: Scorer | ((w: Watched) => Scorer),
-  acts: Rule = rule({}),
+  scorer: Scorer,
+  acts: Rule,
 ): Promise<Told> {
-  const w = new Watched(on, dtype, dim, seed);
+  using w = new Watched(on, format, dim, seed);
   await w.watchedPrompt([0, 1], length);
   await w.thin([0, 1], length - 4, 6);
   for (let i = 0; i < 3; i++) {
-    await w.feed([0, 1], 1, "step", (pass, { q, k, v, layer, work }) => {
-      pass.admit(k, v, w.lanes, layer, work, null);
-      pass.remember(w.ring, q, w.lanes, layer, work, false);
+    await w.feed([0, 1], 1, (pass, { q, k, v, ...fed }) => {
+      pass.admit({ ...at(fed), k, v, z: null });
+      pass.observe({ ...at(fed), q });
     });
     w.host.settle();
   }
-  for (const lane of w.lanes.budget.host.keys())
-    w.lanes.budget.host[lane] = Math.floor(length / 2) + 9 * w.random.below(3);
-  w.shuffle();
-  const steps = w.newest([1, 0]);
-  await w.rig.run((pass) => {
-    for (let layer = 0; layer < LAYERS; layer++)
-      pass.score(w.board, w.ring, w.lanes, layer, steps, acts, typeof scorer === "function" ? scorer(w) : scorer);
-  });
-  return { exact: w.state(), near: { board: w.board.scores.host } };
+  w.budgets(() => Math.floor(length / 2) + 9 * w.random.below(3));
+  await w.shuffle();
+  await score(w, scorer, [1, 0], [0, 1], acts);
+  return { exact: await w.state(), near: { scores: await w.scores() } };
 }
 
-/** One step of two sets (of which one is forked): outputs, and what was read. `budget` null: without a choice of pages. */
+/**
+ * One step of two sets (of which one is forked): outputs, and what was read. `budget` null: without a choice of pages.
+ */
 async function read(
   on: Candidate,
   length: number,
-  dtype: Dtype,
+  format: Format,
   dim: number,
   seed: number,
   second: boolean,
   budget: number | null,
 ): Promise<Told> {
-  const w = new Watched(on, dtype, dim, seed, length > 330 ? LONG : {});
-  await w.feed([0], length, "chunk", (pass, { k, v, layer, work }) => {
-    pass.admitChunk(k, v, w.lanes, layer, work, null);
-    pass.bound(w.bounds, w.lanes, layer, work, true);
+  using w = new Watched(on, format, dim, seed, length > 330 ? LONG : {});
+  await w.feed([0], length, (pass, { k, v, ...fed }) => {
+    pass.admit({ ...at(fed), k, v, z: null });
+    pass.bound(at(fed));
   });
   w.host.settle();
   await w.fork(0, 1);
-  w.lanes.budget.host.fill(budget ?? 0);
-  const outs = Array.from({ length: LAYERS }, () => w.rig.device.f32(4 * QUERY_HEADS * dim));
-  await w.feed([1, 0], 1, "step", (pass, { q, q2, k, v, layer, work }) => {
-    pass.admit(k, v, w.lanes, layer, work, null);
-    pass.bound(w.bounds, w.lanes, layer, work, false);
-    const reading = { archiveQuery: second ? q2 : null, select: budget === null ? null : w.bounds };
-    pass.attend(outs[layer], q, w.lanes, layer, work, null, reading);
+  w.budgets(() => budget ?? 0);
+  const outs = Array.from({ length: LAYERS }, () => w.rig.device.hidden(4 * QUERY_HEADS * dim));
+  await w.feed([1, 0], 1, (pass, { q, q2, k, v, ...fed }) => {
+    pass.admit({ ...at(fed), k, v, z: null });
+    pass.bound(at(fed));
+    const { lanes, layer, runs: steps } = fed;
+    const archiveQuery = second ? q2 : null;
+    pass.attend({ out: outs[layer], q, archiveQuery, lanes, layer, steps, pages: budget !== null, rank: "none" });
   });
   const exact = { reads: w.lanes.reads.host.slice(), physical: w.lanes.physical.host.slice() };
   w.host.settle();
-  return { exact, near: { out: Float32Array.from(outs.flatMap((out) => [...out.host])) } };
+  const out = [];
+  for (const x of outs) out.push(...(await w.rig.read(x)));
+  return { exact, near: { out } };
 }

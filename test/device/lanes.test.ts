@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { type Seeded, seeded } from "../../src/base/rng.ts";
-import type { Dtype, Labels, LaneShape } from "../../src/device/device.ts";
-import { devices, gaussians, rig } from "./devices.ts";
-import { type Host, host } from "./host.ts";
+import { type LaneShape, PAGE_FORMATS } from "../../src/device/device.ts";
+import { devices, fill, gaussians, rig } from "./devices.ts";
+import { type Host, host, spans } from "./host.ts";
 import { attention, copyTrack, feed, type Rule, type Track, track, visible } from "./tracker.ts";
 
 type Rig = ReturnType<typeof rig>;
@@ -16,7 +16,11 @@ interface Turn {
 
 const LAYERS = 2;
 /** One key too many leaves, its slot to the next. */
-const VICTIM = { slack: 1, recent: 0, pool: "lane", floor: 0, replace: true } as const;
+const VICTIM = { layers: 1, slack: 1, share: "lane", recent: 0, floor: 0, replace: true } as const;
+/** Room for the scores of a lane's keys. */
+const SLOTS = 400;
+const FORMATS = ["f32", "bf16"] as const;
+type Format = (typeof FORMATS)[number];
 
 /** A device's lanes beside their trackers. */
 class World {
@@ -26,30 +30,34 @@ class World {
   readonly rule: Rule | null;
   readonly budget: number | null;
   readonly random: Seeded;
-  readonly tracks = new Map<number, Track[]>(); // by set, a track a lane
+  readonly tracks = new Map<number, Track[]>(); // by set, a track per lane
+  furthest = 0; // slot of a doomed queue
 
-  constructor(rig: Rig, heads: number[], dtype: Dtype, rule: Rule | null, budget: number | null, seed: number) {
+  constructor(rig: Rig, heads: number[], format: Format, rule: Rule | null, budget: number | null, seed: number) {
     const [queryHeads, kvHeads, headDim] = heads;
     this.rig = rig;
     this.rule = rule;
     this.budget = budget;
     this.random = seeded(seed);
     // The least that holds window + 1 keys wherever they start, so that lives of some length go round the ring.
-    const doomedPages = rule ? Math.ceil((rule.window + 1) / 16) + 1 : 1;
+    const doomedPages = spans(rule ? Math.ceil((rule.window + 1) / 16) + 1 : 0);
     this.shape = {
       sets: 5,
       layers: LAYERS,
       kvHeads,
       queryHeads,
       headDim,
-      dtype,
+      format: PAGE_FORMATS[format],
       pages: 2400,
-      archivePages: 24,
+      archivePages: 32,
       doomedPages,
-      sparePages: budget === null ? 5 : 26, // a cut may copy every page
     };
     this.host = host(rig.device, this.shape);
-    if (budget !== null) this.host.lanes.budget.host.fill(budget);
+    this.host.label(rule);
+    if (budget === null) return;
+    fill(this.host.lanes.budget, budget);
+    const state = { slots: SLOTS, queries: 0, moments: false, bounds: false };
+    for (let set = 0; set < this.shape.sets; set++) rig.device.attach(this.host.lanes, set, state);
   }
 
   length(set: number): number {
@@ -69,38 +77,27 @@ class World {
       z: rig.f32(Float32Array.from({ length: total * kvHeads }, () => random.next() - 0.4)),
       out: rig.device.hidden(total * queryHeads * headDim),
     }));
-    const list: number[] = kind === "chunk" ? [-7, -7, -7, -7] : [-7, -7, -7]; // the list starts at item 1
+    const list: number[] = [-7, -7, -7, -7]; // the list starts at item 1
     let row = firstRow;
     for (const { set, rows } of turns) {
-      list.push(set, row, ...(kind === "chunk" ? [rows] : []), this.length(set));
+      list.push(set, row, rows, this.length(set));
       row += rows;
+      // A cut may copy every page.
       this.host.plan(set, kind === "chunk" ? Math.ceil(rows / 16) + 2 : budget === null ? 1 : 26);
     }
-    const work = { list: rig.i32(list), first: 1, count: turns.length };
+    const runs = { list: rig.i32(list), first: 1, count: turns.length };
     const { lanes } = this.host;
-    const stride = 400;
-    const board = { scores: rig.device.hidden(shape.sets * LAYERS * kvHeads * stride), stride };
-    const scores =
-      budget === null
-        ? null
-        : {
-            raw: rig.device.hidden(turns.length * queryHeads * stride),
-            lse: rig.device.hidden(turns.length * queryHeads),
-            stride,
-          };
     await rig.run((pass) => {
-      for (const [layer, { q, k, v, z, out }] of data.entries()) {
-        const labels: Labels | null = rule && { z, ...rule };
+      for (const [layer, { q, k, v, z: gates, out }] of data.entries()) {
+        const z = rule && gates;
         if (kind === "chunk") {
-          pass.attendChunk(out, q, k, v, lanes, layer, work, labels);
-          pass.admitChunk(k, v, lanes, layer, work, labels);
+          pass.attendChunk({ out, q, k, v, z, lanes, layer, chunks: runs });
+          pass.admit({ k, v, z, lanes, layer, runs });
         } else {
-          pass.admit(k, v, lanes, layer, work, labels);
-          pass.attend(out, q, lanes, layer, work, scores, null);
-          if (scores) {
-            pass.weigh(board, scores, lanes, layer, work, false);
-            pass.keep(board, lanes, layer, 1, work, VICTIM);
-          }
+          pass.admit({ k, v, z, lanes, layer, runs });
+          const rank = budget === null ? "none" : "layer";
+          pass.attend({ out, q, archiveQuery: null, lanes, layer, steps: runs, pages: false, rank });
+          if (budget !== null) pass.keep({ lanes, layer, runs, ...VICTIM });
         }
       }
     });
@@ -116,7 +113,7 @@ class World {
           const part = (x: Float32Array, r: number) =>
             x.subarray((r * kvHeads + h) * headDim, (r * kvHeads + h + 1) * headDim);
           for (let r = at; r < at + rows; r++)
-            feed(lane, part(k.host, r), part(v.host, r), z.host[r * kvHeads + h], shape.dtype);
+            feed(lane, part(k.host, r), part(v.host, r), z.host[r * kvHeads + h], shape.format === PAGE_FORMATS.bf16);
           let reads = 0;
           for (let r = at; r < at + rows; r++) {
             const seen = visible(lane, first + r - at, rule);
@@ -133,31 +130,27 @@ class World {
             }
           }
           const number = this.host.lanesOf(set)[layer * kvHeads + h];
+          this.furthest = Math.max(this.furthest, lanes.tail.host[number]);
           assert.equal(lanes.reads.host[number], reads, `${what}: reads of lane ${number}`);
+          // Fewer than SPAN_SLOTS keys per lane: nothing is shared whole, and each step's keys count.
+          if (kind === "step") assert.equal(lanes.physical.host[number], reads, `${what}: keys read`);
         }
         if (kind === "step" && budget !== null) this.victims(set, layer, sum, budget);
         for (let h = 0; h < kvHeads; h++) {
           const number = this.host.lanesOf(set)[layer * kvHeads + h];
           const live = visible(this.tracks.get(set)![layer * kvHeads + h], first + rows - 1, rule);
-          assert.deepEqual([...rig.device.live(lanes, number)], live, `${what}: live keys of lane ${number}`);
+          const [got] = await rig.device.live(lanes, [number]);
+          assert.deepEqual([...got], live, `${what}: live keys of lane ${number}`);
         }
         at += rows;
-      }
-      if (kind === "step") {
-        // Fewer than SPAN_SLOTS keys a lane: nothing is shared whole, and each step's keys count.
-        for (let h = 0; h < kvHeads; h++) {
-          const reads = turns.reduce(
-            (n, { set }) => n + lanes.reads.host[this.host.lanesOf(set)[layer * kvHeads + h]],
-            0,
-          );
-          assert.equal(lanes.physical.host[layer * kvHeads + h], reads, `${what}: keys read`);
-        }
       }
     }
     this.host.settle();
   }
 
-  /** `sum` [positions]: probability summed over all query heads of the layer. All lanes of a layer lose the same keys. */
+  /**
+   * `sum` [positions]: probability summed over all query heads of the layer. All lanes of a layer lose the same keys.
+   */
   victims(set: number, layer: number, sum: Float64Array, budget: number): void {
     const tracks = this.tracks.get(set)!.slice(layer * this.shape.kvHeads, (layer + 1) * this.shape.kvHeads);
     const seen = visible(tracks[0], sum.length - 1, null);
@@ -172,13 +165,11 @@ class World {
   async fork(source: number, destination: number, what: string): Promise<void> {
     this.host.fork(source, destination);
     this.tracks.set(destination, this.tracks.get(source)!.map(copyTrack));
-    const list = this.rig.i32([-7, -7, source, destination]);
-    await this.rig.run((pass) => pass.fork(this.host.lanes, { list, first: 1, count: 1 }, null, null, null));
-    for (const [i, to] of this.host.lanesOf(destination).entries()) {
-      const from = this.host.lanesOf(source)[i];
-      const { device } = this.rig;
-      assert.deepEqual(device.live(this.host.lanes, to), device.live(this.host.lanes, from), what);
-    }
+    const { lanes, lanesOf } = this.host;
+    const pairs = { list: this.rig.i32([-7, -7, source, destination]), first: 1, count: 1 };
+    await this.rig.run((pass) => pass.fork({ lanes, pairs }));
+    const [ours, theirs] = [destination, source].map((set) => this.rig.device.live(lanes, lanesOf(set)));
+    assert.deepEqual(await ours, await theirs, what);
     this.host.settle();
   }
 
@@ -235,24 +226,35 @@ for (const candidate of devices) {
     for (const window of [0, 1, 5, 40]) {
       for (const shift of [0, 1] as const) {
         test(`labels, window ${window}, shift ${shift}`, async () => {
-          for (const dtype of ["f32", "bf16"] as const) {
-            const seed = window * 4 + shift * 2 + (dtype === "f32" ? 0 : 1);
+          for (const format of FORMATS) {
+            const seed = window * 4 + shift * 2 + (format === "f32" ? 0 : 1);
             const rule = { threshold: 0.01, window, shift };
-            await new World(tools, HEADS[seed % HEADS.length], dtype, rule, null, seed).live(50);
+            await new World(tools, HEADS[seed % HEADS.length], format, rule, null, seed).live(50);
           }
         });
       }
     }
 
+    test("a doomed queue longer than its ring", async () => {
+      const world = new World(tools, HEADS[1], "bf16", { threshold: -1, window: 40, shift: 1 }, null, 50);
+      world.start(3);
+      for (let i = 0; i < 7; i++) await world.pass([{ set: 3, rows: 40 }], "chunk", `chunk ${i}`);
+      await world.fork(3, 1, "fork");
+      const turns = [1, 3].map((set) => ({ set, rows: 1 }));
+      for (let i = 0; i < 40; i++) await world.pass(turns, "step", `step ${i}`);
+      await world.live(20);
+      assert.ok(world.furthest > world.shape.doomedPages * 16, `${world.furthest} slots`);
+    });
+
     test("no labels", async () => {
-      for (const [i, dtype] of (["f32", "bf16"] as const).entries()) {
-        await new World(tools, HEADS[i], dtype, null, null, 100 + i).live(40);
+      for (const [i, format] of FORMATS.entries()) {
+        await new World(tools, HEADS[i], format, null, null, 100 + i).live(40);
       }
     });
 
     test("victims within a budget", async () => {
       for (const [i, budget] of [1, 2, 17, 32, 50].entries()) {
-        await new World(tools, HEADS[i], i % 2 ? "bf16" : "f32", null, budget, 200 + i).live(100);
+        await new World(tools, HEADS[i], FORMATS[i % 2], null, budget, 200 + i).live(100);
       }
     });
 
@@ -268,32 +270,26 @@ for (const candidate of devices) {
             kvHeads: 1,
             queryHeads: 1,
             headDim: 8,
-            dtype: "f32",
+            format: PAGE_FORMATS.f32,
             pages: 8,
-            archivePages: 2,
-            doomedPages: 2,
-            sparePages: 3,
+            archivePages: 16,
+            doomedPages: 16,
           });
+          store.label({ threshold: 0, window: 2, shift: 1 });
           const [q, k, v, out] = [0, 1, 2, 3].map(() => tools.f32(gaussians(seeded(first), 56)));
-          const labels = {
-            z: tools.f32(decisions.map((bit) => bit - 0.5)),
-            threshold: 0,
-            window: 2,
-            shift: 1 as const,
-          };
+          const z = tools.f32(decisions.map((bit) => bit - 0.5));
           for (let at = 0; at < 7; ) {
             const rows = at === 0 ? first : at === first && second ? second : 1;
             const chunk = at === 0 || (at === first && second > 0);
             store.plan(0, 3);
-            const list = tools.i32(chunk ? [0, at, rows, at] : [0, at, at]);
+            const runs = { list: tools.i32([0, at, rows, at]), first: 0, count: 1 };
+            const fed = { k, v, z, lanes: store.lanes, layer: 0 };
             await tools.run((pass) => {
-              if (chunk) {
-                pass.attendChunk(out, q, k, v, store.lanes, 0, { list, first: 0, count: 1 }, labels);
-                pass.admitChunk(k, v, store.lanes, 0, { list, first: 0, count: 1 }, labels);
-              } else {
-                pass.admit(k, v, store.lanes, 0, { list, first: 0, count: 1 }, labels);
-                pass.attend(out, q, store.lanes, 0, { list, first: 0, count: 1 }, null, null);
-              }
+              if (chunk) pass.attendChunk({ ...fed, out, q, chunks: runs });
+              pass.admit({ ...fed, runs });
+              const { lanes, layer } = fed;
+              if (!chunk)
+                pass.attend({ out, q, archiveQuery: null, lanes, layer, steps: runs, pages: false, rank: "none" });
             });
             const lengths = sets.slice(at, at + rows).map((set) => set.length);
             assert.equal(
@@ -301,7 +297,8 @@ for (const candidate of devices) {
               lengths.reduce((a, b) => a + b),
             );
             at += rows;
-            assert.deepEqual([...tools.device.live(store.lanes, 0)], sets[at - 1], `after token ${at - 1}`);
+            const [live] = await tools.device.live(store.lanes, [0]);
+            assert.deepEqual([...live], sets[at - 1], `after token ${at - 1}`);
             store.settle();
           }
         }

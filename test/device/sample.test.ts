@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { seeded, uniform } from "../../src/base/rng.ts";
-import { MAX_TOP } from "../../src/device/device.ts";
+import { MAX_TOP } from "../../src/device/ops.ts";
 import { devices, gaussians, rig } from "./devices.ts";
 
 interface Sampler {
@@ -54,21 +54,20 @@ function expectedId(logits: ArrayLike<number>, s: Sampler, position: number): { 
 
 for (const candidate of devices) {
   describe(candidate.name, () => {
-    const { device, f32, i32, run, close } = rig(candidate);
+    const { device, f32, i32, u32, run, read, close } = rig(candidate);
     after(() => device.close());
 
     /** Items are [row, sampler, position, log-probabilities]. */
     async function sample(logits: Float32Array, vocabulary: number, list: Sampler[], items: number[][]) {
       const words = Math.ceil(vocabulary / 32);
+      const seen = new Uint32Array(list.length * words);
+      for (const [i, s] of list.entries())
+        for (const id of s.seen ?? []) seen[i * words + (id >>> 5)] |= 1 << (id & 31);
       const samplers = {
         real: f32(list.flatMap((s) => [s.temperature ?? 1, s.topP ?? 1, s.minP ?? 0, s.penalty ?? 1])),
-        whole: device.u32(list.length * 4),
-        seen: device.u32(list.length * words),
+        whole: u32(list.flatMap((s) => [s.topK ?? 0, s.seed?.[0] ?? 0, s.seed?.[1] ?? 0, s.chain ?? 0])),
+        seen: u32(seen),
       };
-      for (const [i, s] of list.entries()) {
-        samplers.whole.host.set([s.topK ?? 0, s.seed?.[0] ?? 0, s.seed?.[1] ?? 0, s.chain ?? 0], i * 4);
-        for (const id of s.seen ?? []) samplers.seen.host[i * words + (id >>> 5)] |= 1 << (id & 31);
-      }
       const out = {
         ids: device.i32(items.length),
         logprob: device.f32(items.length),
@@ -77,10 +76,9 @@ for (const candidate of devices) {
       };
       const rows = f32(logits);
       const spaced = i32([-9, -9, -9, -9, ...items.flat()]); // the list starts at item 1
-      await run((pass) =>
-        pass.sample(out, rows, vocabulary, samplers, { list: spaced, first: 1, count: items.length }),
-      );
-      assert.deepEqual(rows.host.slice(), logits, "logits stay as they are");
+      const draws = { list: spaced, first: 1, count: items.length };
+      await run((pass) => pass.sample({ ...out, ...samplers, logits: rows, vocabulary, draws }));
+      assert.deepEqual(await read(rows), logits, "logits stay as they are");
       return out;
     }
 

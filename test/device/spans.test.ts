@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { seeded } from "../../src/base/rng.ts";
-import { type LaneShape, SPAN_SLOTS } from "../../src/device/device.ts";
-import { devices, gaussians, rig } from "./devices.ts";
+import { type LaneShape, PAGE_FORMATS, SPAN_SLOTS } from "../../src/device/device.ts";
+import { devices, fill, gaussians, put, rig } from "./devices.ts";
 import { type Host, host } from "./host.ts";
 
 const SHAPE: LaneShape = {
@@ -12,13 +12,14 @@ const SHAPE: LaneShape = {
   kvHeads: 2,
   queryHeads: 6,
   headDim: 20,
-  dtype: "bf16",
+  format: PAGE_FORMATS.bf16,
   pages: 400,
-  archivePages: 44,
-  doomedPages: 2,
-  sparePages: 44,
+  archivePages: 48,
+  doomedPages: 16,
 };
 const [Q, KV] = [SHAPE.queryHeads * SHAPE.headDim, SHAPE.kvHeads * SHAPE.headDim];
+
+const PLAIN = { archiveQuery: null, layer: 0, pages: false, rank: "none" } as const;
 
 for (const candidate of devices) {
   describe(candidate.name, () => {
@@ -38,8 +39,9 @@ for (const candidate of devices) {
       const out = device.hidden(rows * Q);
       const chunks = { list: i32([set, 0, rows, 0]), first: 0, count: 1 };
       await run((pass) => {
-        pass.attendChunk(out, f32(q), f32(k), f32(v), store.lanes, 0, chunks, null);
-        pass.admitChunk(f32(k), f32(v), store.lanes, 0, chunks, null);
+        const fed = { k: f32(k), v: f32(v), z: null, lanes: store.lanes, layer: 0 };
+        pass.attendChunk({ ...fed, out, q: f32(q), chunks });
+        pass.admit({ ...fed, runs: chunks });
       });
       store.settle();
       return read(out);
@@ -56,10 +58,11 @@ for (const candidate of devices) {
     ) {
       for (const set of sets) store.plan(set, 1);
       const out = device.hidden(SHAPE.sets * Q);
-      const steps = { list: i32(sets.flatMap((set) => [set, set, position])), first: 0, count: sets.length };
+      const steps = { list: i32(sets.flatMap((set) => [set, set, 1, position])), first: 0, count: sets.length };
       await run((pass) => {
-        pass.admit(f32(k), f32(v), store.lanes, 0, steps, null);
-        pass.attend(out, f32(q), store.lanes, 0, steps, null, null);
+        const { lanes } = store;
+        pass.admit({ k: f32(k), v: f32(v), z: null, lanes, layer: 0, runs: steps });
+        pass.attend({ ...PLAIN, out, q: f32(q), lanes, steps });
       });
       const [physical, reads] = [[...store.lanes.physical.host], [...store.lanes.reads.host]];
       store.settle();
@@ -76,7 +79,7 @@ for (const candidate of devices) {
         assert.deepEqual(await prefill(store, 3, q, k, v), first, "set 3 holds the same keys in pages of its own");
         for (const to of [1, 2]) {
           store.fork(0, to);
-          await run((pass) => pass.fork(store.lanes, { list: i32([0, to]), first: 0, count: 1 }, null, null, null));
+          await run((pass) => pass.fork({ lanes: store.lanes, pairs: { list: i32([0, to]), first: 0, count: 1 } }));
           store.settle();
         }
         // All sets are given the same token, so all must answer the same, bit for bit.
@@ -88,17 +91,21 @@ for (const candidate of devices) {
         for (const set of [1, 2, 3]) assert.deepEqual(out.slice(set * Q, (set + 1) * Q), out.slice(0, Q), `set ${set}`);
         const whole = Math.floor(length / SPAN_SLOTS) * SPAN_SLOTS;
         assert.deepEqual(reads, new Array(8).fill(length + 1));
+        // Sets 0, 1 and 2 share, and set 2 comes first in the list; set 3 does not.
+        const physicalOf = [0, 0, whole, whole].map((keys) => keys + length + 1 - whole);
         assert.deepEqual(
           physical,
-          new Array(2).fill(2 * whole + 4 * (length + 1 - whole)),
-          "sets 0, 1, 2 share; 3 does not",
+          physicalOf.flatMap((keys) => [keys, keys]),
         );
 
         const alone = host(device, SHAPE);
         await prefill(alone, 1, q, k, v);
         const lone = await step(alone, [1], length, same(token), same(newK), same(newV));
         assert.deepEqual(lone.out.slice(Q, 2 * Q), out.slice(0, Q), "alone");
-        assert.deepEqual(lone.physical, [length + 1, length + 1]);
+        assert.deepEqual(
+          lone.physical,
+          [0, 1, 0, 0].flatMap((x) => [x * (length + 1), x * (length + 1)]),
+        );
 
         // The same token as a row of a chunk: prefill and decode attention may differ in bits, not in value.
         const longer = host(device, SHAPE);
@@ -108,8 +115,8 @@ for (const candidate of devices) {
       });
     }
 
-    test("scores: raw of archive and pending, log-sum-exp; ties evict the higher slot, the pending key first", async () => {
-      const shape = { ...SHAPE, kvHeads: 1, queryHeads: 1, headDim: 2, dtype: "f32" as const, sparePages: 3 };
+    test("the newest query's probabilities; ties evict the higher slot, the pending key first", async () => {
+      const shape = { ...SHAPE, kvHeads: 1, queryHeads: 1, headDim: 2, format: PAGE_FORMATS.f32 };
       // Scores are k[0] * sqrt(2) / sqrt(2) = k[0] for q = (sqrt 2, 0).
       const cases: { name: string; keys: number[]; budget: number; live: number[]; dead: number }[] = [
         { name: "within budget", keys: [1, 2, 3], budget: 3, live: [0, 1, 2], dead: -1 },
@@ -136,67 +143,70 @@ for (const candidate of devices) {
         const flat = (x: number[]) => f32(x.flatMap((value) => [value, 7]));
         const [k, q, out] = [flat(keys), f32([Math.SQRT2, 0]), device.hidden(2)];
         const last = flat(keys.slice(-1));
+        const { lanes } = store;
+        device.attach(lanes, 0, { slots: n, queries: 0, moments: false, bounds: false });
         const chunks = { list: i32([0, 0, n - 1, 0]), first: 0, count: 1 };
-        const steps = { list: i32([0, 0, n - 1]), first: 0, count: 1 };
-        const scores = { raw: device.hidden(n), lse: device.hidden(1), stride: n };
+        const steps = { list: i32([0, 0, 1, n - 1]), first: 0, count: 1 };
         await run((pass) => {
-          pass.admitChunk(k, k, store.lanes, 0, chunks, null);
-          pass.admit(last, last, store.lanes, 0, steps, null);
-          pass.attend(out, q, store.lanes, 0, steps, scores, null);
+          pass.admit({ k, v: k, z: null, lanes, layer: 0, runs: chunks });
+          pass.admit({ k: last, v: last, z: null, lanes, layer: 0, runs: steps });
+          pass.attend({ ...PLAIN, out, q, lanes, steps, rank: "layer" });
         });
-        close(await read(scores.raw), keys, `${name}: raw scores`);
+        const total = keys.reduce((sum, x) => sum + Math.exp(x), 0);
+        const [{ scores }] = await device.keys(lanes, [0]);
         close(
-          await read(scores.lse),
-          [Math.log(keys.reduce((sum, x) => sum + Math.exp(x), 0))],
-          `${name}: log-sum-exp`,
+          scores,
+          keys.map((x) => Math.exp(x) / total),
+          `${name}: probabilities`,
         );
         store.settle();
-        store.lanes.budget.host.fill(budget);
-        const board = { scores: device.hidden(shape.sets * n), stride: n };
-        await run((pass) => {
-          pass.weigh(board, scores, store.lanes, 0, steps, false);
-          pass.keep(board, store.lanes, 0, 1, steps, { slack: 1, recent: 0, pool: "lane", floor: 0, replace: true });
-        });
-        assert.deepEqual([...device.live(store.lanes, 0)], live, name);
+        fill(lanes.budget, budget);
+        const rule = { slack: 1, share: "lane", recent: 0, floor: 0, replace: true } as const;
+        await run((pass) => pass.keep({ lanes, layer: 0, layers: 1, runs: steps, ...rule }));
+        const [kept] = await device.live(lanes, [0]);
+        assert.deepEqual([...kept], live, name);
         assert.equal(store.lanes.dead.host[0], dead, name);
         assert.equal(store.lanes.archive.host[0], live.length - (dead === -2 ? 0 : 1) + (dead >= 0 ? 1 : 0), name);
         store.settle();
       }
     });
 
-    test("copy-on-write: a dead slot in a shared page is filled in a copy, and the other holder keeps its keys", async () => {
+    test("a dead slot in a shared page is filled in a copy, and the other holder keeps its keys", async () => {
       const random = seeded(5);
       const store = host(device, SHAPE);
       const [k, v] = [gaussians(random, 33 * KV), gaussians(random, 33 * KV)];
       await prefill(store, 0, gaussians(random, 33 * Q), k, v); // archive 32: two full pages
       store.fork(0, 1);
-      await run((pass) => pass.fork(store.lanes, { list: i32([0, 1]), first: 0, count: 1 }, null, null, null));
+      await run((pass) => pass.fork({ lanes: store.lanes, pairs: { list: i32([0, 1]), first: 0, count: 1 } }));
       store.settle();
-      for (const lane of store.lanesOf(1)) store.lanes.dead.host[lane] = 3;
-      const shared = [...store.lanes.archiveTable.host.subarray(2 * SHAPE.archivePages, 2 * SHAPE.archivePages + 2)];
+      for (const lane of store.lanesOf(1)) put(store.lanes.dead, [3], lane);
+      const shared = store.archiveOf(2);
       store.plan(1, 1);
-      const steps = { list: i32([1, 0, 33]), first: 0, count: 1 };
+      const runs = { list: i32([1, 0, 1, 33]), first: 0, count: 1 };
       const [newK, newV] = [f32(gaussians(random, KV)), f32(gaussians(random, KV))];
-      await run((pass) => pass.admit(newK, newV, store.lanes, 0, steps, null));
-      assert.equal(store.lanes.used.host[2], 1);
-      assert.equal(store.lanes.spare.host[2 * SHAPE.sparePages], shared[0], "the page that was let go");
-      const now = [...store.lanes.archiveTable.host.subarray(2 * SHAPE.archivePages, 2 * SHAPE.archivePages + 2)];
-      assert.ok(now[0] !== shared[0] && now[1] === shared[1]);
+      await run((pass) => pass.admit({ k: newK, v: newV, z: null, lanes: store.lanes, layer: 0, runs }));
+      const { used, spare, places, firstSpare } = store.lanes;
+      assert.equal(used.host[2], 1);
+      assert.equal(spare.host[firstSpare.host[2]], shared[0], "the page that was let go");
+      assert.equal(places.host[firstSpare.host[2]], 0, "its entry");
       store.settle();
+      const now = store.archiveOf(2);
+      assert.ok(now[0] !== shared[0] && now[1] === shared[1]);
       const all = Array.from({ length: 34 }, (_, i) => i);
+      const [theirs, ours] = await device.live(store.lanes, [0, 2]);
+      assert.deepEqual([...theirs], all.slice(0, 33));
       assert.deepEqual(
-        [...device.live(store.lanes, 2)],
+        [...ours],
         all.filter((i) => i !== 3),
       );
-      assert.deepEqual([...device.live(store.lanes, 0)], all.slice(0, 33));
     });
 
-    test("bytes a page", () => {
-      for (const [dtype, bytes] of [
+    test("bytes per page", () => {
+      for (const [name, bytes] of [
         ["f32", 4],
         ["bf16", 2],
       ] as const) {
-        const { bytesPerPage } = device.lanes({ ...SHAPE, pages: 1, dtype });
+        const { bytesPerPage } = device.lanes({ ...SHAPE, pages: 1, format: PAGE_FORMATS[name] });
         assert.equal(bytesPerPage, 16 * (2 * 20 * bytes + 4));
       }
     });

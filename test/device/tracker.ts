@@ -1,6 +1,5 @@
 // What a set's lanes should hold and answer, from nothing but the keys it was ever given and the eviction rule.
 import { roundBf16 } from "../../src/base/half.ts";
-import type { Dtype } from "../../src/device/device.ts";
 
 /** One token's key in one lane. */
 interface Entry {
@@ -9,6 +8,7 @@ interface Entry {
   z: number;
 }
 
+/** How keys are labelled. */
 export interface Rule {
   threshold: number;
   window: number;
@@ -29,8 +29,8 @@ export function copyTrack(from: Track): Track {
   return { entries: [...from.entries], gone: new Set(from.gone) };
 }
 
-export function feed(to: Track, k: Float32Array, v: Float32Array, z: number, dtype: Dtype): void {
-  const kept = (x: Float32Array) => Float64Array.from(x, dtype === "bf16" ? roundBf16 : Number);
+export function feed(to: Track, k: Float32Array, v: Float32Array, z: number, bf16: boolean): void {
+  const kept = (x: Float32Array) => Float64Array.from(x, bf16 ? roundBf16 : Number);
   to.entries.push({ k: kept(k), v: kept(v), z });
 }
 

@@ -1,35 +1,36 @@
 // A device's lanes with everything that policies watch, fed with seeded tokens: two devices fed alike can be compared.
-import assert from "node:assert/strict";
 import { type Seeded, seeded } from "../../src/base/rng.ts";
-import type {
-  Board,
-  Dtype,
-  F32,
-  I32,
-  LaneShape,
-  Lanes,
-  Moments,
-  Pass,
-  Ring,
-  Rule,
-  Scores,
-  Work,
+import {
+  type F32,
+  type I32,
+  type LaneShape,
+  type Lanes,
+  PAGE_FORMATS,
+  type Pass,
+  type Work,
 } from "../../src/device/device.ts";
-import { type Candidate, gaussians, type Rig, rig } from "./devices.ts";
-import { type Host, host } from "./host.ts";
+import { type Candidate, gaussians, put, type Rig, rig } from "./devices.ts";
+import { type Host, host, spans } from "./host.ts";
 
 export const LAYERS = 2;
 export const [KV_HEADS, QUERY_HEADS] = [2, 6];
+/** First positions that moments leave out. */
+export const SKIP = 3;
+export type Format = keyof typeof PAGE_FORMATS;
+
+/** When and how many keys stay, as `keep` is told. */
+export type Rule = Pick<Parameters<Pass["keep"]>[0], "slack" | "share" | "recent" | "floor" | "replace">;
 
 /** What one layer's operations are given. */
 export interface Fed {
   layer: number;
+  lanes: Lanes;
   q: F32;
   q2: F32;
   k: F32;
   v: F32;
   z: F32;
-  work: Work;
+  runs: Work;
 }
 
 export class Watched {
@@ -38,56 +39,43 @@ export class Watched {
   readonly lanes: Lanes;
   readonly shape: LaneShape;
   readonly random: Seeded;
-  readonly board: Board & { scores: F32 };
-  readonly ring: Ring & { q: F32 };
-  readonly moments: Moments & { sums: F32 };
-  readonly bounds: F32;
   readonly frequencies: F32;
   readonly lengths: number[];
 
-  constructor(candidate: Candidate, dtype: Dtype, headDim: number, seed: number, change: Partial<LaneShape> = {}) {
+  constructor(candidate: Candidate, format: Format, headDim: number, seed: number, change: Partial<LaneShape> = {}) {
     this.rig = rig(candidate);
     this.shape = {
-      ...{ sets: 3, layers: LAYERS, kvHeads: KV_HEADS, queryHeads: QUERY_HEADS, headDim, dtype },
-      ...{ pages: 700, archivePages: 22, doomedPages: 1, sparePages: 24, ...change },
+      ...{ sets: 3, layers: LAYERS, kvHeads: KV_HEADS, queryHeads: QUERY_HEADS, headDim, format: PAGE_FORMATS[format] },
+      ...{ pages: 700, archivePages: spans(22), doomedPages: 0, ...change },
     };
-    const { sets, layers, kvHeads, queryHeads } = this.shape;
     this.host = host(this.rig.device, this.shape);
     this.lanes = this.host.lanes;
     this.random = seeded(seed);
-    // Odd strides: rows of a board lie anywhere.
-    const stride = this.shape.archivePages * 16 + 3;
-    const filled = (length: number, value: number) => {
-      const buffer = this.rig.device.f32(length);
-      buffer.host.fill(value);
-      return buffer;
-    };
-    this.board = { scores: filled(sets * layers * kvHeads * stride, 7), stride };
-    this.ring = { q: filled(sets * layers * 20 * queryHeads * headDim, 7), queries: 20 };
-    this.moments = { sums: filled(sets * layers * queryHeads * (headDim + headDim ** 2) * 2, 0), skip: 3 };
-    this.bounds = filled(this.shape.pages * 2 * headDim, 7);
+    // Room that is no round number: a lane's scores lie anywhere.
+    const state = { slots: this.shape.archivePages * 16 + 3, queries: 20, moments: true, bounds: true };
+    for (let set = 0; set < this.shape.sets; set++) this.rig.device.attach(this.lanes, set, state);
     this.frequencies = this.rig.f32(Array.from({ length: headDim / 2 }, (_, j) => 100 ** (-j / (headDim / 2))));
-    this.lengths = new Array(sets).fill(0);
+    this.lengths = new Array(this.shape.sets).fill(0);
   }
 
-  /** Feeds `rows` tokens to each set, as chunks or (of one row) as steps. */
+  /** Lets the device go: a test opens many. */
+  [Symbol.dispose](): void {
+    this.rig.device.close();
+  }
+
+  /** Feeds `rows` tokens to each set. */
   async feed(
     sets: number[],
     rows: number,
-    kind: "chunk" | "step",
     record: (pass: Pass, fed: Fed) => void,
     spares = Math.ceil(rows / 16) + 2,
-  ): Promise<Fed[]> {
+  ): Promise<void> {
     const { kvHeads, queryHeads, headDim } = this.shape;
     const first = 2; // rows that belong to nobody come first
     const total = first + rows * sets.length;
-    const list = sets.flatMap((set, i) => {
-      const row = first + i * rows;
-      return kind === "chunk" ? [set, row, rows, this.lengths[set]] : [set, row, this.lengths[set]];
-    });
-    const work = { list: this.rig.i32(list), first: 0, count: sets.length };
+    const runs = this.items(sets.map((set, i) => [set, first + i * rows, rows, this.lengths[set]]));
     const fed = Array.from({ length: this.shape.layers }, (_, layer) => ({
-      ...{ layer, work },
+      ...{ layer, lanes: this.lanes, runs },
       q: this.numbers(total * queryHeads * headDim),
       q2: this.numbers(total * queryHeads * headDim),
       k: this.numbers(total * kvHeads * headDim),
@@ -99,29 +87,43 @@ export class Watched {
       for (const layer of fed) record(pass, layer);
     });
     for (const set of sets) this.lengths[set] += rows;
-    return fed;
+  }
+
+  items(items: number[][]): Work {
+    return { list: this.rig.i32(items.flat()), first: 0, count: items.length };
   }
 
   numbers(length: number): F32 {
     return this.rig.f32(gaussians(this.random, length));
   }
 
-  /** Random ranks with many ties for every slot of the board. */
-  shuffle(): void {
-    for (let i = 0; i < this.board.scores.length; i++) this.board.scores.host[i] = this.random.below(9) / 4 - 1;
+  /** Random scores with many ties for every live key. */
+  async shuffle(): Promise<void> {
+    const { device } = this.rig;
+    const lanes = this.allLanes();
+    const keys = await device.keys(this.lanes, lanes);
+    const scores = keys.map(({ positions }) => Float32Array.from(positions, () => this.random.below(9) / 4 - 1));
+    await device.score(this.lanes, lanes, scores);
+  }
+
+  allLanes(): number[] {
+    return [...this.lanes.archive.host.keys()];
+  }
+
+  /** Scores of the live keys of some lanes, one after the other. */
+  async scores(lanes = this.allLanes()): Promise<Float32Array> {
+    const keys = await this.rig.device.keys(this.lanes, lanes);
+    return Float32Array.from(keys.flatMap(({ scores }) => [...scores]));
   }
 
   /** Steps of some sets at their newest position. */
   newest(sets: number[]): Work {
-    const list = this.rig.i32(sets.flatMap((set) => [set, 0, this.lengths[set] - 1]));
-    return { list, first: 0, count: sets.length };
+    return this.items(sets.map((set) => [set, 0, 1, this.lengths[set] - 1]));
   }
 
   /** Prompts of some sets at once, nothing watched. */
   async prompt(sets: number[], rows: number): Promise<void> {
-    await this.feed(sets, rows, "chunk", (pass, { k, v, layer, work }) =>
-      pass.admitChunk(k, v, this.lanes, layer, work, null),
-    );
+    await this.feed(sets, rows, (pass, { k, v, ...fed }) => pass.admit({ ...at(fed), k, v, z: null }));
     this.host.settle();
   }
 
@@ -129,10 +131,11 @@ export class Watched {
   async watchedPrompt(sets: number[], rows: number): Promise<void> {
     const half = Math.ceil(rows / 2);
     for (const part of [half, rows - half]) {
-      await this.feed(sets, part, "chunk", (pass, { q, k, v, layer, work }) => {
-        pass.gather(this.moments, q, this.lanes, layer, work);
-        pass.admitChunk(k, v, this.lanes, layer, work, null);
-        pass.remember(this.ring, q, this.lanes, layer, work, true);
+      await this.feed(sets, part, (pass, { q, k, v, ...fed }) => {
+        const { lanes, layer, runs } = fed;
+        pass.addMoments({ q, lanes, layer, chunks: runs, skip: SKIP });
+        pass.admit({ ...at(fed), k, v, z: null });
+        pass.observe({ ...at(fed), q });
       });
       this.host.settle();
     }
@@ -140,60 +143,45 @@ export class Watched {
 
   /** Leaves lanes of unlike lengths with holes between their positions, each budget within `spread` of `keys`. */
   async thin(sets: number[], keys: number, spread: number): Promise<void> {
-    this.shuffle();
+    await this.shuffle();
     for (const set of sets)
-      for (const lane of this.host.lanesOf(set)) this.lanes.budget.host[lane] = keys - this.random.below(spread);
-    const work = this.newest(sets);
+      for (const lane of this.host.lanesOf(set)) put(this.lanes.budget, [keys - this.random.below(spread)], lane);
+    const runs = this.newest(sets);
     await this.rig.run((pass) => {
       for (let layer = 0; layer < this.shape.layers; layer++)
-        pass.keep(this.board, this.lanes, layer, 1, work, rule({ recent: 1 }));
+        pass.keep({ lanes: this.lanes, layer, layers: 1, runs, ...rule({ recent: 1 }) });
     });
     this.host.settle();
+  }
+
+  budgets(of: (lane: number) => number): void {
+    for (const lane of this.allLanes()) put(this.lanes.budget, [of(lane)], lane);
   }
 
   async fork(from: number, to: number): Promise<void> {
     this.host.fork(from, to);
     this.lengths[to] = this.lengths[from];
-    const pairs = { list: this.rig.i32([from, to]), first: 0, count: 1 };
-    await this.rig.run((pass) => pass.fork(this.lanes, pairs, this.board, this.ring, this.moments));
+    const pairs = this.items([[from, to]]).list;
+    await this.rig.run((pass) => pass.fork({ lanes: this.lanes, pairs: { list: pairs, first: 0, count: 1 } }));
     this.host.settle();
   }
 
-  scores(steps: number): Scores & { raw: F32; lse: F32 } {
-    const stride = this.board.stride + 2;
-    const { device } = this.rig;
-    return {
-      raw: device.f32(steps * this.shape.queryHeads * stride),
-      lse: device.f32(steps * this.shape.queryHeads),
-      stride,
-    };
-  }
-
-  /** Everything that must be equal to the last bit: counters, tables, keys where they lie. */
-  state(): Record<string, ArrayLike<number>> {
-    const { archive, dead, used, reads, physical } = this.lanes;
+  /** Everything that must be equal to the last bit: counters, keys where they lie. */
+  async state(): Promise<Record<string, ArrayLike<number>>> {
+    const { archive, held, dead, used, reads, physical } = this.lanes;
     const out: Record<string, ArrayLike<number>> = {};
-    for (const [name, { host }] of Object.entries({ archive, dead, used, reads, physical } satisfies Record<
-      string,
-      I32
-    >))
-      out[name] = host.slice();
-    for (let lane = 0; lane < this.lanes.archive.length; lane++) {
-      const { positions, keys, values } = this.rig.device.keys(this.lanes, lane);
-      Object.assign(out, { [`positions ${lane}`]: positions, [`keys ${lane}`]: keys, [`values ${lane}`]: values });
-    }
+    const counters: Record<string, I32> = { archive, held, dead, used, reads, physical };
+    for (const [name, { host }] of Object.entries(counters)) out[name] = host.slice();
+    const lanes = this.allLanes();
+    for (const [i, { positions, keys, values }] of (await this.rig.device.keys(this.lanes, lanes)).entries())
+      Object.assign(out, { [`positions ${i}`]: positions, [`keys ${i}`]: keys, [`values ${i}`]: values });
     return out;
   }
 }
 
-export function rule(change: Partial<Rule>): Rule {
-  return { slack: 1, recent: 0, pool: "lane", floor: 0, replace: false, ...change };
-}
+/** Where an operation on runs works. */
+export const at = ({ lanes, layer, runs }: Pick<Fed, "lanes" | "layer" | "runs">) => ({ lanes, layer, runs });
 
-/** |got - expected| <= 1e-4 |expected|, or what float32 leaves of sums that cancel. */
-export function near(got: ArrayLike<number>, expected: ArrayLike<number>, what: string, floor = 2e-6): void {
-  assert.equal(got.length, expected.length, what);
-  for (let i = 0; i < got.length; i++)
-    if (!(Math.abs(got[i] - expected[i]) <= 1e-4 * Math.abs(expected[i]) + floor))
-      assert.fail(`${what}: number ${i}: expected ${expected[i]}, got ${got[i]}`);
+export function rule(change: Partial<Rule>): Rule {
+  return { slack: 1, share: "lane", recent: 0, floor: 0, replace: false, ...change };
 }

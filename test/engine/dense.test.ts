@@ -1,12 +1,12 @@
 // `full`, and `dms` with its gates forced open, against a dense transformer without pages, chunks or cache.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Runner } from "../../src/engine/runner.ts";
-import { makePolicy } from "../../src/policy/index.ts";
 import { devices } from "../device/devices.ts";
+import { largestDifference } from "../support/compare.ts";
 import { dense } from "../support/dense.ts";
-import { feed, largestDifference } from "../support/sets.ts";
-import { randomTokens, tinyModel, tinyRaw } from "../support/tiny.ts";
+import { feed } from "../support/feed.ts";
+import { spec, tinyRunner } from "../support/runner.ts";
+import { randomTokens, tinyRaw } from "../support/tiny.ts";
 
 const OPEN = 1e6; // gate offset: no logit comes near 0, so every key is kept
 
@@ -23,18 +23,8 @@ for (const candidate of devices)
         const ids = randomTokens(5, T, raw.config.vocabulary);
         const expected = dense(raw, ids, () => true);
         const device = candidate.open();
-        const runner = new Runner(device, tinyModel(device, options, raw), makePolicy(policy, raw.config), {
-          kv: "f32",
-          kvBytes: 1 << 22,
-          chains: 1,
-          sets: 1,
-          contextLength: 320,
-          chunk: 128,
-          rows: 128,
-          logitRows: 128,
-          samplers: 1,
-        });
-        const set = runner.table.open();
+        const runner = tinyRunner(device, spec(policy), options, { raw, chunk: 128, rows: 128, logitRows: 128 });
+        const set = runner.open();
         for (const [kind, count] of [
           ["chunk", 128],
           ["chunk", 100],

@@ -7,56 +7,45 @@ import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { HyperthinkError } from "../../src/base/errors.ts";
 import { Engine } from "../../src/engine/engine.ts";
-import { Runner } from "../../src/engine/runner.ts";
-import { greedy } from "../../src/engine/sampling.ts";
 import { Comparison } from "../../src/eval/compare/compare.ts";
-import { makePolicy } from "../../src/policy/index.ts";
-import { parseSpec } from "../../src/policy/spec.ts";
 import { generate } from "../../src/request/generate.ts";
 import { load } from "../../src/request/session.ts";
 import { scale } from "../../src/scale/scale.ts";
 import { type Candidate, devices } from "../device/devices.ts";
-import { randomTokens, tinyModel, tinyRaw } from "../support/tiny.ts";
+import { chainSpec } from "../support/chains.ts";
+import { spec, tinyRunner } from "../support/runner.ts";
+import { randomTokens, tinyRaw } from "../support/tiny.ts";
 
 const OPTIONS = { seed: 11, window: 9 };
 const PROMPT = randomTokens(3, 20, 96);
 const TOKENS = 30;
 
 /**
- * What each of five chains drew, and what ended it; `bad` is a token whose embedding holds a number that is none. They run twice:
- * told is the second run, on pages where the first left its keys.
+ * What each of five chains drew, and what ended it; `bad` is a token whose embedding holds a number that is none. They
+ * run twice: told is the second run, on pages where the first left its keys.
  */
-async function chains(candidate: Candidate, spec: string, bad: number | null, value = Number.NaN) {
+async function chains(candidate: Candidate, policy: string, bad: number | null, value = Number.NaN) {
   const device = candidate.open();
   const raw = tinyRaw(OPTIONS);
   if (bad !== null) raw.embed[bad * raw.config.hidden + 5] = value;
-  const model = tinyModel(device, OPTIONS, raw);
-  const { name, options } = parseSpec(spec);
-  const runner = new Runner(device, model, makePolicy(name, model.config, options), {
-    kv: "f32",
-    kvBytes: 150 * 16 * (2 * 12 * 4 + 4), // pages: about what five chains take
+  const runner = tinyRunner(device, spec(policy), OPTIONS, {
+    raw,
+    pages: 150, // about what five chains take
     chains: 5,
-    sets: 6,
     contextLength: 128,
-    chunk: 16,
     rows: 32,
     logitRows: 6,
     samplers: 5,
+    sets: 6,
   });
   const engine = new Engine(runner);
-  const errors: (Error | undefined)[] = [];
-  const specs = Array.from({ length: 5 }, (_, index) => ({
-    sampling: { ...greedy, temperature: index === 0 ? 0 : 1, logprobs: index === 1 ? 3 : null },
-    maxTokens: TOKENS,
-    stopIds: new Set<number>(),
-    index,
-    onFinish: (_finish: string, error?: Error) => {
-      errors[index] = error;
-    },
-  }));
-  engine.submit(PROMPT, specs);
+  const errors: Error[] = [];
+  const specs = Array.from({ length: 5 }, (_, index) =>
+    chainSpec(index, TOKENS, { temperature: index === 0 ? 0 : 1, logprobs: index === 1 ? 3 : null }, errors),
+  );
+  engine.submit(PROMPT, runner.policy, specs);
   await engine.idle();
-  const { chains } = engine.submit(PROMPT, specs);
+  const { chains } = engine.submit(PROMPT, runner.policy, specs);
   await engine.idle();
   assert.equal(runner.table.pool.used, 0, "pages left");
   device.close();

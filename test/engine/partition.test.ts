@@ -1,18 +1,21 @@
-// Any partition of a token sequence into prefill chunks, decode steps and forks gives the live sets, counts and logits of the
-// rule of dms.md 3.3, which a list-based tracker and a dense transformer state here on their own.
+// Any partition of a token sequence into prefill chunks, decode steps and forks gives the live sets, counts and logits
+// of the rule of dms.md 3.3, which a list-based tracker and a dense transformer state here on their own.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { seeded } from "../../src/base/rng.ts";
-import { Runner } from "../../src/engine/runner.ts";
-import { makePolicy } from "../../src/policy/index.ts";
 import { type Candidate, devices } from "../device/devices.ts";
+import { largestDifference } from "../support/compare.ts";
 import { dense, dmsRule, smallest } from "../support/dense.ts";
-import { feed, largestDifference, liveSets } from "../support/sets.ts";
-import { randomTokens, type TinyOptions, tinyModel, tinyRaw } from "../support/tiny.ts";
+import { feed } from "../support/feed.ts";
+import { liveSets, spec, tinyRunner } from "../support/runner.ts";
+import { randomTokens, type TinyOptions, tinyRaw } from "../support/tiny.ts";
 
 const TOLERANCE = 2e-4;
 
-/** Keys of one lane that query `last` sees, by feeding a list one token at a time (the public reference's tests do the same). */
+/**
+ * Keys of one lane that query `last` sees, by feeding a list one token at a time (the
+ * public reference's tests do the same).
+ */
 function tracker(evict: (i: number) => boolean, last: number, window: number): number[] {
   let live: number[] = [];
   for (let t = 0; t <= last; t++) {
@@ -61,20 +64,10 @@ async function partitions(candidate: Candidate, options: TinyOptions): Promise<b
   assert.ok(dropped > T / 4, "this seed evicts too little to show anything");
 
   const device = candidate.open();
-  const runner = new Runner(device, tinyModel(device, options, raw), makePolicy("dms", raw.config), {
-    kv: "f32",
-    kvBytes: 1 << 22,
-    chains: 4,
-    sets: 4,
-    contextLength: 256,
-    chunk: T,
-    rows: T,
-    logitRows: T,
-    samplers: 1,
-  });
+  const runner = tinyRunner(device, spec("dms"), options, { raw, sets: 4, chunk: T, rows: T, logitRows: T });
   for (let p = 0; p < 4; p++) {
     const rng = seeded(options.seed * 100 + p);
-    const open = [{ set: runner.table.open(), at: 0 }];
+    const open = [{ set: runner.open(), at: 0 }];
     while (open.length) {
       const chain = open[0]; // forks wait with their tails copied, and are finished by a partition of their own
       const kind = p === 0 || rng.below(2) ? "chunk" : "steps";
@@ -84,17 +77,17 @@ async function partitions(candidate: Candidate, options: TinyOptions): Promise<b
       assert.ok(off < TOLERANCE, `${kind} of ${count} at ${chain.at}: logits off by ${off}`);
       chain.at += count;
       const sets = setsAt(chain.at - 1);
-      assert.deepEqual(liveSets(runner, chain.set), sets, `live sets after ${chain.at} tokens`);
+      assert.deepEqual(await liveSets(runner, chain.set), sets, `live sets after ${chain.at} tokens`);
       sets.forEach((keys, lane) => {
         assert.equal(runner.table.live(chain.set * runner.table.width + lane), keys.length);
       });
       if (p > 0 && chain.at < T && open.length < 3 && rng.below(3) === 0) {
-        const set = runner.table.fork(chain.set);
+        const set = runner.sets.fork(chain.set);
         open[rng.below(2) ? "push" : "unshift"]({ set, at: chain.at });
       }
       if (chain.at === T) {
         open.splice(open.indexOf(chain), 1);
-        runner.table.close(chain.set);
+        runner.sets.close(chain.set);
       }
     }
     runner.table.check();

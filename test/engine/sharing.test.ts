@@ -1,67 +1,70 @@
 // Sharing survives DMS: chains that evict never touch the pages that they share.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { PAGE_SLOTS } from "../../src/device/device.ts";
-import { Runner, type Segment } from "../../src/engine/runner.ts";
-import { makePolicy } from "../../src/policy/index.ts";
+import type { LaneTable } from "../../src/cache/lanes.ts";
+import { entryAt, PAGE_SLOTS } from "../../src/device/device.ts";
 import { devices } from "../device/devices.ts";
-import { randomTokens, tinyModel } from "../support/tiny.ts";
+import { pass, readPrompt } from "../support/feed.ts";
+import { spec, tinyRunner } from "../support/runner.ts";
+import { randomTokens } from "../support/tiny.ts";
 
 const W = 8;
 
-/** Forks W chains off a prompt and decodes three windows past it; archive pages full at the fork, those still shared by all, and the root's pages. */
+/** Full pages of a set's archives. */
+function fullPages({ device, width }: LaneTable, set: number): number[] {
+  const { shape, archive, archiveTable } = device;
+  return Array.from({ length: width }, (_, i) => set * width + i).flatMap((lane) =>
+    Array.from(
+      { length: Math.floor(archive.host[lane] / PAGE_SLOTS) },
+      (_, e) => archiveTable.host[entryAt(shape, shape.archivePages, lane, e)],
+    ),
+  );
+}
+
+/**
+ * Forks W chains off a prompt and decodes three windows past it; archive pages full at the fork, those still
+ * shared by all, and the root's pages.
+ */
 async function run(candidate: (typeof devices)[number], window: number, prompt: number, gateOffset: number) {
   const device = candidate.open();
-  const model = tinyModel(device, { seed: 2, window, gateOffset });
-  const chunk = 256;
-  const runner = new Runner(device, model, makePolicy("dms", model.config), {
-    kv: "bf16",
-    kvBytes: 1 << 25,
-    chains: W + 1,
-    sets: W + 1,
-    contextLength: 4096,
-    chunk,
-    rows: chunk,
-    logitRows: W,
-    samplers: 1,
-  });
+  const runner = tinyRunner(
+    device,
+    spec("dms"),
+    { seed: 2, window, gateOffset },
+    {
+      kv: "bf16",
+      kvBytes: 1 << 25,
+      chains: W + 1,
+      sets: W + 1,
+      contextLength: 4096,
+      chunk: 256,
+      rows: 256,
+    },
+  );
   const { table } = runner;
-  const root = table.open();
+  const root = runner.open(prompt);
   const ids = randomTokens(1, prompt, 96);
-  for (let from = 0; from < prompt; from += chunk) {
-    const count = Math.min(chunk, prompt - from);
-    const segment: Segment = {
-      set: root,
-      kind: "chunk",
-      ids,
-      from,
-      count,
-      prompt,
-      logits: "none",
-    };
-    runner.reserve(segment);
-    await runner.step([segment], []);
-  }
-  // Pages of the prompt that outlive the windows: its archive. Doomed pages of the prompt are freed by every chain in time.
+  await readPrompt(runner, root, ids, prompt);
+  // Pages of the prompt that outlive the windows: its archive. Doomed pages of the
+  // prompt are freed by every chain in time.
   const archives = Array.from({ length: table.width }, (_, i) => table.device.archive.host[root * table.width + i]);
   const pages = archives.reduce((sum, slots) => sum + Math.ceil(slots / PAGE_SLOTS), 0);
   const keptShare = archives.reduce((sum, slots) => sum + slots, 0) / (prompt * table.width);
-  const { full } = table.sharedPages(root, 1);
-  const sets = Array.from({ length: W }, () => table.fork(root));
+  const full = fullPages(table, root).length;
+  const sets = Array.from({ length: W }, () => runner.sets.fork(root));
   const own = sets.map((_, i) => [...ids, ...randomTokens(100 + i, 3 * window, 96)]);
-  const stride = 32; // tokens a chain and pass
+  const stride = 32; // tokens per chain and pass
   for (let at = prompt; at < prompt + 3 * window; at += stride) {
     const count = Math.min(stride, prompt + 3 * window - at);
-    const segments = sets.map(
-      (set, i): Segment => ({ set, kind: "steps", ids: own[i], from: at, count, prompt, logits: "none" }),
+    await pass(
+      runner,
+      sets.map((set, i) => ({ set, kind: "steps", ids: own[i], from: at, count })),
     );
-    for (const segment of segments) runner.reserve(segment);
-    await runner.step(segments, []);
-    table.check();
   }
-  const grown = table.sharedPages(sets[0], 1).full;
-  const { shared } = table.sharedPages(root, W + 1); // the root itself holds them too
-  for (const set of [root, ...sets]) table.close(set);
+  const grown = fullPages(table, sets[0]).length;
+  // The root itself holds them too.
+  const shared = fullPages(table, root).filter((page) => table.pool.holders[page] >= W + 1).length;
+  for (const set of [root, ...sets]) runner.sets.close(set);
   table.check();
   assert.equal(table.pool.used, 0);
   device.close();

@@ -1,15 +1,13 @@
-// One reading of a prompt serves every policy with a dense prefill: each goes on as from a reading of its own, bit for bit.
+// One reading of a prompt serves every policy with a dense prefill: each goes on as
+// from a reading of its own, bit for bit.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Runner } from "../../src/engine/runner.ts";
-import { feed, Prompt } from "../../src/eval/compare/prompt.ts";
-import { makePolicy } from "../../src/policy/index.ts";
+import { SharedPrompt } from "../../src/eval/compare/shared-prompt.ts";
 import type { Policy } from "../../src/policy/policy.ts";
-import { parseSpec } from "../../src/policy/spec.ts";
 import { type Candidate, devices } from "../device/devices.ts";
-import { addProbes } from "../policy/rig.ts";
-import { hashBits } from "../support/hash.ts";
-import { randomTokens, tinyModel } from "../support/tiny.ts";
+import { decode, readPrompt } from "../support/feed.ts";
+import { policyFor, spec, type TinyRunner, tinyRunner } from "../support/runner.ts";
+import { randomTokens } from "../support/tiny.ts";
 
 const [PREFIX, LENGTH, CHUNK] = [70, 100, 16];
 const IDS = randomTokens(4, LENGTH, 96);
@@ -35,50 +33,40 @@ const NOT_SERVED = [
   "dms-budget:budget=30,buffer=9",
 ];
 
-function open(candidate: Candidate): { runner: Runner; policyOf: (spec: string) => Policy; close: () => void } {
+function open(candidate: Candidate): { runner: TinyRunner; policyOf: (spec: string) => Policy; close: () => void } {
   const device = candidate.open();
-  const model = tinyModel(device, { seed: 11, window: 9 });
-  addProbes(device, model, 6);
-  const runner = new Runner(device, model, makePolicy("full", model.config), {
-    kv: "bf16",
-    kvBytes: 4 << 20,
-    chains: 3,
-    sets: 4,
-    contextLength: 128,
-    chunk: CHUNK,
-    rows: 2 * CHUNK,
-    logitRows: 2,
-    samplers: 1,
-  });
-  const policyOf = (spec: string) => {
-    const { name, options } = parseSpec(spec);
-    return makePolicy(name, { ...model.config, probe: true }, options);
-  };
+  const runner = tinyRunner(
+    device,
+    spec("full"),
+    { seed: 11, window: 9 },
+    {
+      kv: "bf16",
+      chains: 3,
+      contextLength: 128,
+      chunk: CHUNK,
+      rows: 2 * CHUNK,
+      sets: 4,
+    },
+  );
+  const policyOf = (text: string) => policyFor(runner, spec(text));
   return { runner, policyOf, close: () => device.close() };
 }
 
-/** Hashes of the logits while a set goes on from the prompt, and what it ends with. */
-async function goOn(runner: Runner, set: number): Promise<unknown> {
+/** Hashes of the logits while a set goes on from the prompt, and what it holds meanwhile. */
+async function goOn(runner: TinyRunner, set: number): Promise<unknown> {
   const { table } = runner;
-  const logits = new Float32Array(96);
-  const steps: unknown[] = [[table.meanLive(set), table.pagesOf(set)]];
-  for (let from = PREFIX; from < LENGTH; from++) {
-    await feed(runner, { set, kind: "steps", ids: IDS, from, count: 1, prompt: PREFIX, logits: "last" });
-    await runner.logits(0, logits);
-    steps.push([hashBits(logits), table.meanLive(set), table.pagesOf(set)]);
-  }
-  table.close(set);
+  const held: unknown[] = [];
+  const look = () => held.push([table.meanLive(set), table.pagesOf(set)]);
+  look();
+  const hashes = await decode(runner, set, IDS, PREFIX, look);
+  runner.sets.close(set);
   table.check();
-  return steps;
+  return { hashes, held };
 }
 
-async function alone(runner: Runner, policy: Policy): Promise<unknown> {
-  runner.adopt(policy);
-  const set = runner.open(PREFIX, LENGTH);
-  for (let from = 0; from < PREFIX; from += CHUNK) {
-    const count = Math.min(CHUNK, PREFIX - from);
-    await feed(runner, { set, kind: "chunk", ids: IDS, from, count, prompt: PREFIX, logits: "none" });
-  }
+async function alone(runner: TinyRunner, policy: Policy): Promise<unknown> {
+  const set = runner.sets.take(policy, PREFIX, LENGTH);
+  await readPrompt(runner, set, IDS, PREFIX);
   return goOn(runner, set);
 }
 
@@ -89,11 +77,10 @@ for (const candidate of devices)
         const { runner, policyOf, close } = open(candidate);
         const served = SERVED.filter((spec) => !spec.startsWith(gates === "dms" ? "kvzap" : "dms")).map(policyOf);
         const others = NOT_SERVED.map(policyOf);
-        const prompt = new Prompt(runner, [...served, ...others]);
+        const prompt = new SharedPrompt(runner, [...served, ...others]);
         await prompt.read(IDS, PREFIX);
         for (const policy of [...served, ...others]) {
           assert.equal(prompt.serves(policy), served.includes(policy), policy.key);
-          runner.adopt(policy);
           const { set } = await prompt.start(policy, IDS, PREFIX);
           const shared = await goOn(runner, set);
           assert.deepEqual(shared, await alone(runner, policy), policy.key);
@@ -110,13 +97,12 @@ for (const candidate of devices)
         policyOf("expected:budget=30,sinks=5"),
         policyOf("kvzap:threshold=0.1,prefill=dense"),
       ];
-      const prompt = new Prompt(runner, [policyOf("dms:prefill=dense"), first, second, kvzap]);
+      const prompt = new SharedPrompt(runner, [policyOf("dms:prefill=dense"), first, second, kvzap]);
       assert.deepEqual(
         [first, second, kvzap].map((policy) => prompt.serves(policy)),
         [true, false, false],
       );
       await prompt.read(IDS, PREFIX);
-      runner.adopt(second);
       const { set } = await prompt.start(second, IDS, PREFIX);
       assert.deepEqual(await goOn(runner, set), await alone(runner, second));
       prompt.close();

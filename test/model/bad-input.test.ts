@@ -1,4 +1,5 @@
-// Damaged and hostile checkpoints: one HyperthinkError each, which names what is wrong. Nothing crashes, hangs or allocates first.
+// Damaged and hostile checkpoints: one HyperthinkError each, which names what is wrong.
+// Nothing crashes, hangs or allocates first.
 import assert from "node:assert/strict";
 import { truncateSync } from "node:fs";
 import { describe, test } from "node:test";
@@ -466,6 +467,6 @@ test("bf16 checkpoints load into either type", () =>
   withFolder({ "config.json": llamaConfig, "model.safetensors": safetensors(llamaTensors(bf16)) }, async (model) => {
     for (const weights of ["f32", "bf16", undefined] as const) {
       await using session = await load({ model, weights, device: "reference" });
-      assert.equal(session.runner.model.weights.embed.dtype, weights ?? "bf16");
+      assert.equal(session.runner.model.weights.embed.format, weights ?? "bf16");
     }
   }));

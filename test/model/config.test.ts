@@ -75,7 +75,8 @@ describe("RoPE", () => {
     assert.deepEqual(parse({ rope_theta: undefined }).frequencies, plain(10000, 4));
   });
 
-  // Frequencies of Llama 3.2 1B by transformers' rule, worked out with 50 decimal digits: unscaled, blended, divided by 32.
+  // Frequencies of Llama 3.2 1B by transformers' rule, worked out with 50 decimal
+  // digits: unscaled, blended, divided by 32.
   test("llama3", () => {
     const settings = { factor: 32, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 };
     for (const rope of [

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import type { HyperthinkError } from "../../src/base/errors.ts";
 import { roundBf16 } from "../../src/base/half.ts";
 import { cpuAvailable } from "../../src/device/cpu.ts";
-import type { Device, Dtype, F32, Matrix } from "../../src/device/device.ts";
+import type { Device, F32, Matrix, WeightFormat } from "../../src/device/device.ts";
 import { reference } from "../../src/device/reference.ts";
 import { openBench } from "../../src/eval/verify/bench.ts";
 import { defaultDtype, loadConfig, loadWeights } from "../../src/model/load.ts";
@@ -54,9 +54,10 @@ async function numbersOf(device: Device, matrix: Matrix): Promise<number[]> {
   const { rows, cols } = matrix;
   const identity = device.f32(cols * cols);
   for (let i = 0; i < cols; i++) identity.host[i * cols + i] = 1;
+  identity.wrote(0, identity.length);
   const out = device.hidden(cols * rows); // [cols, rows]: the matrix, transposed
   const pass = device.begin();
-  pass.matmul(out, identity, matrix, cols, null, false);
+  pass.matmul({ out, x: identity, w: matrix, rows: cols, bias: null, add: false });
   await device.run(pass);
   const transposed = new Float32Array(cols * rows);
   await device.read(out, 0, transposed);
@@ -80,7 +81,7 @@ const FIELDS: Record<string, keyof LayerWeights> = {
   "mlp.down_proj.weight": "down",
 };
 
-async function compare(folder: string, adapter: string | null, weights: Dtype): Promise<number> {
+async function compare(folder: string, adapter: string | null, weights: WeightFormat): Promise<number> {
   const source = await openSource(folder);
   const gates = adapter ? await openSource(adapter) : undefined;
   const device = reference();
@@ -99,7 +100,7 @@ async function compare(folder: string, adapter: string | null, weights: Dtype): 
       if (place) places.set(`${at}.${name}`, place);
     }
     if (!layer.alpha) return;
-    assert.equal(layer.alpha.proj.dtype, "f32");
+    assert.equal(layer.alpha.proj.format, "f32");
     places.set(`${at}.self_attn.dms_proj_alpha.weight`, layer.alpha.proj);
     places.set(`${at}.self_attn.dms_proj_alpha_norm.weight`, layer.alpha.norm);
   });
@@ -108,7 +109,7 @@ async function compare(folder: string, adapter: string | null, weights: Dtype): 
   for (const [name, place] of places) {
     const expected = files.get(name)!;
     const actual = "host" in place ? [...place.host] : await numbersOf(device, place);
-    const round = !("host" in place) && place.dtype === "bf16" ? roundBf16 : Math.fround;
+    const round = !("host" in place) && place.format === "bf16" ? roundBf16 : Math.fround;
     // Adding 0 turns -0 to 0, as the products of the identity do.
     const off = expected.findIndex((value, i) => actual[i] + 0 !== round(value) + 0);
     assert.equal(actual.length, expected.length, name);
@@ -142,7 +143,7 @@ test("a borrowed gate keeps its heads' rows in float32 where bf16 would round th
   // 4 query heads of 2 in 2 groups: heads 0 and 2 carry, rows 0, 1, 4, 5.
   const config = { ...llamaConfig, num_attention_heads: 4, num_key_value_heads: 2, dms_window_size: 4 };
   const carried = [0, 1, 4, 5];
-  const load = async (tensors: Tensors, weights: Dtype) =>
+  const load = async (tensors: Tensors, weights: WeightFormat) =>
     withFolder(llama(tensors, config), async (folder) => {
       const source = await openSource(folder);
       const device = reference();
@@ -153,7 +154,7 @@ test("a borrowed gate keeps its heads' rows in float32 where bf16 would round th
     load(llamaTensors(), "bf16").then(async ({ device, borrowed }) => {
       const { data } = llamaTensors()["model.layers.0.self_attn.q_proj.weight"];
       const q = new Float32Array(data.buffer);
-      assert.ok(borrowed && borrowed.q.dtype === "f32" && borrowed.bias === null);
+      assert.ok(borrowed && borrowed.q.format === "f32" && borrowed.bias === null);
       assert.deepEqual(
         await numbersOf(device, borrowed.q),
         carried.flatMap((row) => [...q.subarray(row * 8, row * 8 + 8)]),
@@ -165,14 +166,14 @@ test("a borrowed gate keeps its heads' rows in float32 where bf16 would round th
 });
 
 /** Decision logits of layer 0 [tokens, KV heads] as the device of `verify` computes them. */
-async function decisions(tensors: Tensors, device: "reference" | "cpu", weights: Dtype): Promise<Float32Array> {
+async function decisions(tensors: Tensors, device: "reference" | "cpu", weights: WeightFormat): Promise<Float32Array> {
   const config = { ...llamaConfig, num_attention_heads: 4, num_key_value_heads: 2, dms_window_size: 4 };
   const ids = Array.from({ length: 16 }, (_, i) => i);
   return withFolder(llama(tensors, config), async (folder) => {
     const bench = await openBench(folder, { rows: ids.length }, { device, weights });
     await bench.feed("chunk", ids, 0, ids.length);
     const z = new Float32Array(ids.length * 2);
-    await bench.runner.device.read(bench.runner.workspace.z[0], 0, z);
+    await bench.runner.device.read(bench.runner.activations.layers[0].z, 0, z);
     bench.close();
     return z;
   });

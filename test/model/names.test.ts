@@ -1,4 +1,5 @@
-// Checkpoints whose tensors have other names, or are more than the decoder's: what loads, what is told, what is refused.
+// Checkpoints whose tensors have other names, or are more than the decoder's: what
+// loads, what is told, what is refused.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, test } from "node:test";

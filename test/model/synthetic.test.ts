@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { qwen3_06b, syntheticGates, syntheticWeights } from "../../bench/synthetic.ts";
 import { reference } from "../../src/device/reference.ts";
 import { fit, inspect } from "../../src/model/inspect.ts";
 import { entries, tensorTable } from "../../src/model/names.ts";
-import { qwen3_06b, syntheticGates, syntheticWeights } from "../../src/model/synthetic.ts";
 import { bf16, f32, llamaConfig, llamaTensors, safetensors, withFolder } from "../support/checkpoint.ts";
 import { tinyConfig } from "../support/tiny.ts";
 
@@ -27,10 +27,11 @@ test("random gates doom the share that was asked for", async () => {
     });
     const pass = device.begin();
     const { alpha } = layers[0];
-    pass.embed(h, x, ids, rows);
-    pass.norm(h, h, alpha!.norm, rows, 64, config.normEps);
-    pass.matmul(z, h, alpha!.proj, rows, null, false);
-    pass.gate(z, z, rows, config.kvHeads, config.dms.scale, config.dms.offset, false);
+    pass.embed({ out: h, table: x, ids, rows });
+    pass.norm({ out: h, x: h, weight: alpha!.norm, rows, dim: 64, eps: config.normEps });
+    pass.matmul({ out: z, x: h, w: alpha!.proj, rows, bias: null, add: false });
+    const { kvHeads, dms } = config;
+    pass.decide({ z, raw: z, rows, kvHeads, scale: dms.scale, offset: dms.offset, perLayer: false });
     await device.run(pass);
     const decisions = new Float32Array(rows * config.kvHeads);
     await device.read(z, 0, decisions);

@@ -1,5 +1,7 @@
 // Every policy beside its dense reference.
 import { makePolicy } from "../../src/policy/index.ts";
+import { makeKvzip } from "../../src/policy/kvzip.ts";
+import { protect } from "../../src/policy/protect.ts";
 import type { Case } from "./cases/case.ts";
 import { decoding } from "./cases/decoding.ts";
 import { labels } from "./cases/labels.ts";
@@ -15,8 +17,7 @@ export const cases: Case[] = [...labels, ...once, ...decoding, ...wrapped];
 export const settle =
   ({ policy: name, options, replay: chunk }: Case): Setup["policy"] =>
   (model) => {
-    const policy = makePolicy(name, model, options);
-    if (chunk === undefined) return policy;
-    const { watch } = policy.cut!;
-    return { ...policy, cut: { ...policy.cut!, watch: { ...watch, replay: { ...watch.replay!, chunk } } } };
+    if (chunk === undefined) return makePolicy(name, model, options);
+    const policy = makeKvzip(model, options, chunk);
+    return typeof options.protect === "number" ? protect(policy, options.protect) : policy;
   };

@@ -1,9 +1,11 @@
-// Kept sets at every step against references that share nothing with the policies, and attention over them against dense attention.
+// Kept sets at every step against references that share nothing with the policies, and
+// attention over them against dense attention.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { seeded } from "../../src/base/rng.ts";
 import { recipes } from "../../src/policy/index.ts";
 import { type Candidate, devices } from "../device/devices.ts";
+import { near } from "../support/compare.ts";
 import { type Case, cases, settle } from "./cases.ts";
 import { group, type Kept, probabilities, range, type Trace } from "./dense/trace.ts";
 import { type Chain, type LayerLife, PolicyRig, replays, type Setup } from "./rig.ts";
@@ -26,10 +28,10 @@ function checkOutput({ trace: x, out }: LayerLife, kept: Kept, one: Case, what: 
         const p = weights(x, j, x.prompt - 1 + event, positions);
         const dense = new Float64Array(D);
         for (const [n, i] of positions.entries()) for (let d = 0; d < D; d++) dense[d] += p[n] * x.v[i][h][d];
-        for (let d = 0; d < D; d++) {
-          const off = Math.abs(dense[d] - out[event][j * D + d]);
-          assert.ok(off <= tolerance, `${what}, event ${event}, head ${j}: attention is off by ${off}`);
-        }
+        near(out[event].subarray(j * D, (j + 1) * D), dense, `${what}, event ${event}, head ${j}: attention`, {
+          relative: 0,
+          absolute: tolerance,
+        });
       }
     }
   }
@@ -50,7 +52,9 @@ function checkKept({ trace: x, kept: got, reads }: LayerLife, kept: Kept, one: C
 
 const wholeTrace = (trace: Trace): Trace => ({ ...trace, length: trace.q.length });
 
-/** Every layer of a chain against its reference. Returns how many sets were ragged, and how many positions were dropped. */
+/**
+ * Every layer of a chain against its reference. Returns how many sets were ragged, and how many positions were dropped.
+ */
 function check(chain: Chain, one: Case, chunk: number, again: Trace[][], what: string): [ragged: number, gone: number] {
   let ragged = 0;
   let gone = 0;
@@ -120,7 +124,7 @@ for (const candidate of devices)
           if (t === prompt + 9) chains.push(rig.fork(chains[1], 51));
         }
         for (const [i, chain] of chains.entries()) check(chain, one, chunk, again, `chain ${i}`);
-        for (const { set } of chains) rig.runner.table.close(set);
+        for (const { set } of chains) rig.runner.sets.close(set);
         rig.runner.table.check();
         assert.equal(rig.runner.table.pool.used, 0, "pages left when all chains are closed");
         device.close();

@@ -70,10 +70,10 @@ describe("a policy of one's own", () => {
     assert.throws(() => new Comparison(session, candidates, { prefix: 60 }), /watch at least the 32 queries/);
     const expected = session.policy("expected:budget=30");
     const late = { ...expected, cut: { ...expected.cut!, decode: { every: 4, score: expected.cut!.atPrompt! } } };
-    assert.throws(() => session.adopt(late), /prompt's end only/);
+    assert.throws(() => session.check(late), /prompt's end only/);
     const kvzip = session.policy("kvzip:budget=30");
     assert.throws(
-      () => session.adopt({ ...kvzip, cut: { ...kvzip.cut!, decode: { every: 4, score: [] } } }),
+      () => session.check({ ...kvzip, cut: { ...kvzip.cut!, decode: { every: 4, score: [] } } }),
       /layer by layer/,
     );
     await assert.rejects(generate(session, question, { policy: snapkv, cr: 4 }).result, /beside a policy object/);

@@ -1,8 +1,8 @@
-// What a policy drops it frees: pages held follow from the keys that live, after the prompt and while decoding, and the prompt's
-// peak stands apart.
+// What a policy drops it frees: pages held follow from the keys that live, after the prompt and while decoding,
+// and the prompt's peak stands apart.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { newMeter, observe, ratio } from "../../src/cache/meter.ts";
+import { meterPass, newMeter, ratio } from "../../src/cache/meter.ts";
 import { recipes } from "../../src/policy/index.ts";
 import type { PolicyOptions } from "../../src/policy/policy.ts";
 import { devices } from "../device/devices.ts";
@@ -14,10 +14,10 @@ const LANES = 2 * LAYERS;
 
 interface Held {
   options: PolicyOptions;
-  /** Keys a lane after the prompt and after the last token; null: as the gates have it, fewer than came. */
+  /** Keys per lane after the prompt and after the last token; null: as the gates have it, fewer than came. */
   after: number | null;
   end: number | null;
-  /** Most keys a lane while the prompt is read; null: as the gates have it, less than the prompt. */
+  /** Most keys per lane while the prompt is read; null: as the gates have it, less than the prompt. */
   peak: number | null;
 }
 
@@ -72,18 +72,21 @@ test("every recipe is here", () => {
   assert.deepEqual(Object.keys(HELD).sort(), recipes.map(({ name }) => name).sort());
 });
 
-/** Pages of a chain: for each lane what its archived and its doomed keys fill, counted apart from the live positions and gates. */
+/**
+ * Pages of a chain: for each lane what its archived and its doomed keys fill, counted
+ * apart from the live positions and gates.
+ */
 function expectedPages(rig: PolicyRig, { set, layers, fed }: Chain): number {
   const { policy, table, model } = rig.runner;
   const { labels } = policy;
   const [newest, shift] = [fed - 1, labels?.source === "dms" ? model.config.dms!.shift : 0];
-  const spare = labels?.spare === "prompt" ? PROMPT : (labels?.spare ?? 0);
+  const protect = labels?.protect === "prompt" ? PROMPT : (labels?.protect ?? 0);
   let pages = 0;
   for (const [l, { trace, kept }] of layers.entries())
     for (const [h, live] of kept.at(-1)!.entries()) {
       const lane = (set * LAYERS + l) * 2 + h;
       const evicted = (p: number) =>
-        labels !== null && p >= spare && (labels.source === "all" || trace.z[p + shift][h] > labels.threshold);
+        labels !== null && p >= protect && (labels.source === "all" || trace.z[p + shift][h] > labels.threshold);
       const stored = live.filter((p) => p !== newest); // the newest key is pending, in no page
       const doomed = stored.filter(evicted).length;
       const hole = table.device.dead.host[lane] >= 0 ? 1 : 0; // a victim's slot, which the next key fills
@@ -113,7 +116,7 @@ for (const candidate of devices)
           while (chain.fed < PROMPT) {
             const before = chain.fed;
             await rig.feed([chain]);
-            observe(prefill, table, chain.set, "prefill", chain.fed - before, chain.fed, beforeCut.get(chain.set));
+            meterPass(prefill, table, chain.set, "prefill", chain.fed - before, chain.fed, beforeCut.get(chain.set));
           }
           const check = () => {
             assert.equal(table.pagesOf(chain.set), expectedPages(rig, chain), `pages at ${chain.fed}`);
@@ -126,13 +129,14 @@ for (const candidate of devices)
           check();
           lives(after);
           if (after !== null) assert.equal(ratio(prefill), PROMPT / after);
-          // The prompt's peak. Whole: all keys but the pending one, where doomed keys stand apart up to one page a lane more.
+          // The prompt's peak. Whole: all keys but the pending one, where doomed keys
+          // stand apart up to one page per lane more.
           const whole = LANES * Math.ceil((PROMPT - 1) / PAGE);
           if (peak !== null) assert.equal(prefill.peakLive, peak);
           if (peak === PROMPT) {
             // A replay holds the prompt's keys a second time, and the request.
             const { labels, cut } = rig.runner.policy;
-            const more = cut?.watch.replay ? LANES * (Math.ceil(PROMPT / PAGE) + 1) : 0;
+            const more = cut?.watch.further ? LANES * (Math.ceil(PROMPT / PAGE) + 1) : 0;
             assert.ok(prefill.peakPages >= whole + (more ? LANES * Math.floor(PROMPT / PAGE) : 0));
             assert.ok(prefill.peakPages <= whole + more + (labels ? LANES : 0), `${prefill.peakPages} pages`);
           } else {
@@ -141,7 +145,7 @@ for (const candidate of devices)
           }
           while (chain.fed < LENGTH) {
             await rig.feed([chain]);
-            observe(decode, table, chain.set, "decode", 1, chain.fed, beforeCut.get(chain.set));
+            meterPass(decode, table, chain.set, "decode", 1, chain.fed, beforeCut.get(chain.set));
             check();
           }
           lives(end);

@@ -1,11 +1,11 @@
 // A tiny model under a policy: what each layer computed, as traces for the dense references, and what it kept.
 import { seeded } from "../../src/base/rng.ts";
 import type { Device } from "../../src/device/device.ts";
-import { Runner, type Segment } from "../../src/engine/runner.ts";
-import type { Model } from "../../src/model/forward.ts";
 import { makePolicy } from "../../src/policy/index.ts";
 import type { Policy, PolicyOptions } from "../../src/policy/policy.ts";
-import { type Raw, type TinyOptions, tinyModel, tinyRaw } from "../support/tiny.ts";
+import { type Part, pass } from "../support/feed.ts";
+import { type PolicyOf, speaking, type TinyRunner, tinyRunner } from "../support/runner.ts";
+import { type Raw, type TinyOptions, tinyRaw } from "../support/tiny.ts";
 import { type Kept, range, rotate, type Trace } from "./dense/trace.ts";
 import { Tap, type Tapped } from "./tap.ts";
 
@@ -13,13 +13,15 @@ export interface Setup {
   seed: number;
   prompt: number;
   length: number;
-  /** Prompt tokens a pass. */
+  /** Prompt tokens per pass. */
   chunk: number;
-  policy: Policy | ((model: Parameters<typeof makePolicy>[1]) => Policy);
+  policy: Policy | PolicyOf;
   layers?: number;
 }
 
-/** What one layer did for a chain: queries and keys, what lives after each event, and attention's output at each event. */
+/**
+ * What one layer did for a chain: queries and keys, what lives after each event, and attention's output at each event.
+ */
 export interface LayerLife {
   trace: Trace;
   kept: Kept;
@@ -64,20 +66,8 @@ function rawOf(options: TinyOptions): Raw {
   return raw;
 }
 
-/** Gives every layer of a model a linear KVzap probe. */
-export function addProbes(device: Device, { config, weights }: Model, seed: number): void {
-  const rng = seeded(seed);
-  const { kvHeads, hidden } = config;
-  for (const layer of weights.layers) {
-    const out = device.matrix(kvHeads, hidden, "f32");
-    const values = Float32Array.from({ length: kvHeads * hidden }, () => rng.gaussian() / Math.sqrt(hidden));
-    device.writeRows(out, 0, values);
-    layer.probe = { inner: null, innerBias: null, out, outBias: null };
-  }
-}
-
 export class PolicyRig {
-  readonly runner: Runner;
+  readonly runner: TinyRunner;
   readonly setup: Setup;
   readonly #device: Device;
   readonly #tap: Tap;
@@ -87,25 +77,16 @@ export class PolicyRig {
     this.#device = this.#tap.device;
     this.setup = setup;
     const options = { seed: setup.seed, layers: setup.layers ?? 1, window: 5, vocabulary: 1024 };
-    const model = tinyModel(device, options, rawOf(options));
-    addProbes(device, model, setup.seed + 1);
-    const policy =
-      typeof setup.policy === "function"
-        ? setup.policy({ ...model.config, probe: true, replay: { first: ASKED, next: ASKED, reply: REPLY } })
-        : setup.policy;
-    const rows = Math.max(setup.chunk, setup.prompt) + 16;
-    this.runner = new Runner(this.#device, model, policy, {
-      kv: "f32",
-      kvBytes: 4 << 20,
-      chains: 4,
+    const longest = Math.max(setup.chunk, setup.prompt);
+    const { policy } = setup;
+    this.runner = tinyRunner(this.#device, typeof policy === "function" ? policy : () => policy, options, {
+      raw: rawOf(options),
+      spoken: speaking(ASKED, REPLY),
       sets: 6,
-      contextLength: 512,
-      chunk: Math.max(setup.chunk, setup.prompt),
-      rows,
-      logitRows: 8,
-      samplers: 1,
+      chunk: longest,
+      rows: longest + 16,
     });
-    this.#tap.watch(this.runner.workspace, model.config, rows);
+    this.#tap.watch(this.runner.activations.layers, this.runner.model.config, longest + 16);
   }
 
   start(): Chain {
@@ -129,23 +110,21 @@ export class PolicyRig {
       const own = { ...trace, q: [...q], qPre: [...qPre], k: [...k], v: [...v], z: [...z] };
       return { trace: own, kept: [...kept], out: [...out], reads: [...reads] };
     });
-    return { set: this.runner.table.fork(from.set), ids, fed: from.fed, layers };
+    return { set: this.runner.sets.fork(from.set), ids, fed: from.fed, layers };
   }
 
   /** Feeds one prompt chunk or one token of some chains in one pass. */
   async feed(chains: Chain[]): Promise<void> {
     const { runner, setup } = this;
-    const segments = chains.map(({ set, ids, fed: from }): Segment => {
+    const parts = chains.map(({ set, ids, fed: from }): Part => {
       const inPrompt = from < setup.prompt;
       const count = inPrompt ? Math.min(setup.chunk, setup.prompt - from) : 1;
-      return { set, kind: inPrompt ? "chunk" : "steps", ids, from, count, prompt: setup.prompt, logits: "none" };
+      return { set, kind: inPrompt ? "chunk" : "steps", ids, from, count };
     });
-    for (const segment of segments) runner.reserve(segment);
     this.#tap.armed = true;
-    await runner.step(segments, []);
-    runner.table.check();
+    await pass(runner, parts);
     let row = 0;
-    for (const [i, { count, from, set }] of segments.entries()) {
+    for (const [i, { count, from, set }] of parts.entries()) {
       const chain = chains[i];
       chain.fed += count;
       const saw = chain.fed >= setup.prompt;
@@ -153,7 +132,7 @@ export class PolicyRig {
         await this.#read(this.#tap.layers[l], life, row, count, from, saw);
         if (!saw) continue;
         const lanes = range(0, SIZES.kvHeads).map((h) => (set * chain.layers.length + l) * SIZES.kvHeads + h);
-        life.kept.push(lanes.map((lane) => [...this.#device.live(runner.table.device, lane)]));
+        life.kept.push((await this.#device.live(runner.table.device, lanes)).map((positions) => [...positions]));
         life.reads.push(lanes.map((lane) => runner.table.device.reads.host[lane]));
       }
       row += count;
@@ -201,8 +180,8 @@ export const policyOf =
     makePolicy(name, model, options);
 
 /**
- * What the full cache computes where a model repeats its prompt, `chunk` tokens at a time: traces [chunk][layer] of the prompt, the
- * request (with the last 8 tokens of the chunk before), what opens the reply, and the chunk.
+ * What the full cache computes where a model repeats its prompt, `chunk` tokens at a time: traces [chunk][layer] of the
+ * prompt, the request (with the last 8 tokens of the chunk before), what opens the reply, and the chunk.
  */
 export async function replays(open: () => Device, setup: Setup, ids: number[], chunk: number): Promise<Trace[][]> {
   const { prompt, seed, layers } = setup;

@@ -1,9 +1,13 @@
-// A device that copies what each layer's attention was given and gave: a runner's workspace holds the last layer's alone.
+// A device that copies what each layer's attention was given and gave: a runner's
+// workspace holds the last layer's alone.
 import type { Device, Hidden, I32, Pass } from "../../src/device/device.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
-import type { Workspace } from "../../src/model/forward.ts";
+import type { Workspace } from "../../src/model/workspace.ts";
 
-/** Rows of one layer: queries and keys after RoPE, values, gates as they came (before any is lifted), attention's output. */
+/**
+ * Rows of one layer: queries and keys after RoPE, values, gates as they came (before
+ * any is lifted), attention's output.
+ */
 export interface Tapped {
   q: Hidden;
   k: Hidden;
@@ -17,7 +21,7 @@ export class Tap {
   readonly layers: Tapped[] = [];
   /** Copies the next pass; those after it (cuts, KVzip's replay) are not of the chain's own tokens. */
   armed = false;
-  #workspace: Workspace | null = null;
+  #workspaces: readonly Workspace[] = [];
   #sizes = { q: 0, kv: 0, z: 0 };
   #rows: I32 | null = null;
 
@@ -38,8 +42,12 @@ export class Tap {
   }
 
   /** Of the runner that was built on `device`. */
-  watch(workspace: Workspace, { layers, queryHeads, kvHeads, headDim: D }: ModelConfig, rows: number): void {
-    this.#workspace = workspace;
+  watch(
+    workspaces: readonly Workspace[],
+    { layers, queryHeads, kvHeads, headDim: D }: ModelConfig,
+    rows: number,
+  ): void {
+    this.#workspaces = workspaces;
     this.#sizes = { q: queryHeads * D, kv: kvHeads * D, z: kvHeads };
     this.#rows = this.device.i32(rows);
     for (let i = 0; i < rows; i++) this.#rows.host[i] = i;
@@ -49,35 +57,35 @@ export class Tap {
   }
 
   #copying(pass: Pass): Pass {
-    const w = this.#workspace!;
     const { q, kv, z } = this.#sizes;
     let count = 0;
     let layer = 0;
     let lifted = false;
-    const copy = (to: Hidden, from: Hidden, width: number) => pass.pick(to, from, this.#rows!, count, width);
+    const copy = (out: Hidden, x: Hidden, dim: number) => pass.gather({ out, x, index: this.#rows!, count, dim });
     return {
       ...pass,
-      embed: (out, table, ids, rows) => {
-        count = rows;
-        pass.embed(out, table, ids, rows);
+      embed: (args) => {
+        count = args.rows;
+        pass.embed(args);
       },
-      mark: (gates, flags, rows, kvHeads, fill) => {
-        copy(this.layers[layer].z, gates, z);
+      mark: (args) => {
+        copy(this.layers[layer].z, args.probed ?? args.z, z);
         lifted = true;
-        pass.mark(gates, flags, rows, kvHeads, fill);
+        pass.mark(args);
       },
-      matmul: (out, x, matrix, rows, bias, add) => {
-        if (x === w.mixed) {
+      matmul: (args) => {
+        const w = this.#workspaces[Math.min(layer, this.#workspaces.length - 1)];
+        if (args.x === w.mixed) {
           const to = this.layers[layer];
           copy(to.q, w.q, q);
           copy(to.k, w.k, kv);
           copy(to.v, w.v, kv);
           copy(to.mixed, w.mixed, q);
-          if (!lifted) copy(to.z, w.z[layer], z);
+          if (!lifted) copy(to.z, w.z, z);
           layer++;
           lifted = false;
         }
-        pass.matmul(out, x, matrix, rows, bias, add);
+        pass.matmul(args);
       },
     };
   }

@@ -1,4 +1,5 @@
-// Reports by users of other engines, tried on this one: limits, aborts, streams and the native addon. LOG.md has the list.
+// Reports by users of other engines, tried on this one: limits, aborts, streams and
+// the native addon. LOG.md has the list.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { getEventListeners } from "node:events";

@@ -1,4 +1,5 @@
-// Reports by users of other engines, tried on this one: how tokens are drawn and where a reply ends. LOG.md has the list.
+// Reports by users of other engines, tried on this one: how tokens are drawn and
+// where a reply ends. LOG.md has the list.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";

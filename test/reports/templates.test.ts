@@ -1,4 +1,5 @@
-// Reports by users of other template engines, tried on this one. Wanted: what jinja2 3.1 renders with transformers' settings.
+// Reports by users of other template engines, tried on this one. Wanted: what jinja2 3.1
+// renders with transformers' settings.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HyperthinkError } from "../../src/base/errors.ts";

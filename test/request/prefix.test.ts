@@ -60,10 +60,12 @@ describe("protected prefixes", () => {
   });
 
   test("kvzip's request ends the user's turn and opens the model's", async () => {
-    const { replay } = session.policy("kvzip:cr=2").cut!.watch;
+    const { further } = session.policy("kvzip:cr=2").cut!.watch;
     const opening = await session.tokenizer.encode(replyOpening(session.chat), { special: false });
     assert.ok(opening.length > 0);
-    assert.deepEqual(replay!.reply, opening);
+    const prompt = [1, 2, 3];
+    const [{ ids }] = further!.readings(prompt);
+    assert.deepEqual(ids.slice(-opening.length - 3), [...opening, ...prompt]);
   });
 });
 

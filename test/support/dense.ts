@@ -1,6 +1,8 @@
 import type { Raw } from "./tiny.ts";
 
-/** May query q of KV head h in layer l see key i <= q? `z` holds the decision logits so far, [layer][token][KV head]. */
+/**
+ * May query q of KV head h in layer l see key i <= q? `z` holds the decision logits so far, [layer][token][KV head].
+ */
 export type Visible = (z: number[][][], l: number, h: number, i: number, q: number) => boolean;
 
 type Vector = number[];

@@ -1,6 +1,6 @@
 import { roundBf16 } from "../../src/base/half.ts";
 import { seeded } from "../../src/base/rng.ts";
-import type { Device, Dtype } from "../../src/device/device.ts";
+import type { Device, WeightFormat } from "../../src/device/device.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
 import type { Model } from "../../src/model/forward.ts";
 import type { LayerWeights } from "../../src/model/weights.ts";
@@ -13,7 +13,7 @@ export interface TinyOptions {
   borrowed?: boolean;
   perLayer?: boolean;
   gateOffset?: number; // decision logit = raw - offset: large positive keeps everything
-  weights?: Dtype;
+  weights?: WeightFormat;
   layers?: number;
   vocabulary?: number;
 }
@@ -103,7 +103,7 @@ export function tinyRaw(o: TinyOptions): Raw {
 export function tinyModel(device: Device, o: TinyOptions, raw: Raw = tinyRaw(o)): Model {
   const { config } = raw;
   const { hidden: H, intermediate: I } = config;
-  const put = (values: Float32Array, cols: number, dtype: Dtype = o.weights ?? "f32") => {
+  const put = (values: Float32Array, cols: number, dtype: WeightFormat = o.weights ?? "f32") => {
     const m = device.matrix(values.length / cols, cols, dtype);
     device.writeRows(m, 0, values);
     return m;
@@ -111,6 +111,7 @@ export function tinyModel(device: Device, o: TinyOptions, raw: Raw = tinyRaw(o))
   const vector = (values: Float32Array) => {
     const v = device.f32(values.length);
     v.host.set(values);
+    v.wrote(0, v.length);
     return v;
   };
   const biases = { qBias: null, kBias: null, vBias: null, oBias: null, gateBias: null, upBias: null, downBias: null };

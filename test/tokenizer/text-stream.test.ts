@@ -11,7 +11,10 @@ import { withFolder } from "../support/checkpoint.ts";
 
 const beads = await loadTokenizer(await openSource(fileURLToPath(new URL("../../models/beads", import.meta.url))));
 
-/** SentencePiece-like tokenizers: bytes of unknown characters are tokens of their own (ids 1 .. 256), then the rest; 263 to 299 are no tokens. */
+/**
+ * SentencePiece-like tokenizers: bytes of unknown characters are tokens of their own (ids 1 .. 256), then
+ * the rest; 263 to 299 are no tokens.
+ */
 const PIECES = ["▁", "▁hello", "▁world", "a", "b", "!"];
 const withDecoders = (...decoders: object[]) =>
   withFolder(
@@ -75,7 +78,7 @@ describe("text streams", () => {
     ] as const) {
       const parts = pieces(tokenizer, ids);
       assert.ok(parts.join("").endsWith(TEXT));
-      assert.ok(ids.length > TEXT.length); // several tokens a character, so there was something to hold back
+      assert.ok(ids.length > TEXT.length); // several tokens per character, so there was something to hold back
       for (const part of parts) {
         assert.ok(part.isWellFormed(), JSON.stringify(part));
         assert.ok(!part.includes("\ufffd"), JSON.stringify(part));

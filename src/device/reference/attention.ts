@@ -1,126 +1,129 @@
 // Dense softmax over whatever a query row sees.
-import { PAGE_SLOTS, SPAN_SLOTS } from "../device.ts";
-import {
-  archiveKeys,
-  chunkKeys,
-  doomedKeys,
-  type Gates,
-  type Key,
-  type LaneStore,
-  laneOf,
-  pendingKey,
-} from "./lanes.ts";
+import { entryAt, PAGE_SLOTS, SPAN_PAGES, SPAN_SLOTS } from "../device.ts";
+import { gatesOf, labelKeys, rowKeys } from "./admit.ts";
+import type { Given, Run } from "./given.ts";
 import { chosenPages } from "./select.ts";
+import { scoresOf } from "./state.ts";
+import { alike, archiveKeys, doomedKeys, type Key, type LaneStore, laneOf, pendingKey } from "./store.ts";
 
-/** `Scores` with the numbers at hand. */
-export interface Weights {
-  raw: Float32Array; // [steps, Hq, stride]
-  lse: Float32Array; // [steps, Hq]
-  stride: number;
-}
-
-export function attendChunk(
-  out: Float32Array,
-  q: Float32Array,
-  k: Float32Array,
-  v: Float32Array,
-  store: LaneStore,
-  layer: number,
-  chunk: Int32Array,
-  gates: Gates | null,
-): void {
-  const { kvHeads, queryHeads, headDim } = store.shape;
-  const group = queryHeads / kvHeads;
-  const [set, firstRow, rows, first] = chunk;
-  const window = gates ? gates.window : Number.POSITIVE_INFINITY;
-  for (let h = 0; h < kvHeads; h++) {
-    const lane = laneOf(store, set, layer, h);
-    const archive = archiveKeys(store, lane);
-    const doomed = doomedKeys(store, lane);
-    const fresh = chunkKeys(store, k, v, lane, h, chunk, gates);
-    for (let row = firstRow; row < firstRow + rows; row++) {
-      const position = first + row - firstRow;
-      const seen: Key[] = [
-        ...archive,
-        ...doomed.filter((key) => position - key.position <= window),
-        ...fresh.filter((key) => key.position <= position && !(key.labelled && position - key.position > window)),
-      ];
-      for (let j = h * group; j < (h + 1) * group; j++) {
-        const at = (row * queryHeads + j) * headDim;
-        softmax(out.subarray(at, at + headDim), scoresOf(q.subarray(at, at + headDim), seen), seen);
+export function attendChunk({ out, q, k, v, z, lanes, layer, chunks }: Given<"attendChunk">): void {
+  for (const chunk of chunks)
+    for (let h = 0; h < lanes.shape.kvHeads; h++) {
+      const { set, row: firstRow, rows, position: first } = chunk;
+      const lane = laneOf(lanes, set, layer, h);
+      const gates = gatesOf(lanes, set, z);
+      const window = gates ? gates.window : Number.POSITIVE_INFINITY;
+      const archive = archiveKeys(lanes, lane);
+      const doomed = doomedKeys(lanes, lane);
+      const fresh = labelKeys(lanes, rowKeys(lanes, k, v, chunk, h), lane, h, chunk, gates);
+      for (let row = firstRow; row < firstRow + rows; row++) {
+        const position = first + row - firstRow;
+        const seen: Key[] = [
+          ...archive,
+          ...doomed.filter((key) => position - key.position <= window),
+          ...fresh.filter((key) => key.position <= position && !(key.labelled && position - key.position > window)),
+        ];
+        for (const j of headsOf(lanes, h))
+          softmax(queryAt(lanes, out, row, j), logits(queryAt(lanes, q, row, j), seen), seen);
+        lanes.reads.host[lane] += seen.length;
       }
-      store.reads.host[lane] += seen.length;
     }
-  }
 }
 
-export function attend(
-  out: Float32Array,
-  q: Float32Array,
-  store: LaneStore,
-  layer: number,
-  steps: Int32Array[],
-  weights: Weights | null,
-  archiveQuery: Float32Array | null,
-  bounds: Float32Array | null,
-): void {
-  const { kvHeads, queryHeads, headDim } = store.shape;
-  const group = queryHeads / kvHeads;
+/** What one query head saw of a set's archive and pending key. */
+interface Logits {
+  raw: Float32Array; // [keys]
+  lse: number;
+}
+
+export function attend({ out, q, archiveQuery, lanes, layer, steps, pages, rank }: Given<"attend">): void {
+  const { kvHeads, queryHeads } = lanes.shape;
+  const told = steps.map(() => new Array<Logits>(queryHeads));
   for (let h = 0; h < kvHeads; h++) {
-    const dense: Int32Array[] = [];
-    for (const [i, [set, row]] of steps.entries()) {
-      const lane = laneOf(store, set, layer, h);
-      const archive = archiveKeys(store, lane);
-      const pending = pendingKey(store, lane);
-      if (!pending || archive.length < store.archive.host[lane]) {
+    const dense: Run[] = [];
+    for (const [i, step] of steps.entries()) {
+      const { set, row } = step;
+      const lane = laneOf(lanes, set, layer, h);
+      const archive = archiveKeys(lanes, lane);
+      const pending = pendingKey(lanes, lane);
+      if (!pending || archive.length < lanes.archive.host[lane]) {
         throw new Error(
-          `lane ${lane}: expected no dead key at attention, got slot ${store.dead.host[lane]}; admit first`,
+          `lane ${lane}: expected no dead key at attention, got slot ${lanes.dead.host[lane]}; admit first`,
         );
       }
-      const heads = (x: Float32Array) =>
-        x.subarray((row * queryHeads + h * group) * headDim, (row * queryHeads + (h + 1) * group) * headDim);
-      const pages = bounds && chosenPages(store, lane, heads(q), bounds);
-      const read = pages ? archive.filter((_, s) => pages.has(Math.floor(s / PAGE_SLOTS))) : archive;
-      const seen = [...read, ...doomedKeys(store, lane), pending];
-      for (let j = h * group; j < (h + 1) * group; j++) {
-        const at = (row * queryHeads + j) * headDim;
-        const scores = scoresOf(q.subarray(at, at + headDim), seen);
-        if (archiveQuery) scores.set(scoresOf(archiveQuery.subarray(at, at + headDim), read));
-        const lse = softmax(out.subarray(at, at + headDim), scores, seen);
-        if (weights) {
-          const base = (i * queryHeads + j) * weights.stride;
-          for (let s = 0; s < archive.length; s++) weights.raw[base + s] = scores[s];
-          weights.raw[base + archive.length] = scores[scores.length - 1];
-          weights.lse[i * queryHeads + j] = lse;
-        }
+      const heads = headsOf(lanes, h);
+      const queries = heads.map((j) => queryAt(lanes, q, row, j));
+      const chosen = pages ? chosenPages(lanes, lane, queries) : null;
+      const read = chosen ? archive.filter((_, s) => chosen.has(Math.floor(s / PAGE_SLOTS))) : archive;
+      const seen = [...read, ...doomedKeys(lanes, lane), pending];
+      for (const [g, j] of heads.entries()) {
+        const x = logits(queries[g], seen);
+        if (archiveQuery) x.set(logits(queryAt(lanes, archiveQuery, row, j), read));
+        const lse = softmax(queryAt(lanes, out, row, j), x, seen);
+        told[i][j] = { raw: Float32Array.of(...x.subarray(0, read.length), x[x.length - 1]), lse: Math.fround(lse) };
       }
-      const reads = seen.length + (pages ? 2 * Math.ceil((archive.length + 1) / PAGE_SLOTS) : 0);
-      store.reads.host[lane] += reads;
-      if (pages) store.physical.host[layer * kvHeads + h] += reads;
-      else dense.push(steps[i]);
+      const reads = seen.length + (chosen ? 2 * Math.ceil((archive.length + 1) / PAGE_SLOTS) : 0);
+      lanes.reads.host[lane] += reads;
+      if (chosen) lanes.physical.host[lane] += reads;
+      else dense.push(step);
     }
-    store.physical.host[layer * kvHeads + h] += physical(store, layer, h, dense);
+    countPhysical(lanes, layer, h, dense);
   }
+  if (rank !== "none")
+    for (const [i, { set }] of steps.entries()) rankKeys(lanes, layer, set, told[i], rank === "group");
 }
 
-/** Keys that these steps read of one KV head, whole archive spans of the same pages once. */
-function physical(store: LaneStore, layer: number, h: number, steps: Int32Array[]): number {
-  const spanPages = SPAN_SLOTS / PAGE_SLOTS;
-  const spans = new Set<string>();
-  let keys = 0;
-  for (const [set] of steps) {
+/** Scores of keys by the newest query's probabilities. */
+function rankKeys(store: LaneStore, layer: number, set: number, told: Logits[], group: boolean): void {
+  if (!group) alike(store, set, layer);
+  for (let h = 0; h < store.shape.kvHeads; h++) {
     const lane = laneOf(store, set, layer, h);
-    const whole = Math.floor(store.archive.host[lane] / SPAN_SLOTS);
-    for (let span = 0; span < whole; span++) {
-      const entry = lane * store.shape.archivePages + span * spanPages;
-      spans.add(store.archiveTable.host.subarray(entry, entry + spanPages).join());
+    const archive = store.archive.host[lane];
+    const scores = scoresOf(store, lane, archive + 1);
+    const heads = group ? headsOf(store, h).map((j) => told[j]) : told;
+    for (let s = 0; s <= archive; s++) {
+      let total = 0;
+      for (const { raw, lse } of heads) total += Math.exp(raw[s] - lse) / (group ? 1 : heads.length);
+      scores[s] = group && s < archive ? scores[s] + total : total;
     }
-    keys += store.archive.host[lane] - whole * SPAN_SLOTS + store.tail.host[lane] - store.head.host[lane] + 1;
   }
-  return keys + spans.size * SPAN_SLOTS;
 }
 
-export function scoresOf(q: Float32Array, keys: Key[]): Float64Array {
+/**
+ * Keys that these steps read of one KV head: a whole archive span of the same pages counts once, for the first step
+ * that has it.
+ */
+function countPhysical(store: LaneStore, layer: number, h: number, steps: Run[]): void {
+  const { shape, archive, archiveTable, head, tail, physical } = store;
+  const spans = new Set<string>();
+  for (const { set } of steps) {
+    const lane = laneOf(store, set, layer, h);
+    const whole = Math.floor(archive.host[lane] / SPAN_SLOTS);
+    let keys = archive.host[lane] - whole * SPAN_SLOTS + tail.host[lane] - head.host[lane] + 1;
+    for (let span = 0; span < whole; span++) {
+      const at = entryAt(shape, shape.archivePages, lane, span * SPAN_PAGES);
+      const pages = archiveTable.host.subarray(at, at + SPAN_PAGES).join();
+      if (!spans.has(pages)) keys += SPAN_SLOTS;
+      spans.add(pages);
+    }
+    physical.host[lane] += keys;
+  }
+}
+
+/** Query heads of a KV head. */
+export function headsOf({ shape }: LaneStore, h: number): number[] {
+  const group = shape.queryHeads / shape.kvHeads;
+  return Array.from({ length: group }, (_, g) => h * group + g);
+}
+
+/** Query head `j` of a row of x [rows, Hq, D]. */
+export function queryAt({ shape }: LaneStore, x: Float32Array, row: number, j: number): Float32Array {
+  const at = (row * shape.queryHeads + j) * shape.headDim;
+  return x.subarray(at, at + shape.headDim);
+}
+
+/** Scaled products of a query with keys. */
+export function logits(q: Float32Array, keys: readonly Key[]): Float64Array {
   return Float64Array.from(keys, ({ k }) => {
     let dot = 0;
     for (let d = 0; d < q.length; d++) dot += q[d] * k[d];
@@ -128,22 +131,22 @@ export function scoresOf(q: Float32Array, keys: Key[]): Float64Array {
   });
 }
 
-/** softmax(scores) */
-export function probabilities(scores: ArrayLike<number>): Float64Array {
-  const p = Float64Array.from(scores);
+/** softmax(x) */
+export function probabilities(x: ArrayLike<number>): Float64Array {
+  const p = Float64Array.from(x);
   const most = p.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   for (let i = 0; i < p.length; i++) p[i] = Math.exp(p[i] - most);
   const total = p.reduce((a, b) => a + b, 0);
   return p.map((x) => x / total);
 }
 
-/** out = the keys' values weighted by softmax(scores); returns the log-sum-exp. */
-function softmax(out: Float32Array, scores: Float64Array, keys: Key[]): number {
-  const most = scores.reduce((a, b) => Math.max(a, b));
+/** out = the keys' values weighted by softmax(x); returns the log-sum-exp. */
+function softmax(out: Float32Array, x: Float64Array, keys: readonly Key[]): number {
+  const most = x.reduce((a, b) => Math.max(a, b));
   const sum = new Float64Array(out.length);
   let total = 0;
   for (const [i, { v }] of keys.entries()) {
-    const weight = Math.exp(scores[i] - most);
+    const weight = Math.exp(x[i] - most);
     total += weight;
     for (let d = 0; d < sum.length; d++) sum[d] += weight * v[d];
   }

@@ -3,51 +3,51 @@
 //   2. temperature 0: the largest logit wins, of equals the lowest id, and the rest is skipped; else l /= temperature;
 //   3. top-k > 0: the k largest stay (of equals the lower id);
 //   4. probabilities are the softmax of what is left;
-//   5. top-p < 1: by probability, descending (of equals the lower id first), the shortest prefix whose sum >= top-p stays;
+//   5. top-p < 1: by probability, descending (of equals the lower id first), the shortest prefix whose sum >= top-p
+//      stays;
 //   6. min-p > 0: p stays where p >= min-p * (the largest p);
 //   7. u = uniform(seed low, seed high, chain, position): ids ascending, the first whose running sum > u * (sum of what
 //      is left); the last one left if rounding runs out.
 // Log-probabilities are those of the untouched logits; the largest come first, of equals the lower id first.
 // A row that is no distribution (NaN or +infinity in it, or -infinity alone) gives the id -1.
 import { uniform } from "../../base/rng.ts";
-import { MAX_TOP, SAMPLER_F, SAMPLER_U, type Sampled, type Samplers } from "../device.ts";
+import { MAX_TOP, SAMPLER } from "../ops.ts";
+import type { Given, Item } from "./given.ts";
 
-/** One item: row of logits, sampler, position, log-probabilities wanted; results go to place `i` of `out`. */
-export function sample(
-  out: Sampled,
-  i: number,
-  logits: Float32Array,
-  vocabulary: number,
-  samplers: Samplers,
-  item: Int32Array,
-): void {
-  const [row, sampler, position, wanted] = item;
-  const plain = logits.subarray(row * vocabulary, (row + 1) * vocabulary);
+export function sample(given: Given<"sample">): void {
+  for (const [i, item] of given.draws.entries()) drawItem(given, i, item);
+}
+
+/** Results of an item go to place `i`. */
+function drawItem(given: Given<"sample">, i: number, item: Item<"draw">): void {
+  const { ids, logprob, topIds, topLogprobs, logits, vocabulary } = given;
+  const plain = logits.subarray(item.row * vocabulary, (item.row + 1) * vocabulary);
   const norm = logSumExp(plain);
-  const id = Number.isFinite(norm) ? draw(plain, samplers, sampler, position) : -1;
-  out.ids.host[i] = id;
+  const id = Number.isFinite(norm) ? draw(plain, given, item) : -1;
+  ids[i] = id;
   if (id < 0) return;
-  out.logprob.host[i] = 0;
-  if (wanted < 0) return;
-  out.logprob.host[i] = plain[id] - norm;
-  const top = descending(plain).slice(0, wanted);
+  logprob[i] = 0;
+  if (item.top < 0) return;
+  logprob[i] = plain[id] - norm;
+  const top = descending(plain).slice(0, item.top);
   for (const [n, t] of top.entries()) {
-    out.topIds.host[i * MAX_TOP + n] = t;
-    out.topLogprobs.host[i * MAX_TOP + n] = plain[t] - norm;
+    topIds[i * MAX_TOP + n] = t;
+    topLogprobs[i * MAX_TOP + n] = plain[t] - norm;
   }
 }
 
-function draw(plain: Float32Array, samplers: Samplers, sampler: number, position: number): number {
-  const [temperature, topP, minP, penalty] = samplers.real.host.subarray(
-    sampler * SAMPLER_F,
-    (sampler + 1) * SAMPLER_F,
-  );
-  const [topK, seedLow, seedHigh, chain] = samplers.whole.host.subarray(sampler * SAMPLER_U, (sampler + 1) * SAMPLER_U);
+function draw(
+  plain: Float32Array,
+  { real, whole, seen }: Given<"sample">,
+  { sampler, position }: Item<"draw">,
+): number {
+  const [temperature, topP, minP, penalty] = real.subarray(sampler * SAMPLER, (sampler + 1) * SAMPLER);
+  const [topK, seedLow, seedHigh, chain] = whole.subarray(sampler * SAMPLER, (sampler + 1) * SAMPLER);
   const logits = Float64Array.from(plain);
   if (penalty !== 1) {
     const words = Math.ceil(plain.length / 32);
     for (let t = 0; t < logits.length; t++) {
-      if (!((samplers.seen.host[sampler * words + (t >>> 5)] >>> (t & 31)) & 1)) continue;
+      if (!((seen[sampler * words + (t >>> 5)] >>> (t & 31)) & 1)) continue;
       logits[t] = logits[t] > 0 ? logits[t] / penalty : logits[t] * penalty;
     }
   }

@@ -1,40 +1,46 @@
 // Quest: bounds of pages, and which pages a query reads.
-import { fromBf16, toBf16 } from "../../base/half.ts";
 import { PAGE_SLOTS } from "../device.ts";
+import type { Given } from "./given.ts";
 import { byRank } from "./keep.ts";
-import type { LaneStore } from "./lanes.ts";
+import { needBounds } from "./state.ts";
+import { keyAt, type LaneStore, laneOf, pageOf, setOf, slotAt } from "./store.ts";
 
-/** Numbers [2, D] of a page's bounds where they are bf16. */
-function halves({ shape }: LaneStore, bounds: Float32Array, page: number): Uint16Array {
-  const length = 2 * shape.headDim;
-  return new Uint16Array(bounds.buffer, bounds.byteOffset + 2 * page * length, length);
+export function bound({ lanes, layer, runs }: Given<"bound">): void {
+  const { kvHeads, headDim: D } = lanes.shape;
+  for (const { set, rows } of runs)
+    for (let h = 0; h < kvHeads; h++) {
+      needBounds(lanes, set);
+      const lane = laneOf(lanes, set, layer, h);
+      const archive = lanes.archive.host[lane];
+      const from = Math.floor(Math.max(0, archive - rows) / PAGE_SLOTS);
+      for (let p = from; p * PAGE_SLOTS < archive; p++) {
+        const [least, most] = [new Float32Array(D).fill(Infinity), new Float32Array(D).fill(-Infinity)];
+        for (let s = p * PAGE_SLOTS; s < Math.min(archive, (p + 1) * PAGE_SLOTS); s++) {
+          const { k } = keyAt(lanes, slotAt(lanes, "archive", lane, s));
+          for (let d = 0; d < D; d++) {
+            least[d] = Math.min(least[d], k[d]);
+            most[d] = Math.max(most[d], k[d]);
+          }
+        }
+        lanes.bounds[pageOf(lanes, "archive", lane, p * PAGE_SLOTS)] = { least, most };
+      }
+    }
 }
 
-export function writeBounds(store: LaneStore, bounds: Float32Array, page: number, values: number[]): void {
-  if (store.shape.dtype === "bf16") halves(store, bounds, page).set(values.map(toBf16));
-  else bounds.set(values, page * values.length);
-}
-
-function readBounds(store: LaneStore, bounds: Float32Array, page: number): Float32Array {
-  const { headDim: D, dtype } = store.shape;
-  if (dtype === "bf16") return Float32Array.from(halves(store, bounds, page), fromBf16);
-  return bounds.subarray(page * 2 * D, (page + 1) * 2 * D);
-}
-
-/** Pages (by number in the lane) that the heads of a group read, null where all are; q [G, D]. */
-export function chosenPages(store: LaneStore, lane: number, q: Float32Array, bounds: Float32Array): Set<number> | null {
-  const { headDim: D, archivePages } = store.shape;
+/** Pages (by number in the lane) that the heads of a group read, null where all are; queries [G] of [D]. */
+export function chosenPages(store: LaneStore, lane: number, queries: readonly Float32Array[]): Set<number> | null {
+  needBounds(store, setOf(store, lane));
   const keys = store.archive.host[lane] + 1;
   const budget = store.budget.host[lane];
   const last = Math.ceil(keys / PAGE_SLOTS) - 1;
   const others = Math.max(3, Math.floor(budget / PAGE_SLOTS)) - 1;
   if (keys <= budget || last <= others) return null;
-  const most = Array.from({ length: last }, (_, p) => {
-    const both = readBounds(store, bounds, store.archiveTable.host[lane * archivePages + p]);
+  const best = Array.from({ length: last }, (_, p) => {
+    const { least, most } = store.bounds[pageOf(store, "archive", lane, p * PAGE_SLOTS)]!;
     let total = 0;
-    for (let i = 0; i < q.length; i++) total += Math.max(q[i] * both[i % D], q[i] * both[(i % D) + D]);
+    for (const q of queries) for (let d = 0; d < q.length; d++) total += Math.max(q[d] * least[d], q[d] * most[d]);
     return total;
   });
-  const ranked = [...most.keys()].sort((a, b) => byRank(most[a], most[b]) || a - b);
+  const ranked = [...best.keys()].sort((a, b) => byRank(best[a], best[b]) || a - b);
   return new Set([last, ...ranked.slice(0, others)]);
 }

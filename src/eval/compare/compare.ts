@@ -1,12 +1,12 @@
 import { HyperthinkError } from "../../base/errors.ts";
-import { newMeter, observe } from "../../cache/meter.ts";
+import { meterPass, newMeter } from "../../cache/meter.ts";
 import type { Runner } from "../../engine/runner.ts";
 import { badLogits } from "../../model/bad-logits.ts";
 import type { Policy } from "../../policy/policy.ts";
 import type { Session } from "../../request/session.ts";
 import { Stop } from "../../request/stop.ts";
 import { type Baseline, divergence, newBaseline, record } from "./distance.ts";
-import { feed, Prompt } from "./prompt.ts";
+import { SharedPrompt } from "./shared-prompt.ts";
 
 /** A policy to compare, under the name it is shown by. */
 export interface Candidate {
@@ -35,7 +35,7 @@ export interface TextScore {
   startBytes: number; // after the prompt and its cut
   endBytes: number;
   cutMs: number; // ranking and cutting at the end of the prompt
-  decodeMs: number; // all scored tokens, up to ROWS of them a pass
+  decodeMs: number; // all scored tokens, up to ROWS of them per pass
 }
 
 export interface TextRun {
@@ -50,17 +50,22 @@ export interface CompareOptions {
   signal?: AbortSignal;
 }
 
-/** Most tokens a pass: each goes through decode attention (and cuts) on its own, but weights are read once for all. */
+/**
+ * Most tokens per pass: each goes through decode attention (and cuts) on its own, but weights are read once for all.
+ */
 const ROWS = 64;
 
-/** Teacher-forced comparison of policies with the full cache, text by text. A text's prompt is read once for all that cut after it. */
+/**
+ * Teacher-forced comparison of policies with the full cache, text by text. A text's prompt is
+ * read once for all that cut after it.
+ */
 export class Comparison {
   readonly #runner: Runner;
   readonly #session: Session;
   readonly #candidates: readonly Candidate[];
   readonly #options: CompareOptions;
   readonly #logits: Float32Array;
-  readonly #prompt: Prompt;
+  readonly #prompt: SharedPrompt;
   #baseline: Baseline | null = null;
   #last: Promise<unknown> = Promise.resolve(); // texts of one comparison run one after the other
 
@@ -73,11 +78,11 @@ export class Comparison {
     this.#session = session;
     this.#runner = session.runner;
     this.#candidates = candidates.map((c) => {
-      const sound = session.adopt(c.policy);
+      const sound = session.check(c.policy);
       return c.policy.cut?.rescore ? { ...c, policy: sound } : c;
     });
     this.#options = options;
-    this.#prompt = new Prompt(
+    this.#prompt = new SharedPrompt(
       this.#runner,
       this.#candidates.map(({ policy }) => policy),
     );
@@ -96,7 +101,7 @@ export class Comparison {
       );
     const stop = new Stop(this.#options.signal);
     const run = this.#last
-      .then(() => this.#session.with(this.#prompt.policy, () => this.#run(text, ids, stop.signal), stop))
+      .then(() => this.#session.during(stop, () => this.#run(text, ids, stop.signal)))
       .finally(() => stop.release());
     this.#last = run.catch(() => {});
     return run;
@@ -109,19 +114,17 @@ export class Comparison {
       await this.#prompt.read(ids, prefix, signal);
       for (const [i, candidate] of this.#candidates.entries()) {
         if (candidate.texts !== undefined && text >= candidate.texts) continue;
-        this.#runner.adopt(candidate.policy);
         scores.push(await this.#score(candidate, ids, signal));
         onScore?.(text, i + 1);
       }
     } finally {
       this.#prompt.close();
-      this.#runner.adopt(this.#prompt.policy);
     }
     return { text, scores };
   }
 
   async #score(candidate: Candidate, ids: readonly number[], signal: AbortSignal): Promise<TextScore> {
-    const { table } = this.#runner;
+    const { table, sets } = this.#runner;
     const { set, cutMs, pages } = await this.#prompt.start(candidate.policy, ids, this.#options.prefix, signal);
     if (set < 0) throw new HyperthinkError("no-memory", "no set of lanes is free: raise --chains");
     try {
@@ -131,7 +134,7 @@ export class Comparison {
         cutMs,
       };
     } finally {
-      table.close(set);
+      sets.close(set);
     }
   }
 
@@ -157,33 +160,36 @@ export class Comparison {
     let decodeMs = 0;
     const liveAtStart = table.meanLive(set);
     const startBytes = table.pagesOf(set) * table.device.bytesPerPage;
-    const spares = table.device.shape.sparePages - 2; // a token may take a page in every lane
-    const rows = policy.cut?.rescore ? 1 : Math.max(1, Math.min(ROWS, runner.options.logitRows, spares));
+    const score = (at: number) => {
+      const next = ids[at + 1];
+      let lse: number;
+      if (isFull) {
+        ({ lse } = record(this.#baseline!, at - prefix, this.#logits));
+        kl.push(0);
+        agrees++;
+      } else {
+        const d = divergence(this.#baseline!, at - prefix, this.#logits);
+        lse = d.lse;
+        kl.push(d.kl);
+        if (d.agrees) agrees++;
+      }
+      if (!Number.isFinite(lse + kl.at(-1)!)) throw badLogits(`${label}, token ${at + 1} of the text`);
+      if (next !== undefined) nll += lse - this.#logits[next];
+    };
+    const rows = policy.cut?.rescore ? 1 : Math.min(ROWS, runner.options.logitRows);
     for (let from = prefix; from < ids.length; from += rows) {
       signal.throwIfAborted();
       const count = Math.min(rows, ids.length - from);
-      const started = performance.now();
-      await feed(runner, { set, kind: "steps", ids, from, count, prompt: prefix, logits: "all" });
-      decodeMs += performance.now() - started;
-      observe(meter, table, set, "decode", count, from + count);
-      for (let i = 0; i < count; i++) {
-        await runner.logits(0, this.#logits, i);
-        const row = from + i - prefix;
-        const next = ids[from + i + 1];
-        let lse: number;
-        if (isFull) {
-          ({ lse } = record(this.#baseline!, row, this.#logits));
-          kl.push(0);
-          agrees++;
-        } else {
-          const d = divergence(this.#baseline!, row, this.#logits);
-          lse = d.lse;
-          kl.push(d.kl);
-          if (d.agrees) agrees++;
+      await runner.turn(async () => {
+        const started = performance.now();
+        await runner.run([{ set, kind: "steps", ids, from, count, logits: "all" }]);
+        decodeMs += performance.now() - started;
+        meterPass(meter, table, set, "decode", count, from + count);
+        for (let i = 0; i < count; i++) {
+          await runner.logits(0, this.#logits, i);
+          score(from + i);
         }
-        if (!Number.isFinite(lse + kl.at(-1)!)) throw badLogits(`${label}, token ${from + i + 1} of the text`);
-        if (next !== undefined) nll += lse - this.#logits[next];
-      }
+      });
     }
     return {
       label,

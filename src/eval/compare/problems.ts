@@ -11,9 +11,9 @@ const QUESTIONS = ["prompt", "question", "problem"];
 const ANSWERS = ["answer", "solution"];
 
 /**
- * Problems of a JSONL file: `prompt`, `question` or `problem`, and `answer` a line. A gold may be a value (AIME, MATH-500),
- * a solution that ends with "#### value" (GSM8K), or one with a box (MATH). Throws `bad-file` naming the line where one of
- * them is missing, or where no reply's answer could ever equal the gold.
+ * Problems of a JSONL file: `prompt`, `question` or `problem`, and `answer` a line. A gold may be a value (AIME,
+ * MATH-500), a solution that ends with "#### value" (GSM8K), or one with a box (MATH). Throws `bad-file` naming the
+ * line where one of them is missing, or where no reply's answer could ever equal the gold.
  */
 export function parseProblems(file: string, text: string): Problem[] {
   const lines = text

@@ -23,7 +23,9 @@ export async function readText(file: string): Promise<string> {
   return text;
 }
 
-/** `count` windows of `length` tokens, evenly spread over `ids` and apart. Throws `bad-argument` where they do not fit. */
+/**
+ * `count` windows of `length` tokens, evenly spread over `ids` and apart. Throws `bad-argument` where they do not fit.
+ */
 export function windows(ids: readonly number[], count: number, length: number): number[][] {
   const fit = Math.floor(ids.length / length);
   if (fit < count)

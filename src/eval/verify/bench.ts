@@ -3,7 +3,7 @@ import { loadConfig, loadWeights } from "../../model/load.ts";
 import { addProbe } from "../../model/probe.ts";
 import { openSource } from "../../model/source.ts";
 import { makePolicy } from "../../policy/index.ts";
-import type { PolicyOptions } from "../../policy/policy.ts";
+import type { Policy, PolicyOptions } from "../../policy/policy.ts";
 import { openDevice } from "../../request/session.ts";
 import type { VerifyOptions } from "./check.ts";
 
@@ -13,14 +13,18 @@ export interface Bench {
   feed(kind: Segment["kind"], ids: ArrayLike<number>, from: number, count: number): Promise<Float32Array[]>;
   /** The set's number. */
   readonly set: number;
+  readonly policy: Policy;
   /** An empty set in place of the one before. */
   restart(): void;
   /** Live keys of each lane, by position. */
-  live(): Int32Array[];
+  live(): Promise<Int32Array[]>;
   close(): void;
 }
 
-/** What a bench holds: the most tokens fed, those of them that are the prompt's (all, if not said), and what it runs under. */
+/**
+ * What a bench holds: the most tokens fed, those of them that are the prompt's (all,
+ * if not said), and what it runs under.
+ */
 export interface BenchSetup {
   rows: number;
   prompt?: number;
@@ -28,6 +32,8 @@ export interface BenchSetup {
   probe?: string;
   policy?: string;
   settings?: PolicyOptions;
+  /** Another policy to hold the set under at first. */
+  held?: (policy: Policy) => Policy;
 }
 
 export async function openBench(model: string, setup: BenchSetup, options: VerifyOptions): Promise<Bench> {
@@ -51,31 +57,37 @@ export async function openBench(model: string, setup: BenchSetup, options: Verif
   };
   const trained = { ...config, probe: setup.probe !== undefined };
   const policy = makePolicy(setup.policy, trained, setup.settings);
-  const runner = new Runner(device, { config, weights }, policy, runnerOptions);
-  const { table } = runner;
-  let set = runner.open(prompt, rows);
+  const runner = new Runner(device, { config, weights }, runnerOptions);
+  const { table, sets } = runner;
+  let set = sets.take(setup.held?.(policy) ?? policy, prompt, rows);
   return {
     runner,
     async feed(kind, ids, from, count) {
-      const segment: Segment = { set, kind, ids, from, count, prompt, logits: "all" };
-      runner.reserve(segment);
-      await runner.step([segment], []);
+      await runner.run([{ set, kind, ids, from, count, logits: "all" }]);
       table.check();
       const out = Array.from({ length: count }, () => new Float32Array(config.vocabulary));
       for (let i = 0; i < count; i++) await runner.logits(0, out[i], i);
       return out;
     },
+    policy,
     get set() {
       return set;
     },
     restart() {
-      table.close(set);
-      set = runner.open(prompt, rows);
+      sets.close(set);
+      set = sets.take(policy, prompt, rows);
     },
-    live: () => Array.from({ length: table.width }, (_, i) => device.live(table.device, set * table.width + i)),
+    live: () => liveOf(runner, set),
     close: () => device.close(),
   };
 }
+
+/** Live keys of each lane of a set, by position. */
+export const liveOf = ({ device, table }: Runner, set: number): Promise<Int32Array[]> =>
+  device.live(
+    table.device,
+    Array.from({ length: table.width }, (_, i) => set * table.width + i),
+  );
 
 /** Largest absolute difference; NaN anywhere gives Infinity. */
 export function farthest(a: ArrayLike<number>, b: ArrayLike<number>, from = 0): number {

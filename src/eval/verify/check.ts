@@ -8,7 +8,10 @@ export interface Check {
 }
 
 export type VerifyOptions = Pick<LoadOptions, "device" | "threads" | "weights" | "kv"> & {
-  /** The model of `text` folders: its folder, or how to find it by the name that golden.json gives (null: it is not here). */
+  /**
+   * The model of `text` folders: its folder, or how to find it by the name that
+   * golden.json gives (null: it is not here).
+   */
   model?: string | ((name: string) => string | null);
   onCheck?: (check: Check) => void;
 };

@@ -62,7 +62,10 @@ export const numberOf =
     );
   };
 
-/** Dense prefill, then given tokens one by one: kept sets and logits of each policy; those that do not exist here are UNRUN. */
+/**
+ * Dense prefill, then given tokens one by one: kept sets and logits of each policy;
+ * those that do not exist here are UNRUN.
+ */
 export async function* verifyDecodePolicies(
   folder: string,
   golden: Record<string, unknown>,
@@ -102,7 +105,7 @@ async function* verifyPolicy(
       await bench.feed("chunk", ids, at, Math.min(chunk, prompt.length - at));
     yield kept(
       `${label}: kept after prefill`,
-      bench.live(),
+      await bench.live(),
       tensors.bytes(`${name}.kept_after_prefill`),
       prompt.length,
     );
@@ -112,7 +115,7 @@ async function* verifyPolicy(
       off = Math.max(off, farthest(row, tensors.float(`${name}.logits`), s * V));
     }
     yield within(`${label}: logits`, off, LOGIT_TOLERANCE);
-    yield kept(`${label}: kept at end`, bench.live(), tensors.bytes(`${name}.kept_at_end`), ids.length);
+    yield kept(`${label}: kept at end`, await bench.live(), tensors.bytes(`${name}.kept_at_end`), ids.length);
   } finally {
     bench.close();
   }

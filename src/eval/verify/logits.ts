@@ -3,7 +3,10 @@ import { argmax, type Bench, farthest, openBench } from "./bench.ts";
 import { CHUNKS, type Check, DECISION_TOLERANCE, LOGIT_TOLERANCE, type VerifyOptions, within } from "./check.ts";
 import { type Golden, readGoldenTensors } from "./tensors.ts";
 
-/** Prefill in one shot and in chunks, then greedy decoding: logits, decision logits, kept counts, tokens, compression ratio. */
+/**
+ * Prefill in one shot and in chunks, then greedy decoding: logits, decision logits,
+ * kept counts, tokens, compression ratio.
+ */
 export async function* verifyLogits(
   folder: string,
   golden: Record<string, unknown>,
@@ -58,7 +61,7 @@ async function* verifyRun(
   yield within(`${label}: prefill logits`, prefillOff, LOGIT_TOLERANCE);
   if (decisions) {
     yield within(`${label}: decision logits`, decisionOff, DECISION_TOLERANCE);
-    yield counts(`${label}: kept after prefill`, bench.live(), tensors.int("kept_after_prefill"));
+    yield counts(`${label}: kept after prefill`, await bench.live(), tensors.int("kept_after_prefill"));
   }
   const decode = tensors.float("decode_logits");
   let decodeOff = 0;
@@ -76,7 +79,7 @@ async function* verifyRun(
     detail: wrong < 0 ? `${greedy.length} of ${greedy.length} equal` : `first difference at step ${wrong}`,
   };
   if (!decisions) return;
-  const live = bench.live();
+  const live = await bench.live();
   yield counts(`${label}: kept at end`, live, tensors.int("kept_at_end"));
   const seen = (prompt.length + greedy.length) * live.length;
   const ratio = seen / live.reduce((sum, keys) => sum + keys.length, 0);
@@ -95,7 +98,7 @@ async function decisionDifference(
   const z = new Float32Array(count * kvHeads);
   let most = 0;
   for (let l = 0; l < layers; l++) {
-    await bench.runner.device.read(bench.runner.workspace.z[l], 0, z);
+    await bench.runner.device.read(bench.runner.activations.layers[l].z, 0, z);
     for (let t = 0; t < count; t++)
       for (let h = 0; h < kvHeads; h++) {
         const off = Math.abs(z[t * kvHeads + h] - golden[(l * kvHeads + h) * T + at + t]);

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { HyperthinkError } from "../../base/errors.ts";
 import type { PolicyOptions } from "../../policy/policy.ts";
-import { type Bench, openBench } from "./bench.ts";
+import { type Bench, liveOf, openBench } from "./bench.ts";
 import { CHUNKS, type Check, type VerifyOptions } from "./check.ts";
 import { numberOf } from "./decode-policies.ts";
 import { kept } from "./kept.ts";
@@ -127,42 +127,48 @@ async function* verifyPolicy(
     throw new HyperthinkError("bad-file", `${folder}/golden.json: ${name}: expected a folder's name, got ${probe}`);
   const bench = await openBench(
     folder,
-    { rows: T + 1, prompt: T, policy: recipe, settings, probe: probe && join(folder, probe) },
+    {
+      rows: T + 1,
+      prompt: T,
+      policy: recipe,
+      settings,
+      probe: probe && join(folder, probe),
+      // Nothing is cut until the scores were looked at.
+      held: (policy) => (policy.cut ? { ...policy, cut: { ...policy.cut, atPrompt: null } } : policy),
+    },
     options,
   );
-  const { runner, set } = bench;
-  const { policy } = runner;
+  const { runner, policy } = bench;
   const shape = runner.model.config;
   try {
-    // Nothing is cut until the scores were looked at.
-    if (policy.cut) runner.adopt({ ...policy, cut: { ...policy.cut, atPrompt: null } });
     const probed = Array.from({ length: shape.layers * shape.kvHeads }, () => new Float32Array(T));
     for (let at = 0; at < T; at += chunk) {
       const count = Math.min(chunk, T - at);
       await bench.feed("chunk", prompt, at, count);
       if (policy.labels?.source === "probe") await readProbe(bench, probed, at, count);
     }
-    runner.adopt(policy);
     if (tensors.has(`${name}.scores`) && spoken.forced[0] < T) {
-      const ranks = policy.cut ? await ranksOf(bench, prompt) : probed;
+      const ranks = policy.cut ? await forked(bench, (set) => runner.ranks(set, prompt)) : probed;
       yield scores(`${label}: scores`, ranks, tensors.float(`${name}.scores`), T, spoken.forced);
     }
-    if (policy.cut) await runner.cutPrompt({ set, ids: prompt, prompt: T }, T - 1);
-    else await bench.feed("steps", [...prompt, 0], T, 1); // labels take effect with the next query
-    const live = bench.live().map((keys) => keys.filter((position) => position < T));
+    const all = policy.cut
+      ? await forked(bench, (set) => runner.cutPrompt(set, prompt, T - 1).then(() => liveOf(runner, set)))
+      : // Labels take effect with the next query.
+        await bench.feed("steps", [...prompt, 0], T, 1).then(() => bench.live());
+    const live = all.map((keys) => keys.filter((position) => position < T));
     yield kept(`${label}: kept`, live, maskOf(name, tensors, shape.layers, shape.kvHeads, T), T);
   } finally {
     bench.close();
   }
 }
 
-/** Ranks of a fork's keys: scorers write over what they read. */
-async function ranksOf({ runner, set }: Bench, ids: Int32Array): Promise<Float32Array[]> {
-  const fork = runner.table.fork(set);
+/** Looks at a fork of the prompt under the policy itself: scorers write over what they read. */
+async function forked<T>({ runner, set, policy }: Bench, look: (fork: number) => Promise<T>): Promise<T> {
+  const fork = runner.sets.fork(set, policy);
   try {
-    return await runner.ranks({ set: fork, ids, prompt: ids.length });
+    return await look(fork);
   } finally {
-    runner.table.close(fork);
+    runner.sets.close(fork);
   }
 }
 
@@ -171,7 +177,7 @@ async function readProbe({ runner }: Bench, into: Float32Array[], at: number, co
   const { layers, kvHeads } = runner.model.config;
   const z = new Float32Array(count * kvHeads);
   for (let l = 0; l < layers; l++) {
-    await runner.device.read(runner.workspace.z[l], 0, z);
+    await runner.device.read(runner.activations.layers[l].z, 0, z);
     for (let t = 0; t < count; t++)
       for (let h = 0; h < kvHeads; h++) into[l * kvHeads + h][at + t] = -z[t * kvHeads + h];
   }

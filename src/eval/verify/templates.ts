@@ -13,7 +13,10 @@ interface Case {
 
 const MOST_CASES = 100_000;
 
-/** Prompts that chat templates make against jinja2's, byte for byte: a check for each template, and one for each that differs. */
+/**
+ * Prompts that chat templates make against jinja2's, byte for byte: a check for each
+ * template, and one for each that differs.
+ */
 export async function* verifyTemplates(folder: string, golden: Record<string, unknown>): AsyncGenerator<Check> {
   const { templates, cases } = await read(folder);
   const now = golden.now === undefined ? new Date() : new Date(String(golden.now));

@@ -1,4 +1,5 @@
-// C's strftime in the C locale, as Python has it for a local time without a zone: English whatever the machine's language.
+// C's strftime in the C locale, as Python has it for a local time without a zone:
+// English whatever the machine's language.
 import { TemplateError } from "./budget.ts";
 
 const DAYS = "Sunday Monday Tuesday Wednesday Thursday Friday Saturday".split(" ");

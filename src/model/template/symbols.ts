@@ -1,6 +1,6 @@
 // Which variables begin as undefined in a scope, as jinja2's compiler decides it: a name that a scope sets, without a
-// condition and before it reads it, is the scope's own from its beginning. What stands inside (a loop, a macro, a block)
-// and reads the name before it is set finds nothing, even where the caller passed a variable of that name.
+// condition and before it reads it, is the scope's own from its beginning. What stands inside (a loop, a macro, a
+// block) and reads the name before it is set finds nothing, even where the caller passed a variable of that name.
 import type { Expression, MacroBody, Statement, Target } from "./nodes.ts";
 import { names } from "./uses.ts";
 

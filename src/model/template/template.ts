@@ -29,8 +29,8 @@ export class Template {
   }
 
   /**
-   * Throws a TemplateError with the template's own words where it refuses the variables, and a TemplateLimit where it was
-   * stopped. Variables are JSON values; whole numbers are ints, a Float is a float. They are not changed.
+   * Throws a TemplateError with the template's own words where it refuses the variables, and a TemplateLimit where it
+   * was stopped. Variables are JSON values; whole numbers are ints, a Float is a float. They are not changed.
    */
   render(variables: Record<string, unknown>, now = new Date()): string {
     const budget = new Budget();

@@ -1,4 +1,5 @@
-// The program of the tokenizer's own process (process.ts says why it has one): opens a tokenizer, then encodes text by text.
+// The program of the tokenizer's own process (process.ts says why it has one): opens a
+// tokenizer, then encodes text by text.
 
 import { Tokenizer as Library } from "tokenizers";
 import { rename } from "./rename.ts";

@@ -6,9 +6,10 @@ export interface AddedToken {
 }
 
 /**
- * Whether an added token is a control token: one that steers (turns, thinking, tool calls) and must not come out of a user's text.
- * These are the special ones, and those that are spelled as markup (`<think>`, `<tool_call>`: often not marked special). Blanks
- * and single characters are text, however a file marks them; so are words that were added without being special.
+ * Whether an added token is a control token: one that steers (turns, thinking, tool calls) and must not come
+ * out of a user's text. These are the special ones, and those that are spelled as markup (`<think>`,
+ * `<tool_call>`: often not marked special). Blanks and single characters are text, however a file marks them;
+ * so are words that were added without being special.
  */
 export const isControl = ({ content, special }: Omit<AddedToken, "id">): boolean =>
   [...content].length > 1 && content.trim() !== "" && (special === true || /^<\S+>$/.test(content));
@@ -61,7 +62,10 @@ export class ControlTokens {
     return found;
   }
 
-  /** Places inside any control token that could take a character of the text as its first (after it) or its last (before it). */
+  /**
+   * Places inside any control token that could take a character of the text as its first
+   * (after it) or its last (before it).
+   */
   edges(text: string): number[] {
     const found: number[] = [];
     let i = 0;
@@ -73,7 +77,10 @@ export class ControlTokens {
     return found;
   }
 
-  /** The text with `marker` before and after each control token, from left to right, save those that start at `literal` (ascending). */
+  /**
+   * The text with `marker` before and after each control token, from left to right, save those
+   * that start at `literal` (ascending).
+   */
   mark(text: string, marker: string, literal: readonly number[]): string {
     const spelled = new Set(literal);
     const parts: string[] = [];
@@ -91,8 +98,8 @@ export class ControlTokens {
 }
 
 /**
- * A character that no text has a use for (Unicode's noncharacters) and that `text` does not hold, nor its escape in JSON; null where
- * it holds all of them.
+ * A character that no text has a use for (Unicode's noncharacters) and that `text` does not hold, nor its escape in
+ * JSON; null where it holds all of them.
  */
 export function unusedCharacter(text: string): string | null {
   for (let code = 0xfdd0; code <= 0xfdef; code++) {

@@ -8,8 +8,8 @@ interface Step {
 }
 
 /**
- * Fewest tokens that a text may have: its bytes, as many to a token as the longest has. Only where that is certain: byte-level BPE
- * that drops nothing of a text. Elsewhere 0.
+ * Fewest tokens that a text may have: its bytes, as many to a token as the longest has. Only where that is certain:
+ * byte-level BPE that drops nothing of a text. Elsewhere 0.
  */
 export function leastTokens(
   json: object,
@@ -38,7 +38,10 @@ export function leastTokens(
   return (text: string) => Math.ceil(utf8Length(normalizer ? text.normalize("NFC") : text) / longest);
 }
 
-/** The characters that stand for bytes in byte-level vocabularies: printable Latin-1 for itself, the rest from U+0100 on. */
+/**
+ * The characters that stand for bytes in byte-level vocabularies: printable Latin-1
+ * for itself, the rest from U+0100 on.
+ */
 const BYTES = (() => {
   const own = Array.from({ length: 256 }, (_, byte) => byte).filter((byte) =>
     /[!-~¡-¬®-ÿ]/.test(String.fromCharCode(byte)),

@@ -3,10 +3,10 @@ import { HyperthinkError } from "../../base/errors.ts";
 import type { Answer, Opened, Request } from "./child.ts";
 
 /**
- * Hugging Face's tokenizers in a process of their own. The library is native code that ends its process on some files and some
- * texts (a template without its token; ten million blanks), and that cannot be told to stop. So a text in work can be dropped at
- * once, this process stays free meanwhile, and it ends when it wants to. One request is in work at a time: what ends the other
- * process is known. It is started again when it is needed.
+ * Hugging Face's tokenizers in a process of their own. The library is native code that ends its process on some files
+ * and some texts (a template without its token; ten million blanks), and that cannot be told to stop. So a text in work
+ * can be dropped at once, this process stays free meanwhile, and it ends when it wants to. One request is in work at a
+ * time: what ends the other process is known. It is started again when it is needed.
  */
 export class TokenizerProcess {
   readonly #json: string;
@@ -20,7 +20,10 @@ export class TokenizerProcess {
     this.#added = added;
   }
 
-  /** Opens a tokenizer.json, whose added tokens are `added`. Throws in the library's own words where it cannot read the file. */
+  /**
+   * Opens a tokenizer.json, whose added tokens are `added`. Throws in the library's own
+   * words where it cannot read the file.
+   */
   static async open(json: string, added: string[]): Promise<{ process: TokenizerProcess; opened: Opened }> {
     const process = new TokenizerProcess(json, added);
     try {
@@ -31,7 +34,10 @@ export class TokenizerProcess {
     }
   }
 
-  /** Ids of a text, none added; with a marker, of the tokenizer whose control tokens are renamed by it. Throws `bad-argument`, `aborted`. */
+  /**
+   * Ids of a text, none added; with a marker, of the tokenizer whose control tokens are renamed by
+   * it. Throws `bad-argument`, `aborted`.
+   */
   encode(text: string, marker: string | null, signal?: AbortSignal): Promise<Uint32Array> {
     const work = async () => {
       if (signal?.aborted) throw aborted(signal);

@@ -6,8 +6,9 @@ interface File {
 }
 
 /**
- * A tokenizer.json whose control tokens stand between two markers. Text that spells one as it was is then text like any other for
- * that tokenizer, and a control token is what the caller marks. Ids stay. `unknown` is the id of what no token spells.
+ * A tokenizer.json whose control tokens stand between two markers. Text that spells one as it was is then
+ * text like any other for that tokenizer, and a control token is what the caller marks. Ids stay.
+ * `unknown` is the id of what no token spells.
  */
 export function rename(
   json: string,

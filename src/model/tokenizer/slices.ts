@@ -3,7 +3,10 @@ import { preTokenizers } from "./vocabulary.ts";
 
 /** Characters of a slice, at least: the library takes some 200 bytes of memory for each while it works on them. */
 const SLICE = 1 << 18;
-/** Between a letter and one blank or newline before another letter, where every pattern below cuts and no composition reaches over. */
+/**
+ * Between a letter and one blank or newline before another letter, where every pattern below
+ * cuts and no composition reaches over.
+ */
 const CUT = /(?<=\p{L})[ \n](?=\p{L})/gu;
 /** Split patterns of Qwen 2 and 3 and of Llama 3; GPT-2's is the byte-level step's own. */
 const PATTERNS = ["\\p{N}", "\\p{N}{1,3}"].map(
@@ -21,7 +24,10 @@ interface Step {
   pattern?: { Regex?: unknown };
 }
 
-/** Cuts a long text where its tokenizer cuts it in any case, so that the slices' ids in a row are the text's; else leaves it whole. */
+/**
+ * Cuts a long text where its tokenizer cuts it in any case, so that the slices' ids in a row
+ * are the text's; else leaves it whole.
+ */
 export function slicer(
   json: object,
   added: readonly (AddedToken & { rstrip?: boolean })[],

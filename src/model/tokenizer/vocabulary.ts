@@ -10,7 +10,10 @@ export interface Vocabulary {
   added: AddedToken[];
 }
 
-/** Throws for a file whose tokens have no proper names and ids, or that has none, in words that the library does not have. */
+/**
+ * Throws for a file whose tokens have no proper names and ids, or that has none, in
+ * words that the library does not have.
+ */
 export function readVocabulary(json: object): Vocabulary {
   const { model, added_tokens: added = [] } = json as {
     model: { type?: unknown; merges?: unknown; vocab: [string, number][] | Record<string, number> };

@@ -5,7 +5,7 @@ import type { Kept, Trace } from "../dense/trace.ts";
 export interface Place {
   layer: number;
   layers: number;
-  /** Prompt tokens a pass. */
+  /** Prompt tokens per pass. */
   chunk: number;
   /** KVzip: [replayed chunk][layer]. */
   replays: Trace[][];
@@ -19,7 +19,9 @@ export interface Case {
   dense: (x: Trace, place: Place) => Kept;
   /** What the newest query sees: the set after its own event (labels), or the one before and itself (cuts). */
   sees: "after" | "before";
-  /** What the prompt's last query sees: all of it, what it leaves, or (where chunks were cut before) what no set says. */
+  /**
+   * What the prompt's last query sees: all of it, what it leaves, or (where chunks were cut before) what no set says.
+   */
   prompt?: "after" | "unknown";
   /** It keeps all and reads less: the reference gives what is read. */
   reads?: true;
@@ -29,7 +31,10 @@ export interface Case {
   ragged?: true;
   /** KVzip: prompt tokens that it repeats at a time. */
   replay?: number;
-  /** Attention's probabilities for the seen positions, where they are not those of the plain query; and how near they must be. */
+  /**
+   * Attention's probabilities for the seen positions, where they are not those of the
+   * plain query; and how near they must be.
+   */
   weights?: (x: Trace, j: number, now: number, seen: number[]) => number[];
   tolerance?: number;
 }

@@ -22,7 +22,10 @@ export interface PooledSettings {
   every: number;
 }
 
-/** A layer's heads share their budgets; `score` ranks the live keys of one head, Infinity for those that stay in any case. */
+/**
+ * A layer's heads share their budgets; `score` ranks the live keys of one head,
+ * Infinity for those that stay in any case.
+ */
 export const pooled = (
   x: Trace,
   { budget, share, every }: PooledSettings,

@@ -10,7 +10,10 @@ export interface DmsBudgetSettings {
   protect?: number;
 }
 
-/** A full lane keeps the newest window + 1 keys and the `keep` best others by gate. The prompt is cut where its chunks end. */
+/**
+ * A full lane keeps the newest window + 1 keys and the `keep` best others by gate. The
+ * prompt is cut where its chunks end.
+ */
 export function dmsBudget(x: Trace, settings: DmsBudgetSettings): Kept {
   const { capacity, keep, window, shift, chunk = x.prompt, protect = 0 } = settings;
   const cut = (live: number[], head: number, now: number): number[] => {

@@ -1,8 +1,9 @@
 import { group, logits, range, softmax, type Trace, topk } from "./trace.ts";
 
 /**
- * Scores of the keys `from` .. `to - 1` of a prompt, [KV head][key]: the most that any query of the replay (the trace's tokens after
- * the prompt) and any head of the group gives them, by softmax over sinks, those keys, and the replay's keys so far.
+ * Scores of the keys `from` .. `to - 1` of a prompt, [KV head][key]: the most that any query of the replay
+ * (the trace's tokens after the prompt) and any head of the group gives them, by softmax over sinks, those
+ * keys, and the replay's keys so far.
  */
 export const kvzipScores = (x: Trace, prompt: number, sinks: number, from: number, to: number): number[][] =>
   range(0, x.kvHeads).map((head) => {
@@ -29,8 +30,8 @@ export interface KvzipSettings {
 }
 
 /**
- * Kept positions of a prompt, [layer][KV head]: the best of all layers and heads in one list, lower lanes first among equals. `replays`
- * [chunk][layer] hold the prompt, the request, and the chunk once more.
+ * Kept positions of a prompt, [layer][KV head]: the best of all layers and heads in one list, lower lanes first among
+ * equals. `replays` [chunk][layer] hold the prompt, the request, and the chunk once more.
  */
 export function kvzip(prompt: number, replays: Trace[][], settings: KvzipSettings): number[][][] {
   const { keys, sinks, chunk, protect } = settings;

@@ -10,7 +10,7 @@ export interface RandomSettings {
   layer?: number;
 }
 
-/** One number a key and lane, drawn once: the highest stay, with the sinks and the newest. */
+/** One number per key and lane, drawn once: the highest stay, with the sinks and the newest. */
 export const random = (x: Trace, { keys, sinks, recent, seed, every, layer = 0 }: RandomSettings): Kept =>
   replay(x, (live, head, now, event) => {
     if (!due(event, every) || live.length <= keys) return live;

@@ -10,7 +10,10 @@ export interface SnapkvSettings {
   protect?: number;
 }
 
-/** Attention of the last `window` queries to each live key, pooled along the older ones; Infinity for keys of the window. */
+/**
+ * Attention of the last `window` queries to each live key, pooled along the older
+ * ones; Infinity for keys of the window.
+ */
 export function snapkvScores(
   x: Trace,
   { window, kernel }: Pick<SnapkvSettings, "window" | "kernel">,

@@ -15,8 +15,8 @@ export function streaming(x: Trace, { sinks, recent, sparse = false }: Streaming
 }
 
 /**
- * Attention as the authors have it: keys are stored before RoPE and rotated by their slot in the cache, the query by its own, the
- * last. A prompt is read at its original positions.
+ * Attention as the authors have it: keys are stored before RoPE and rotated by their slot in the cache, the query by
+ * its own, the last. A prompt is read at its original positions.
  */
 export function inCache(x: Trace, j: number, now: number, seen: number[]): number[] {
   const head = Math.floor(j / (x.queryHeads / x.kvHeads));
