@@ -46,13 +46,12 @@ napi_value open(const Arguments& a) {
 
 // share(device: Handle, numbers: Numbers): number
 napi_value share(const Arguments& a) {
-  size_t length;
-  void* data = a.array<void>(1, length);
+  const auto numbers = a.array<int32_t>(1);
   napi_ref reference;
   need(napi_create_reference(a.env, a.values[1], 1, &reference) == napi_ok, "reference");
   a.any().buffers.push_back(reference);
-  memorySparse(data, length * 4);
-  return numberValue(a.env, deviceAdd(a.device(), data, length));
+  memorySparse(numbers.data(), numbers.size_bytes());
+  return numberValue(a.env, deviceAdd(a.device(), numbers.data(), numbers.size()));
 }
 
 // hidden(device: Handle, length: number): number
@@ -68,42 +67,35 @@ napi_value matrix(const Arguments& a) {
 // writeRows(device: Handle, matrix: number, first: number, rows: number, values: Rows): void
 napi_value writeRows(const Arguments& a) {
   Matrix& m = a.matrix(1);
-  size_t length;
   bool stored;
-  const void* values = a.array<void>(4, length, &stored);
+  const auto values = a.array<char>(4, &stored);
   const int first = a.whole(2), rows = a.whole(3);
   need(first >= 0 && rows >= 0 && rows <= m.rows - first, "expected rows of the matrix");
-  need(length >= (size_t)rows * (size_t)m.cols, "expected as many numbers as the rows have");
-  deviceWriteRows(a.device(), m, first, rows, values, stored);
+  need(values.size() >= (size_t)rows * (size_t)m.cols, "expected as many numbers as the rows have");
+  deviceWriteRows(a.device(), m, first, rows, values.data(), stored);
   return nullptr;
 }
 
 // readRows(device: Handle, matrix: number, first: number, into: Float32Array): void
 napi_value readRows(const Arguments& a) {
   const Matrix& m = a.matrix(1);
-  size_t length;
-  float* into = a.array<float>(3, length);
-  const int first = a.whole(2), rows = (int)(length / (size_t)m.cols);
+  const auto into = a.array<float>(3);
+  const int first = a.whole(2), rows = (int)(into.size() / (size_t)m.cols);
   need(first >= 0 && rows <= m.rows - first, "expected rows of the matrix");
-  deviceReadRows(a.device(), m, first, rows, into);
+  deviceReadRows(a.device(), m, first, rows, into.data());
   return nullptr;
 }
 
 // lanes(device: Handle, shape: Int32Array, tables: Int32Array): number
 napi_value lanes(const Arguments& a) {
-  size_t sizes, count;
-  const int32_t* shape = a.array<int32_t>(1, sizes);
-  const int32_t* ids = a.array<int32_t>(2, count);
-  need(sizes == SIZES + 1 && count == TABLES, "expected the sizes, a page format and the tables");
+  const auto shape = a.array<int32_t>(1), ids = a.array<int32_t>(2);
+  need(shape.size() == SIZES + 1 && ids.size() == TABLES, "expected the sizes, a page format and the tables");
   int32_t* tables[TABLES];
-  for (int i = 0; i < TABLES; i++) {
-    need(ids[i] >= 0 && (size_t)ids[i] < a.device().objects.size(), "expected a table");
-    tables[i] = (int32_t*)a.device().objects[(size_t)ids[i]].data;
-  }
+  for (size_t i = 0; i < TABLES; i++) tables[i] = (int32_t*)a.objectOf(ids[i]).data;
   static_assert(sizeof(Shape) == SIZES * 4 && sizeof(Tables) == sizeof tables);
   Shape s;
   Tables t;
-  std::memcpy(&s, shape, sizeof s);
+  std::memcpy(&s, shape.data(), sizeof s);
   std::memcpy(&t, tables, sizeof t);
   return numberValue(a.env, deviceLanes(a.device(), s, (PageFormat)shape[SIZES], t));
 }
@@ -111,10 +103,9 @@ napi_value lanes(const Arguments& a) {
 // attach(device: Handle, lanes: number, set: number, state: Int32Array): number
 napi_value attach(const Arguments& a) {
   Store& st = a.store(1);
-  size_t length;
-  const int32_t* state = a.array<int32_t>(3, length);
+  const auto state = a.array<int32_t>(3);
   const int set = a.whole(2);
-  need(set >= 0 && set < st.sets && length == 4, "expected a set, and the sizes of its state");
+  need(set >= 0 && set < st.sets && state.size() == 4, "expected a set, and the sizes of its state");
   return numberValue(a.env, deviceAttach(a.device(), st, set, state[0], state[1], state[2] != 0, state[3] != 0));
 }
 
@@ -138,32 +129,28 @@ void settle(napi_env env, Pending* p) {
     napi_create_error(env, nullptr, text, &value);
     napi_reject_deferred(env, p->deferred, value);
   }
-  if (p->work) napi_delete_async_work(env, p->work);
+  napi_delete_async_work(env, p->work);
   napi_delete_reference(env, p->handle);
   delete p;
 }
 
 // run(device: Handle, words: Int32Array, count: number): Promise<void>
 napi_value run(const Arguments& a) {
-  size_t length;
-  const int32_t* words = a.array<int32_t>(1, length);
+  const auto words = a.array<int32_t>(1);
   const size_t count = (size_t)a.number(2);
-  need(count <= length, "expected fewer words");
+  need(count <= words.size(), "expected fewer words");
   a.device();
   auto p = std::make_unique<Pending>();
   p->device = a.any().device;
-  p->words.assign(words, words + count);
+  p->words.assign(words.begin(), words.begin() + (ptrdiff_t)count);
+  {
+    std::unique_lock<std::mutex> lock(p->device->running, std::try_to_lock);
+    need(lock.owns_lock(), "expected no running pass");
+    devicePlan(*p->device, p->words);
+  }
   napi_value promise, name;
   need(napi_create_reference(a.env, a.values[0], 1, &p->handle) == napi_ok, "reference");
   need(napi_create_promise(a.env, &p->deferred, &promise) == napi_ok, "promise");
-  {
-    std::unique_lock<std::mutex> lock(p->device->running, std::try_to_lock);
-    p->error = lock ? devicePlan(*p->device, p->words) : "expected no running pass";
-  }
-  if (!p->error.empty()) {
-    settle(a.env, p.release());
-    return promise;
-  }
   const auto execute = [](napi_env, void* data) {
     Pending* job = (Pending*)data;
     try {
@@ -190,17 +177,15 @@ float* numbersAt(const Arguments& a, size_t count) {
 
 // read(device: Handle, buffer: number, from: number, into: Float32Array): void
 napi_value read(const Arguments& a) {
-  size_t length;
-  float* into = a.array<float>(3, length);
-  std::memcpy(into, numbersAt(a, length), length * 4);
+  const auto into = a.array<float>(3);
+  std::memcpy(into.data(), numbersAt(a, into.size()), into.size_bytes());
   return nullptr;
 }
 
 // write(device: Handle, buffer: number, from: number, values: Float32Array): void
 napi_value write(const Arguments& a) {
-  size_t length;
-  const float* values = a.array<float>(3, length);
-  std::memcpy(numbersAt(a, length), values, length * 4);
+  const auto values = a.array<float>(3);
+  std::memcpy(numbersAt(a, values.size()), values.data(), values.size_bytes());
   return nullptr;
 }
 
@@ -219,9 +204,8 @@ napi_value keys(const Arguments& a) {
 // score(device: Handle, lanes: number, lane: number, scores: Float32Array): number
 napi_value score(const Arguments& a) {
   const Store& st = a.store(1);
-  size_t length;
-  const float* scores = a.array<float>(3, length);
-  return numberValue(a.env, deviceScore(a.device(), st, a.lane(2, st), scores, length));
+  const auto scores = a.array<float>(3);
+  return numberValue(a.env, deviceScore(a.device(), st, a.lane(2, st), scores.data(), scores.size()));
 }
 
 // close(device: Handle): void

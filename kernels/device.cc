@@ -17,13 +17,14 @@ struct Fault {
   char text[256] = "";
 };
 
-void fail(Fault* fault, const char* format, ...) {
-  if (fault->taken.exchange(true)) return;
+bool fail(Fault* fault, const char* format, ...) {
+  if (fault->taken.exchange(true)) return false;
   va_list list;
   va_start(list, format);
   vsnprintf(fault->text, sizeof fault->text, format, list);
   va_end(list);
   fault->written.store(true);
+  return false;
 }
 
 std::vector<const Kernels*> kernelSets() {
@@ -64,8 +65,7 @@ int deviceMatrix(Device& d, int rows, int cols, WeightFormat format) {
   const size_t bytes = (size_t)(rows + PANEL - 1) / PANEL * (size_t)cols * line;
   void* memory = take(d, bytes + ARENA_PAD);
   if (!memory) return -1;
-  d.matrices.push_back(new Matrix{rows, cols, format, bytes, memory});
-  return deviceAdd(d, d.matrices.back(), 0);
+  return deviceAdd(d, &d.matrices.emplace_back(Matrix{rows, cols, format, bytes, memory}), 0);
 }
 
 int deviceLanes(Device& d, const Shape& shape, PageFormat format, const Tables& tables) {
@@ -87,8 +87,7 @@ int deviceLanes(Device& d, const Shape& shape, PageFormat format, const Tables& 
   if (!s.arena || !s.positions || !s.pendingK || !s.pendingV || !s.pendingPosition || !s.pendingZ) return -1;
   std::fill_n(s.pendingPosition, lanes, -1);
   s.states = new State[(size_t)s.sets]();
-  d.stores.push_back(new Store(s));
-  return deviceAdd(d, d.stores.back(), 0);
+  return deviceAdd(d, &d.stores.emplace_back(s), 0);
 }
 
 /** Maps `after` bytes, zeroed, in the place of `before`; `move(from, to)` saves what stays. */
@@ -133,76 +132,42 @@ void deviceClose(Device& d) {
   d.closed = true;
   teamFree(d.team);
   for (const Owned& o : d.owned) memoryUnmap(o.memory, o.bytes);
-  for (Matrix* m : d.matrices) delete m;
-  for (Store* s : d.stores) {
-    for (int set = 0; set < s->sets; set++) {
-      const State& state = s->states[set];
-      memoryUnmap(state.scores, scoresBytes(*s, state.slots));
-      memoryUnmap(state.observed, observedBytes(*s, state.queries));
-      memoryUnmap(state.moments, momentsBytes(*s));
+  for (const Store& s : d.stores) {
+    for (int set = 0; set < s.sets; set++) {
+      const State& state = s.states[set];
+      memoryUnmap(state.scores, scoresBytes(s, state.slots));
+      memoryUnmap(state.observed, observedBytes(s, state.queries));
+      memoryUnmap(state.moments, momentsBytes(s));
     }
-    delete[] s->states;
-    delete s;
+    delete[] s.states;
   }
   memoryUnmap(d.scratch, d.scratchBytes);
   d.objects.clear();
 }
 
-struct Job {
-  Device* device;
-  const std::vector<int32_t>* words;
-  Fault fault;
-};
-
-static void runWords(void* data, int thread) {
-  Job& job = *(Job*)data;
-  Device& d = *job.device;
-  static constexpr int WORDS[] = {
-#define OP(name, Args) Args::WORDS,
-      HT_OPS(OP)
-#undef OP
-  };
-  const Call call = {d.team, thread, d.scratch, &job.fault};
-  for (size_t at = 0; at < job.words->size();) {
-    const int op = (*job.words)[at];
-    d.kernels->ops[op](call, {job.words->data() + at + 1, d.objects.data()});
-    teamMeet(d.team);
-    at += 1 + (size_t)WORDS[op];
-  }
-}
-
 std::string deviceRun(Device& d, const std::vector<int32_t>& words) {
   std::lock_guard<std::mutex> lock(d.running);
   if (d.closed) return "the device was closed before this pass ran";
-  Job job = {&d, &words, {}};
-  teamRun(d.team, runWords, &job);
-  return job.fault.written ? job.fault.text : "";
-}
-
-struct Rows {
-  Device* device;
-  Matrix* matrix;
-  int first, rows;
-  const char* values;
-  size_t bytes;  // of a row
-  bool stored;
-};
-
-static void writePanels(void* data, int) {
-  const Rows& r = *(Rows*)data;
-  const int from = r.first / PANEL, to = (r.first + r.rows + PANEL - 1) / PANEL;
-  for (int panel; (panel = from + teamNext(r.device->team)) < to;) {
-    const int begin = std::max(r.first, panel * PANEL), end = std::min(r.first + r.rows, (panel + 1) * PANEL);
-    const char* values = r.values + (size_t)(begin - r.first) * r.bytes;
-    r.device->kernels->writeRows(*r.matrix, begin, end - begin, values, r.stored);
-  }
+  Fault fault;
+  teamRun(d.team, [&](int thread) {
+    const Call call = {d.team, thread, d.scratch, &fault};
+    for (const int32_t* at = words.data(); at < words.data() + words.size(); teamMeet(d.team))
+      at = d.kernels->ops[*at](call, {at + 1, d.objects.data()});
+  });
+  return fault.written ? fault.text : "";
 }
 
 void deviceWriteRows(Device& d, Matrix& matrix, int first, int rows, const void* values, bool stored) {
   std::lock_guard<std::mutex> lock(d.running);
   const size_t number = HT_NS::withWeights(matrix.format, [](auto f) { return sizeof(typename decltype(f)::Number); });
-  Rows job = {&d, &matrix, first, rows, (const char*)values, (size_t)matrix.cols * (stored ? number : 4), stored};
-  teamRun(d.team, writePanels, &job);
+  const size_t bytes = (size_t)matrix.cols * (stored ? number : 4);
+  const int from = first / PANEL, to = (first + rows + PANEL - 1) / PANEL;
+  teamRun(d.team, [&](int) {
+    for (int panel; (panel = from + teamNext(d.team)) < to;) {
+      const int begin = std::max(first, panel * PANEL), end = std::min(first + rows, (panel + 1) * PANEL);
+      d.kernels->writeRows(matrix, begin, end - begin, (const char*)values + (size_t)(begin - first) * bytes, stored);
+    }
+  });
 }
 
 void deviceReadRows(Device& d, const Matrix& matrix, int first, int rows, float* out) {

@@ -1,5 +1,6 @@
 // A device: its objects, its team, its scratch. Knows nothing of Node-API.
 #pragma once
+#include <deque>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -16,8 +17,8 @@ struct Device {
   Team* team = nullptr;
   std::vector<Object> objects;
   std::vector<Owned> owned;  // mapped memory
-  std::vector<Matrix*> matrices;
-  std::vector<Store*> stores;
+  std::deque<Matrix> matrices;  // objects point to these
+  std::deque<Store> stores;
   char* scratch = nullptr;
   size_t scratchBytes = 0;
   std::mutex running;  // held by a pass, and by whatever must not meet one
@@ -41,8 +42,8 @@ int deviceLanes(Device& device, const Shape& shape, PageFormat format, const Tab
 /** Gives a set the state that is asked for; what it had and still has a place stays. False where there is no memory. */
 bool deviceAttach(Device& device, Store& store, int set, int slots, int queries, bool moments, bool bounds);
 
-/** Empty where the words are sound; sizes the scratch. Not while a pass runs. */
-std::string devicePlan(Device& device, const std::vector<int32_t>& words);
+/** Sizes the scratch; throws what stands in the way. Not while a pass runs. */
+void devicePlan(Device& device, const std::vector<int32_t>& words);
 /** Runs planned words; empty, or the first failure. */
 std::string deviceRun(Device& device, const std::vector<int32_t>& words);
 

@@ -1,5 +1,5 @@
-// Formats as types: how matrices and pages hold numbers. A new one is a type here, a case of its `with...`, and its
-// name in device.ts.
+// Formats as types: how matrices and pages hold numbers. A new one is a type here, a line of its `with...`, and its
+// name in buffers.ts.
 #pragma once
 #include "isa.h"
 #include "pages.h"
@@ -48,9 +48,10 @@ HT_INLINE auto withWeights(WeightFormat format, const Act& act) {
   switch (format) {
     case WeightFormat::bf16:
       return act(Bf16Weights{});
-    default:
+    case WeightFormat::f32:
       return act(F32Weights{});
   }
+  __builtin_trap();  // the compiler warns of a format without a case
 }
 
 // Page: K then V of 16 slots. K is transposed so that 16 scores need no horizontal sums, V is not. G numbers make a
@@ -100,9 +101,10 @@ HT_INLINE auto withPage(PageFormat format, const Act& act) {
   switch (format) {
     case PageFormat::bf16:
       return act(Bf16Page{});
-    default:
+    case PageFormat::f32:
       return act(F32Page{});
   }
+  __builtin_trap();  // the compiler warns of a format without a case
 }
 
 }  // namespace HT_NS

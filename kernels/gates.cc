@@ -63,7 +63,7 @@ void mark(const Call& c, const MarkArgs& a) {
       if (a.marks[r] == 2) a.z[at] = 1;
       if (a.marks[r] == 3 && a.probed) a.z[at] = a.probed[at];
       if (a.marks[r] < 0 || a.marks[r] > 3 || (a.marks[r] == 3 && !a.probed))
-        return fail(c.fault, "mark: expected 0, 1, 2 or (where gates were probed) 3 for row %d, got %d", r, a.marks[r]);
+        fail(c.fault, "mark: expected 0, 1, 2 or (where gates were probed) 3 for row %d, got %d", r, a.marks[r]);
     }
 }
 

@@ -9,7 +9,6 @@ import {
   SHAPE,
   signature,
   WEIGHT_FORMAT_NAMES,
-  wordsOf,
 } from "../src/device/cpu/layout.ts";
 import { LANE_TABLES } from "../src/device/device.ts";
 import { type Field, ITEMS } from "../src/device/fields.ts";
@@ -21,125 +20,106 @@ const pascal = (name: string) => name[0].toUpperCase() + name.slice(1);
 /** Choices of one name are one enumeration. */
 const enums = new Map<string, string>();
 
-/** C++ types of arguments, and the methods of the reader (words.h) that give them. */
+const NUMBERS = { f32: "float", i32: "int32_t", u32: "uint32_t" };
 const TYPES = {
-  floats: ["const float*", "floats()"],
-  ints: ["const int32_t*", "object<int32_t>()"],
-  f32: ["float*", "floats()"],
-  i32: ["int32_t*", "object<int32_t>()"],
-  u32: ["const uint32_t*", "object<uint32_t>()"],
-  matrix: ["const Matrix*", "object<Matrix>()"],
-  lanes: ["Store*", "object<Store>()"],
-  layer: ["int", "whole()"],
-  whole: ["int", "whole()"],
-  real: ["float", "real()"],
-  double: ["double", "wide()"],
-  flag: ["bool", "flag()"],
+  ints: "const int32_t*",
+  matrix: "const Matrix*",
+  lanes: "Store*",
+  layer: "int",
+  whole: "int",
+  real: "float",
+  double: "double",
+  flag: "bool",
 } as const;
 
-function typeOf(name: string, field: Field): readonly [string, string] {
+function typeOf(name: string, field: Field): string {
   switch (field.kind) {
     case "floats":
-      return field.use === "read" ? TYPES.floats : TYPES.f32;
+      return field.use === "read" ? "const float*" : "float*";
     case "table":
-      return field.type === "f32" ? TYPES.floats : TYPES[field.type];
+      return `const ${NUMBERS[field.type]}*`;
     case "result":
-      return TYPES[field.type];
+      return `${NUMBERS[field.type]}*`;
     case "list":
-      return [`List<${pascal(field.item)}>`, `list<${pascal(field.item)}>()`];
+      return `List<${pascal(field.item)}>`;
     case "choice": {
       const [choice, values] = [pascal(name), field.of.join(", ")];
       if ((enums.get(choice) ?? values) !== values) throw new Error(`two kinds of ${name}`);
       enums.set(choice, values);
-      return [choice, `choice<${choice}>()`];
+      return choice;
     }
     default:
       return TYPES[field.kind];
   }
 }
 
-/** Pieces in lines of at most 120 columns; `end` closes those that go on. */
-function wrapped(start: string, pieces: readonly string[], end = "", indent = "  "): string {
-  const lines = [start];
-  for (const piece of pieces) {
-    const last = lines.length - 1;
-    if (lines[last].length + 1 + piece.length + end.length <= 120) lines[last] += ` ${piece}`;
-    else {
-      lines[last] += end;
-      lines.push(`${indent}${piece}`);
-    }
+/** In lines of at most 120 columns, broken behind commas and semicolons; `end` closes those that go on. */
+function wrapped(text: string, end = ""): string {
+  const lines = [""];
+  for (const piece of text.split(/(?<=[,;] )/)) {
+    if (lines.at(-1)!.length + piece.trimEnd().length + end.length > 120) lines.push(`      ${piece}`);
+    else lines.push(lines.pop() + piece);
   }
-  return lines.join("\n");
+  return lines.map((line) => line.trimEnd()).join(`${end}\n`);
 }
 
-/** Declarations of one type. */
-function declared(type: string, declarators: readonly string[]): string {
-  const star = type.endsWith("*") ? "*" : "";
-  return `${type.slice(0, type.length - star.length)} ${declarators.map((text) => star + text).join(", ")};`;
-}
-
-/** A struct whose fields read themselves from the words, one after the other. */
-function argumentsOf(op: string, fields: Record<string, Field>): string {
-  const groups: { type: string; texts: string[] }[] = [];
-  for (const [name, field] of Object.entries(fields)) {
-    const [type, read] = typeOf(name, field);
-    if (groups.at(-1)?.type !== type) groups.push({ type, texts: [] });
-    groups.at(-1)!.texts.push(`${name} = words.${read}`);
+/** An operation, the number of its arguments, and their declarations; neighbours of one type share one. */
+function operation([op, fields]: [string, Record<string, Field>]): string {
+  const names = Object.keys(fields);
+  const args: string[] = [];
+  let last = "";
+  for (const name of names) {
+    const type = typeOf(name, fields[name]);
+    const declarator = type.endsWith("*") ? `*${name}` : name;
+    if (type === last) args.push(`${args.pop()!.slice(0, -1)}, ${declarator};`);
+    else args.push(`${type.replace("*", "")} ${declarator};`);
+    last = type;
   }
-  const words = Object.values(fields).reduce((sum, field) => sum + wordsOf(field), 0);
-  const lines = wrapped(
-    " ",
-    groups.map(({ type, texts }) => declared(type, texts)),
-  );
-  return `struct ${pascal(op)}Args : Reads<${words}> {\n${lines}\n};`;
+  return wrapped(`  OP(${op}, ${pascal(op)}Args, ${names.length}, ${args.join(" ")})`, " \\");
 }
 
 export function header(): string {
-  const structs = Object.entries(OPS).map(([op, fields]) => argumentsOf(op, fields));
+  const operations = Object.entries(OPS).map(operation);
   const enumOf = (name: string, values: string) => `enum class ${name} : int { ${values} };`;
-  const ops = Object.keys(OPS).map((op) => `OP(${op}, ${pascal(op)}Args)`);
+  const tables = Object.keys(LANE_TABLES);
+  const lengths = { SIZES: SHAPE.length, TABLES: tables.length };
+  const constants = Object.entries({ ...CONSTANTS, MOST_HEAD: MOST_HEAD_DIM, ...lengths });
   return `// Written by \`npm run ops\` from src/device, not by hand: what the kernels must know of it.
 #pragma once
 #include "words.h"
 
 constexpr const char* SIGNATURE = "${signature()}";
-${Object.entries({ ...CONSTANTS, MOST_HEAD: MOST_HEAD_DIM })
-  .map(([name, value]) => `constexpr int ${name} = ${value};`)
-  .join("\n")}
+${wrapped(`constexpr int ${constants.map(([name, value]) => `${name} = ${value}`).join(", ")};`)}
 
-${enumOf("PageFormat", PAGE_FORMAT_NAMES.join(", "))}
-${enumOf("WeightFormat", WEIGHT_FORMAT_NAMES.join(", "))}
-
-/** Sizes of lanes, see LaneShape of device.ts. */
-struct Shape {
-  int ${SHAPE.join(", ")};
-};
-constexpr int SIZES = ${SHAPE.length};
-
-/** The lanes' tables, see LANE_TABLES of device.ts. */
+// Sizes of lanes and their tables: LaneShape and LANE_TABLES of buffers.ts.
+struct Shape { int ${SHAPE.join(", ")}; };
 struct Tables {
-${wrapped(" ", declared("int32_t*", Object.keys(LANE_TABLES)).split(/(?<=[,;]) /), "", "      ")}
+${wrapped(`  int32_t *${tables.join(", *")};`)}
 };
-constexpr int TABLES = ${Object.keys(LANE_TABLES).length};
 
-// Items of lists, see ITEMS of fields.ts.
+// Items of lists: ITEMS of fields.ts.
 ${Object.entries(ITEMS)
   .map(([name, columns]) => `struct ${pascal(name)} { int32_t ${columns.join(", ")}; };`)
   .join("\n")}
 
+${enumOf("PageFormat", PAGE_FORMAT_NAMES.join(", "))}
+${enumOf("WeightFormat", WEIGHT_FORMAT_NAMES.join(", "))}
 ${[...enums].map(([name, values]) => enumOf(name, values)).join("\n")}
 
-// Arguments of the operations, see ops.ts.
-${structs.join("\n")}
-
-${wrapped("#define HT_OPS(OP)", ops, " \\")}
+// Operations and their arguments: OPS of ops.ts.
+#define HT_OPS(OP) \\
+${operations.join(" \\\n")}
 
 enum class Op : int {
-#define OP(name, Args) name,
+#define OP(name, ...) name,
   HT_OPS(OP)
 #undef OP
   count
 };
+#define OP(name, Args, N, ...) \\
+  struct Args { static constexpr Op OPERATION = Op::name; static constexpr int COUNT = N; __VA_ARGS__ };
+HT_OPS(OP)
+#undef OP
 `;
 }
 

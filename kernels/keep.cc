@@ -41,11 +41,9 @@ static double recentOf(const Cutting& k, int lane) {
 static bool cuttable(const Cutting& k, int lane) {
   const Store& st = *k.st;
   if (!sound(*k.c, st, lane)) return false;
-  if (st.tail[lane] != st.head[lane] || st.dead[lane] != DEAD_NONE) {
-    fail(k.c->fault, "lane %d: expected no doomed key and no dead slot at a cut, got %d and %d", lane,
-         st.tail[lane] - st.head[lane], st.dead[lane]);
-    return false;
-  }
+  if (st.tail[lane] != st.head[lane] || st.dead[lane] != DEAD_NONE)
+    return fail(k.c->fault, "lane %d: expected no doomed key and no dead slot at a cut, got %d and %d", lane,
+                st.tail[lane] - st.head[lane], st.dead[lane]);
   return scoresOf(*k.c, st, lane) != nullptr;
 }
 

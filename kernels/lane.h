@@ -23,7 +23,7 @@ HT_INLINE bool over(const Store& st, const Gates& g, int h, int row) {
 
 HT_INLINE int laneOf(const Store& st, int set, int layer, int h) { return (set * st.layers + layer) * st.kvHeads + h; }
 
-/** A lane's entries of a table: entryAt of device.ts. */
+/** A lane's entries of a table: entryAt of buffers.ts. */
 struct Entries {
   int32_t* at;
   size_t step;  // from span to span
@@ -50,19 +50,24 @@ HT_INLINE bool sound(const Call& c, const Store& st, int lane) {
   const int slots = st.archivePages * PAGE;
   const bool queued = head >= 0 && tail >= head && tail - head <= st.doomedPages * PAGE;
   if (archive >= 0 && archive <= slots && queued && dead < slots) return true;
-  fail(c.fault, "lane %d: archive of %d, doomed %d .. %d or dead slot %d do not fit %d and %d pages", lane, archive,
-       head, tail, dead, st.archivePages, st.doomedPages);
-  return false;
+  return fail(c.fault, "lane %d: archive of %d, doomed %d .. %d or dead slot %d do not fit %d and %d pages", lane,
+              archive, head, tail, dead, st.archivePages, st.doomedPages);
 }
 
 /** Lanes of a layer whose scores are added up slot by slot. */
 HT_INLINE bool asMany(const Call& c, const Store& st, int first, int lane) {
   if (st.archive[first] == st.archive[lane]) return true;
-  fail(c.fault,
-       "lane %d: expected as many keys as in lane %d where a layer's heads are ranked together, got %d and %d; "
-       "cut all lanes of a layer alike",
-       lane, first, st.archive[lane] + 1, st.archive[first] + 1);
-  return false;
+  return fail(c.fault,
+              "lane %d: expected as many keys as in lane %d where a layer's heads are ranked together, got %d and %d; "
+              "cut all lanes of a layer alike",
+              lane, first, st.archive[lane] + 1, st.archive[first] + 1);
+}
+
+/** What those say who take slots for positions: some key has left its own. */
+HT_INLINE bool scattered(const Call& c, int lane, int last, int keys) {
+  return fail(c.fault,
+              "lane %d: expected every key up to position %d in its own slot, got %d keys; nothing may leave before",
+              lane, last, keys);
 }
 
 /** A page id out of a table: the host wrote it, so a wrong one must be an error and no wild access. */
@@ -166,10 +171,15 @@ HT_INLINE double* momentsOf(const Call& c, const Store& st, int set, int layer, 
   return nullptr;
 }
 
+HT_INLINE bool observes(const Call& c, const Store& st, int set, int queries) {
+  const int room = st.states[set].queries;
+  return queries <= room ||
+         fail(c.fault, "set %d: expected at least %d observed queries on the device, got %d; attach them", set, queries,
+              room);
+}
 HT_INLINE bool hasBounds(const Call& c, const Store& st, int set) {
-  if (st.states[set].bounds) return true;
-  fail(c.fault, "set %d: expected bounds of pages on the device, got none; attach them", set);
-  return false;
+  return st.states[set].bounds ||
+         fail(c.fault, "set %d: expected bounds of pages on the device, got none; attach them", set);
 }
 
 }  // namespace HT_NS

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,15 +47,16 @@ struct Arguments {
   }
   /** A typed array of 32-bit numbers, or of bytes where `bytes` asks for them and says if they came. */
   template <class T>
-  T* array(int i, size_t& length, bool* bytes = nullptr) const {
+  std::span<T> array(int i, bool* bytes = nullptr) const {
     void* data;
+    size_t length;
     napi_typedarray_type type;
     need(napi_get_typedarray_info(env, values[i], &type, &length, &data, nullptr, nullptr) == napi_ok,
          "expected a typed array");
     const bool wide = type == napi_int32_array || type == napi_uint32_array || type == napi_float32_array;
     need(wide || (bytes && type == napi_uint8_array), "expected an array of 32-bit numbers");
     if (bytes) *bytes = !wide;
-    return (T*)data;
+    return {(T*)data, length};
   }
   Handle& any() const {
     void* data;
@@ -66,8 +68,8 @@ struct Arguments {
     need(!d.closed, "expected an open device, got one after close(): make another");
     return d;
   }
-  Object& object(int i) const {
-    const int id = whole(i);
+  Object& object(int i) const { return objectOf(whole(i)); }
+  Object& objectOf(int id) const {
     Device& d = device();
     need(id >= 0 && (size_t)id < d.objects.size(), "expected an object of this device");
     return d.objects[(size_t)id];

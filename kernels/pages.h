@@ -15,7 +15,7 @@ struct Matrix {
   void* data;
 };
 
-/** What policies have one set remember (SetState of device.ts); null: nothing. */
+/** What policies have one set remember (SetState of buffers.ts); null: nothing. */
 struct State {
   int slots, queries;
   float* scores;    // [lanes of the set][slots]

@@ -5,9 +5,10 @@
 
 /**
  * The first failure of a run; later ones are dropped. Kernels go on harmlessly: all threads must meet at every barrier.
+ * `fail` is false, for those who tell whether all is well.
  */
 struct Fault;
-__attribute__((format(printf, 2, 3))) void fail(Fault* fault, const char* format, ...);
+__attribute__((format(printf, 2, 3))) bool fail(Fault* fault, const char* format, ...);
 
 struct Call {
   Team* team;
@@ -21,7 +22,8 @@ struct Call {
 
 struct Kernels {
   const char* name;
-  void (*ops[(int)Op::count])(const Call& call, Words words);
+  /** Each returns where the words of the next operation begin. */
+  const int32_t* (*ops[(int)Op::count])(const Call& call, Words words);
   /** Rows from `first` on: floats, or numbers as the format stores them. */
   void (*writeRows)(Matrix& matrix, int first, int rows, const void* values, bool stored);
   void (*readRows)(const Matrix& matrix, int first, int rows, float* out);

@@ -1,7 +1,7 @@
 // Before a pass runs: how much scratch does it need? Lists and counters are the host's, so they are known now;
 // recording has checked what they say.
 #include <algorithm>
-#include <cstdio>
+#include <stdexcept>
 
 #include "device.h"
 #include "memory.h"
@@ -11,7 +11,6 @@ namespace {
 
 struct Plan {
   int threads;
-  std::string error;
   std::vector<int> coming;  // by layer: keys that come to a lane before the operation at hand, at most
 
   template <class Item>
@@ -31,7 +30,13 @@ struct Plan {
 };
 
 template <class Args>
-size_t scratchOf(Plan&, const Args&) {
+size_t scratchOf(Plan& p, const Args& a) {
+  if constexpr (requires { a.share; }) {  // a scorer
+    const Store& st = *a.lanes;
+    const int slots = p.reach(st, a.runs, a.layer).slots;
+    return scoreBytes(st, Args::OPERATION, slots) * (size_t)p.threads +
+           scoreShared(st, Args::OPERATION, a.runs.count, slots, p.threads);
+  }
   return 0;
 }
 size_t scratchOf(Plan&, const MatmulArgs& a) { return a.rows > 1 ? (size_t)a.rows * a.w->cols * 4 : 0; }
@@ -57,14 +62,14 @@ size_t scratchOf(Plan& p, const AddMomentsArgs& a) { return widenedBytes(*a.lane
 
 /** `rangeOf`: slots that an item reports. */
 template <class Item, class RangeOf>
-size_t watched(Plan& p, const Store& st, const List<Item>& items, const RangeOf& rangeOf) {
+size_t watched(const char* name, Plan& p, const Store& st, const List<Item>& items, const RangeOf& rangeOf) {
   size_t bytes = 0;
   int most = 0;
   for (const Item& item : items) {
     const int64_t positions = (int64_t)st.archivePages * PAGE + 2;
     if (item.position >= positions)
-      p.error = "expected a position below " + std::to_string(positions) + ", got " + std::to_string(item.position);
-    if (!p.error.empty()) return 0;
+      throw std::runtime_error(std::string(name) + ": expected a position below " + std::to_string(positions) +
+                               ", got " + std::to_string(item.position));
     const auto [from, to] = rangeOf(item);
     bytes += watchShared(st, item.rows, from, to);
     most = std::max(most, item.position + item.rows);
@@ -72,25 +77,12 @@ size_t watched(Plan& p, const Store& st, const List<Item>& items, const RangeOf&
   return bytes + watchBytes(st, most) * (size_t)p.threads;
 }
 size_t scratchOf(Plan& p, const SumAttentionArgs& a) {
-  return watched(p, *a.lanes, a.chunks, [](const Run& r) { return std::pair(0, r.position + r.rows); });
+  return watched("sumAttention", p, *a.lanes, a.chunks, [](const Run& r) { return std::pair(0, r.position + r.rows); });
 }
 size_t scratchOf(Plan& p, const MaxAttentionArgs& a) {
-  return watched(p, *a.lanes, a.chunks, [](const Repeat& r) { return std::pair(r.from, r.to); });
+  return watched("maxAttention", p, *a.lanes, a.chunks, [](const Repeat& r) { return std::pair(r.from, r.to); });
 }
 
-template <class Args>
-size_t scoring(Plan& p, const Args& a, Op op) {
-  const int slots = p.reach(*a.lanes, a.runs, a.layer).slots;
-  return scoreBytes(*a.lanes, op, slots) * (size_t)p.threads +
-         scoreShared(*a.lanes, op, a.runs.count, slots, p.threads);
-}
-size_t scratchOf(Plan& p, const ScoreNormArgs& a) { return scoring(p, a, Op::scoreNorm); }
-size_t scratchOf(Plan& p, const ScoreDifferenceArgs& a) { return scoring(p, a, Op::scoreDifference); }
-size_t scratchOf(Plan& p, const ScoreRandomArgs& a) { return scoring(p, a, Op::scoreRandom); }
-size_t scratchOf(Plan& p, const ScoreMeanArgs& a) { return scoring(p, a, Op::scoreMean); }
-size_t scratchOf(Plan& p, const ScoreAttentionArgs& a) { return scoring(p, a, Op::scoreAttention); }
-size_t scratchOf(Plan& p, const ScoreRedundancyArgs& a) { return scoring(p, a, Op::scoreRedundancy); }
-size_t scratchOf(Plan& p, const ScoreExpectedArgs& a) { return scoring(p, a, Op::scoreExpected); }
 size_t scratchOf(Plan& p, const KeepArgs& a) {
   const Store& st = *a.lanes;
   return keepBytes(a.runs.count * a.layers * st.kvHeads, p.reach(st, a.runs, a.layer, a.layers).slots, p.threads);
@@ -98,30 +90,26 @@ size_t scratchOf(Plan& p, const KeepArgs& a) {
 
 }  // namespace
 
-std::string devicePlan(Device& d, const std::vector<int32_t>& words) {
+void devicePlan(Device& d, const std::vector<int32_t>& words) {
   size_t bytes = 0;
-  Plan plan = {teamSize(d.team), "", {}};
-  for (size_t at = 0; at < words.size();) {
-    Words w = {words.data() + at + 1, d.objects.data()};
-    switch ((Op)words[at]) {
-#define OP(name, Args)                                                       \
-  case Op::name:                                                             \
-    bytes = std::max(bytes, scratchOf(plan, Args{{w}}));                     \
-    if (!plan.error.empty()) return std::string(#name) + ": " + plan.error;  \
-    at += 1 + Args::WORDS;                                                   \
+  Plan plan = {teamSize(d.team), {}};
+  Words w = {words.data(), d.objects.data()};
+  while (w.at < words.data() + words.size()) switch ((Op)*w.at++) {
+#define OP(name, Args, ...)                                    \
+  case Op::name:                                               \
+    bytes = std::max(bytes, scratchOf(plan, read<Args>(w)));   \
     break;
       HT_OPS(OP)
 #undef OP
       default:
-        return "expected an operation at word " + std::to_string(at) + ", got " + std::to_string(words[at]);
+        throw std::runtime_error("expected an operation, got " + std::to_string(w.at[-1]));
     }
-  }
-  if (bytes <= d.scratchBytes) return "";
+  if (bytes <= d.scratchBytes) return;
   memoryUnmap(d.scratch, d.scratchBytes);
   // Memory is committed when touched, so room to grow costs nothing.
   d.scratchBytes = bytes + bytes / 4;
   d.scratch = (char*)memoryMap(d.scratchBytes, true);
-  if (d.scratch) return "";
+  if (d.scratch) return;
   d.scratchBytes = 0;
-  return "no memory for " + std::to_string(bytes) + " bytes of scratch";
+  throw std::runtime_error("no memory for " + std::to_string(bytes) + " bytes of scratch");
 }

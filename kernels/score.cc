@@ -6,7 +6,7 @@
 namespace HT_NS {
 
 void scoreNorm(const Call& c, const ScoreNormArgs& a) {
-  Scoring(c, a, Op::scoreNorm).each([](const View& v, auto page) {
+  Scoring(c, a).each([](const View& v, auto page) {
     float t[16];
     for (int p = 0; p < v.pages(); p++) {
       lengths<decltype(page)>(pageOf(v.slots, p), v.st->headDim, t);
@@ -50,11 +50,11 @@ static void byDifference(const View& v) {
 }
 
 void scoreDifference(const Call& c, const ScoreDifferenceArgs& a) {
-  Scoring(c, a, Op::scoreDifference).each([](const View& v, auto page) { byDifference<decltype(page)>(v); });
+  Scoring(c, a).each([](const View& v, auto page) { byDifference<decltype(page)>(v); });
 }
 
 void scoreRandom(const Call& c, const ScoreRandomArgs& a) {
-  Scoring(c, a, Op::scoreRandom).each([&](const View& v, auto) {
+  Scoring(c, a).each([&](const View& v, auto) {
     const uint32_t chain = (uint32_t)(v.layer * v.st->kvHeads + v.head);
     for (int s = 0; s < v.keys(); s++)
       v.scores[s] = (float)uniform((uint32_t)a.seed, 0x6b76, chain, (uint32_t)v.positions[s]);
@@ -62,7 +62,7 @@ void scoreRandom(const Call& c, const ScoreRandomArgs& a) {
 }
 
 void scoreMean(const Call& c, const ScoreMeanArgs& a) {
-  Scoring(c, a, Op::scoreMean).each([](const View& v, auto) {
+  Scoring(c, a).each([](const View& v, auto) {
     const double group = v.st->queryHeads / v.st->kvHeads;
     for (int s = 0; s < v.keys(); s++) v.scores[s] = (float)(v.scores[s] / (group * (v.newest + 1 - v.positions[s])));
   });

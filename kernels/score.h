@@ -44,9 +44,9 @@ struct Scoring {
   size_t own;
 
   template <class Args>
-  Scoring(const Call& call, const Args& a, Op op)
+  Scoring(const Call& call, const Args& a)
       : c(call), st(*a.lanes), layer(a.layer), runs(a.runs), slack((uint32_t)a.slack), share(a.share),
-        room(reachOf(*a.lanes, a.runs, a.layer, 1, 0).slots), own(scoreBytes(*a.lanes, op, room)) {}
+        room(reachOf(*a.lanes, a.runs, a.layer, 1, 0).slots), own(scoreBytes(*a.lanes, Args::OPERATION, room)) {}
 
   char* shared() const { return c.scratch + own * (size_t)teamSize(c.team); }
   int lanes() const { return runs.count * st.kvHeads; }
@@ -91,11 +91,9 @@ struct Scoring {
     const int lane = v.lane();
     if (!sound(c, st, lane)) return false;
     const int archive = st.archive[lane];
-    if (st.dead[lane] != DEAD_NONE || st.pendingPosition[lane] < 0) {
-      fail(c.fault, "lane %d: expected no dead key where keys are ranked, got slot %d; admit first", lane,
-           st.dead[lane]);
-      return false;
-    }
+    if (st.dead[lane] != DEAD_NONE || st.pendingPosition[lane] < 0)
+      return fail(c.fault, "lane %d: expected no dead key where keys are ranked, got slot %d; admit first", lane,
+                  st.dead[lane]);
     v.scores = scoresOf(c, st, lane);
     if (!v.scores) return false;
     v.slots = slotsOf(c, st, lane, 1, v.slots.behind);

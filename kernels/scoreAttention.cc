@@ -61,9 +61,7 @@ template <class Page>
 static void byQueries(const View& v, const ScoreAttentionArgs& a) {
   const Store& st = *v.st;
   const int group = st.queryHeads / st.kvHeads, queries = least(a.queries, v.newest + 1);
-  if (a.queries > st.states[v.set].queries)
-    return fail(v.c->fault, "set %d: expected at least %d observed queries on the device, got %d; attach them", v.set,
-                a.queries, st.states[v.set].queries);
+  if (!observes(*v.c, st, v.set, a.queries)) return;
   const size_t rows = groupRows(st), S = (size_t)v.room;
   float* scores = (float*)v.own + rows * ((size_t)st.width + SPAN);
   float* totals = a.group == Group::layer ? layerTotals(v, v.head) : scores + rows * S;
@@ -103,7 +101,7 @@ static void mergeLayer(const View& v, int queries) {
 }
 
 void scoreAttention(const Call& c, const ScoreAttentionArgs& a) {
-  const Scoring s(c, a, Op::scoreAttention);
+  const Scoring s(c, a);
   const Store& st = s.st;
   if (a.group != Group::layer) return s.each([&](const View& v, auto page) { byQueries<decltype(page)>(v, a); });
   // The attention of a whole layer adds up by slot.

@@ -140,7 +140,7 @@ static void byQueriesToCome(const View& v, const ScoreExpectedArgs& a) {
 }
 
 void scoreExpected(const Call& c, const ScoreExpectedArgs& a) {
-  const Scoring s(c, a, Op::scoreExpected);
+  const Scoring s(c, a);
   const int D = s.st.headDim, half = D / 2;
   HT_TASKS(c, t, a.runs.count * half) {
     const int item = t / half, j = t % half;

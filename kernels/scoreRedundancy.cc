@@ -183,7 +183,7 @@ static void byRedundancy(const View& v, float weight, float similar) {
 }
 
 void scoreRedundancy(const Call& c, const ScoreRedundancyArgs& a) {
-  const Scoring s(c, a, Op::scoreRedundancy);
+  const Scoring s(c, a);
   const int kvHeads = s.st.kvHeads, together = redundancyLanes(teamSize(c.team));
   // Few lanes must keep all threads busy, so a long one is several tasks.
   for (int base = 0; base < s.lanes(); base += together) {

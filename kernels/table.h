@@ -4,7 +4,7 @@
 #include "pass.h"
 
 namespace HT_NS {
-#define OP(name, Args) void name(const Call& c, const Args& a);
+#define OP(name, Args, ...) void name(const Call& c, const Args& a);
 HT_OPS(OP)
 #undef OP
 void writeRows(Matrix& matrix, int first, int rows, const void* values, bool stored);

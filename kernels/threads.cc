@@ -77,8 +77,8 @@ struct Signal {
 struct Team {
   int size = 1;
   bool quit = false;
-  void (*body)(void*, int) = nullptr;
-  void* data = nullptr;
+  void (*body)(const void*, int) = nullptr;
+  const void* data = nullptr;
   std::vector<std::thread> workers;
   // A cache line each: all threads write `arrived` and `ticket`, and spin on the other two.
   alignas(64) Signal job;
@@ -115,7 +115,7 @@ void teamFree(Team* team) {
 
 int teamSize(const Team* team) { return team->size; }
 
-void teamRun(Team* team, void (*body)(void*, int), void* data) {
+void teamRun(Team* team, void (*body)(const void*, int), const void* data) {
   team->ticket.store(0, std::memory_order_relaxed);
   if (team->size > 1) {
     team->body = body;

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <utility>
+
 // Inlined everywhere: objects of all instruction sets share this header, and the linker would keep one copy for all.
 #define HT_READER __attribute__((always_inline))
 
@@ -25,44 +27,40 @@ struct List {
   HT_READER const Item* end() const { return items + count; }
 };
 
+/** Each argument is read as what it is declared as. */
 struct Words {
   const int32_t* at;
   const Object* objects;
 
-  HT_READER int whole() { return *at++; }
-  HT_READER bool flag() { return *at++ != 0; }
   template <class T>
-  HT_READER T* object() {
+  HT_READER operator T*() {
     const int32_t id = *at++;
     return id < 0 ? nullptr : (T*)objects[id].data;
   }
-  HT_READER float* floats() { return object<float>(); }
-  template <class T>
-  HT_READER T choice() {
-    return (T)*at++;
-  }
   template <class Item>
-  HT_READER List<Item> list() {
-    const Item* items = object<Item>();
-    const int first = whole();
-    return {items + first, whole()};
+  HT_READER operator List<Item>() {
+    const Item* items = *this;
+    const int first = *this, count = *this;
+    return {items + first, count};
   }
-  HT_READER float real() {
-    float x;
-    memcpy(&x, at++, 4);
-    return x;
-  }
-  HT_READER double wide() {
-    double x;
-    memcpy(&x, at, 8);
-    at += 2;
+  HT_READER operator bool() { return *at++ != 0; }
+  /** Numbers and choices. */
+  template <class T>
+  HT_READER operator T() {
+    static_assert(sizeof(T) % 4 == 0);
+    T x;
+    memcpy(&x, at, sizeof x);
+    at += sizeof x / 4;
     return x;
   }
 };
 
-/** Arguments that take N words: their fields read themselves, one after the other. */
-template <int N>
-struct Reads {
-  static constexpr int WORDS = N;
-  Words words;
-};
+/** The arguments of an operation, in order. */
+template <class Args, size_t... I>
+HT_READER static inline Args read(Words& words, std::index_sequence<I...>) {
+  return {((void)I, words)...};
+}
+template <class Args>
+HT_READER static inline Args read(Words& words) {
+  return read<Args>(words, std::make_index_sequence<Args::COUNT>{});
+}

@@ -16,3 +16,11 @@ export class HyperthinkError extends Error {
     this.code = code;
   }
 }
+
+const make = (code: ErrorCode) => (message: string) => new HyperthinkError(code, message);
+
+export const badArgument = make("bad-argument");
+export const badFile = make("bad-file");
+export const badModel = make("bad-model");
+export const unsupported = make("unsupported");
+export const noMemory = make("no-memory");

@@ -1,4 +1,4 @@
-import { HyperthinkError } from "./errors.ts";
+import { badFile } from "./errors.ts";
 import { visible } from "./visible.ts";
 
 /**
@@ -12,10 +12,7 @@ export function parseJson(text: string, what: string): unknown {
     const { message } = error as SyntaxError;
     const before = text.slice(0, placeOf(text, message)).split("\n");
     const reason = visible(message.replace(/ in JSON at position.*|(?<=^Unexpected token '.{1,2}'),.*/su, ""));
-    throw new HyperthinkError(
-      "bad-file",
-      `${what}: expected JSON: line ${before.length}, column ${before.at(-1)!.length + 1}: ${reason}`,
-    );
+    throw badFile(`${what}: expected JSON: line ${before.length}, column ${before.at(-1)!.length + 1}: ${reason}`);
   }
 }
 

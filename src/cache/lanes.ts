@@ -1,5 +1,6 @@
-import { HyperthinkError } from "../base/errors.ts";
-import { DEAD_NONE, entryAt, LANE_TABLES, type Lanes, PAGE_SLOTS as P, SPAN_PAGES } from "../device/device.ts";
+import { noMemory } from "../base/errors.ts";
+import { DEAD_NONE, LANE_TABLES, type Lanes, PAGE_SLOTS as P } from "../device/device.ts";
+import { PageTable } from "./page-table.ts";
 import { type Account, Pool } from "./pool.ts";
 
 /**
@@ -30,19 +31,21 @@ export class LaneTable {
   readonly #reserved = new Set<number>(); // sets with spares
   readonly #changed = new Set<number>(); // sets whose counters or settings go up
   readonly #forked = new Set<number>(); // sets whose tables of pages go up
-  readonly #wants: Int32Array; // [width] spares of each lane of the set at hand
-  readonly #doomedFrom: Int32Array; // [lanes] first doomed page held
-  readonly #doomedTo: Int32Array; // [lanes] one past the last doomed page held
+  readonly #archive: PageTable;
+  readonly #doomed: PageTable;
+  readonly #tables: readonly PageTable[]; // these two
 
   constructor(device: Lanes) {
     this.device = device;
     this.pool = new Pool(device.holders);
-    const { sets, layers, kvHeads, pages } = device.shape;
+    const { archiveTable, doomedTable, held, shape } = device;
+    const { sets, layers, kvHeads, pages, archivePages, doomedPages } = shape;
     this.width = layers * kvHeads;
     this.#given = new Int32Array(pages);
-    this.#wants = new Int32Array(this.width);
-    this.#doomedFrom = new Int32Array(sets * this.width);
-    this.#doomedTo = new Int32Array(sets * this.width);
+    const doomedTo = new Int32Array(sets * this.width); // of the archive, the device counts
+    this.#archive = new PageTable(this.pool, shape, archiveTable, archivePages, held.host);
+    this.#doomed = new PageTable(this.pool, shape, doomedTable, doomedPages, doomedTo);
+    this.#tables = [this.#archive, this.#doomed];
     this.#accounts = new Array(sets).fill(null);
     for (let s = sets - 1; s >= 0; s--) this.#freeSets.push(s);
   }
@@ -57,7 +60,7 @@ export class LaneTable {
     if (set === undefined) return -1;
     const [from, to] = [set * this.width, (set + 1) * this.width];
     for (const name of PER_LANE) this.device[name].host.fill(name === "dead" ? DEAD_NONE : 0, from, to);
-    for (const held of [this.#doomedFrom, this.#doomedTo]) held.fill(0, from, to);
+    for (const table of this.#tables) for (const ends of [table.from, table.to]) ends.fill(0, from, to);
     this.#accounts[set] = account;
     this.changed(set);
     return set;
@@ -83,53 +86,31 @@ export class LaneTable {
       for (const name of PER_SET) d[name].wrote(set, 1);
     }
     for (const set of this.#forked)
-      for (const [lane, from, to] of this.#lanesOf(set)) {
-        this.#wrote(d.archiveTable, d.shape.archivePages, lane, 0, d.held.host[lane]);
-        this.#wrote(d.doomedTable, d.shape.doomedPages, lane, from, to);
-      }
+      for (const lane of this.lanes(set)) for (const table of this.#tables) table.flush(lane);
     if (this.#givenCount > 0) d.spare.wrote(0, this.#givenCount);
     this.pool.flush();
     this.#changed.clear();
     this.#forked.clear();
   }
 
-  /** Lanes of a set, with the first doomed page held and one past the last. */
-  *#lanesOf(set: number): Iterable<[lane: number, from: number, to: number]> {
-    for (let lane = set * this.width; lane < (set + 1) * this.width; lane++)
-      yield [lane, this.#doomedFrom[lane], this.#doomedTo[lane]];
+  /** Numbers of a set's lanes. */
+  lanes(set: number): number[] {
+    return Array.from({ length: this.width }, (_, i) => set * this.width + i);
   }
 
-  #wrote(table: Lanes["archiveTable"], pages: number, lane: number, from: number, to: number): void {
-    for (let e = from; e < to; e = (Math.floor(e / SPAN_PAGES) + 1) * SPAN_PAGES)
-      table.wrote(entryAt(this.device.shape, pages, lane, e % pages), SPAN_PAGES - (e % SPAN_PAGES));
-  }
-
-  /** Where entry `e` of a lane lies in the archive's table. */
-  #archiveAt(lane: number, e: number): number {
-    return entryAt(this.device.shape, this.device.shape.archivePages, lane, e);
-  }
-
-  #doomedAt(lane: number, e: number): number {
-    const { shape } = this.device;
-    return entryAt(shape, shape.doomedPages, lane, e % shape.doomedPages);
-  }
-
-  /** Gives back the archive's pages from entry `from` on. */
-  #release(lane: number, from: number, account: Account): void {
-    const { held, archiveTable } = this.device;
-    for (let e = from; e < held.host[lane]; e++)
-      this.pool.release(archiveTable.host[this.#archiveAt(lane, e)], account);
-    held.host[lane] = Math.min(held.host[lane], from);
+  /** What the lanes of a set have, in all. */
+  #sum(set: number, of: (lane: number) => number): number {
+    let sum = 0;
+    for (let lane = set * this.width; lane < (set + 1) * this.width; lane++) sum += of(lane);
+    return sum;
   }
 
   /** Gives back every page of a set, spares of a pass that failed too. */
   close(set: number): void {
     this.commit(set);
     const account = this.accountOf(set);
-    for (const [lane, from, to] of this.#lanesOf(set)) {
-      this.#release(lane, 0, account);
-      for (let e = from; e < to; e++) this.pool.release(this.device.doomedTable.host[this.#doomedAt(lane, e)], account);
-    }
+    for (const lane of this.lanes(set))
+      for (const table of this.#tables) table.trim(lane, table.from[lane], table.from[lane], account);
     for (let i = 0; i < this.forks.length; i += 2) if (this.forks[i + 1] === set) this.forks.splice(i, 2);
     this.#forked.delete(set);
     this.#accounts[set] = null;
@@ -138,9 +119,7 @@ export class LaneTable {
 
   /** Worst page demand of `rows` more tokens. */
   demand(set: number, rows: number, write: Write): number {
-    let pages = 0;
-    for (let lane = set * this.width; lane < (set + 1) * this.width; lane++) pages += this.#worst(write, rows, lane);
-    return pages;
+    return this.#sum(set, (lane) => this.#worst(write, rows, lane));
   }
 
   /** Most pages that a pass of `rows` tokens may take for one lane. */
@@ -148,18 +127,9 @@ export class LaneTable {
     const [archive, tail] = [this.device.archive.host[lane], this.device.tail.host[lane]];
     if (write === "chunk") return Math.ceil(rows / P) + 2;
     if (write === "victims") return rows;
-    if (write === "cuts") return this.#shared(lane) + Math.ceil(rows / P) + 1;
+    if (write === "cuts") return this.#archive.shared(lane) + Math.ceil(rows / P) + 1;
     if (rows > 1) return Math.ceil(rows / P) + 1;
     return archive % P === 0 || tail % P === 0 ? 1 : 0;
-  }
-
-  /** Archive pages of a lane that others hold too: a cut that closes gaps may copy each. */
-  #shared(lane: number): number {
-    const { held, archiveTable } = this.device;
-    let pages = 0;
-    for (let e = 0; e < held.host[lane]; e++)
-      if (this.pool.holders[archiveTable.host[this.#archiveAt(lane, e)]] > 1) pages++;
-    return pages;
   }
 
   /**
@@ -170,23 +140,18 @@ export class LaneTable {
     const d = this.device;
     const account = this.accountOf(set);
     if (this.#reserved.has(set)) throw new Error(`set ${set} has spares already`);
-    const first = set * this.width;
-    let need = 0;
-    for (let i = 0; i < this.width; i++) {
-      this.#wants[i] = this.#worst(write, rows, first + i);
-      need += this.#wants[i];
-    }
+    const lanes = this.lanes(set);
+    const wants = lanes.map((lane) => this.#worst(write, rows, lane));
+    const need = wants.reduce((sum, pages) => sum + pages, 0);
     if (need > this.pool.free)
-      throw new HyperthinkError(
-        "no-memory",
+      throw noMemory(
         `${need} pages are needed and ${this.pool.free} free: raise --kv-memory, run fewer chains or take shorter texts`,
       );
     this.#reserved.add(set);
-    for (let i = 0; i < this.width; i++) {
-      const lane = first + i;
+    for (const [i, lane] of lanes.entries()) {
       d.firstSpare.host[lane] = this.#givenCount;
-      d.spares.host[lane] = this.#wants[i];
-      for (let n = 0; n < this.#wants[i]; n++, this.#givenCount++) {
+      d.spares.host[lane] = wants[i];
+      for (let n = 0; n < wants[i]; n++, this.#givenCount++) {
         this.#given[this.#givenCount] = this.pool.take(account);
         d.spare.host[this.#givenCount] = this.#given[this.#givenCount];
       }
@@ -206,18 +171,22 @@ export class LaneTable {
     const d = this.device;
     const account = this.accountOf(set);
     const reserved = this.#reserved.delete(set);
-    for (let lane = set * this.width; lane < (set + 1) * this.width; lane++) {
+    for (const lane of this.lanes(set)) {
       if (reserved) this.#settle(lane, account);
-      this.#release(lane, Math.ceil(d.archive.host[lane] / P), account);
-      const doomedTo = Math.ceil(d.tail.host[lane] / P);
-      const doomedFrom = Math.min(Math.floor(d.head.host[lane] / P), doomedTo);
-      for (let e = this.#doomedFrom[lane]; e < doomedFrom; e++)
-        this.pool.release(d.doomedTable.host[this.#doomedAt(lane, e)], account);
-      this.#doomedFrom[lane] = doomedFrom;
-      this.#doomedTo[lane] = doomedTo;
+      this.#archive.trim(lane, 0, Math.ceil(d.archive.host[lane] / P), account);
+      const { from, to } = this.#doomedPages(lane);
+      this.#doomed.to[lane] = to;
+      this.#doomed.trim(lane, from, to, account);
     }
     if (this.#reserved.size === 0) this.#givenCount = 0;
     this.changed(set);
+  }
+
+  /** Entries of the doomed that hold a page between passes: the one at the head may hold live keys. */
+  #doomedPages(lane: number): { from: number; to: number } {
+    const { head, tail } = this.device;
+    const to = Math.ceil(tail.host[lane] / P);
+    return { from: Math.min(Math.floor(head.host[lane] / P), to), to };
   }
 
   /**
@@ -230,8 +199,8 @@ export class LaneTable {
     const taken = first + d.used.host[lane];
     for (let i = first; i < taken; i++) {
       const place = d.places.host[i];
-      if (place >= 0) d.archiveTable.host[this.#archiveAt(lane, place)] = this.#given[i];
-      else d.doomedTable.host[this.#doomedAt(lane, -1 - place)] = this.#given[i];
+      if (place >= 0) this.#archive.set(lane, place, this.#given[i]);
+      else this.#doomed.set(lane, -1 - place, this.#given[i]);
       if (d.spare.host[i] >= 0) this.pool.release(d.spare.host[i], account);
     }
     for (let i = taken; i < first + d.spares.host[lane]; i++) this.pool.release(this.#given[i], account);
@@ -241,12 +210,8 @@ export class LaneTable {
 
   /** Pages that a fork of this set takes: its partly filled tails, at most two per lane. */
   forkDemand(set: number): number {
-    const archive = this.device.archive.host;
-    const tail = this.device.tail.host;
-    let pages = 0;
-    for (let lane = set * this.width; lane < (set + 1) * this.width; lane++)
-      pages += (archive[lane] % P ? 1 : 0) + (tail[lane] % P ? 1 : 0);
-    return pages;
+    const { archive, tail } = this.device;
+    return this.#sum(set, (lane) => Number(archive.host[lane] % P > 0) + Number(tail.host[lane] % P > 0));
   }
 
   /**
@@ -258,39 +223,16 @@ export class LaneTable {
     const set = this.open(account);
     if (set < 0) return -1;
     const d = this.device;
-    for (let i = 0; i < this.width; i++) {
-      const from = source * this.width + i;
-      const to = set * this.width + i;
-      for (const counter of [d.archive, d.held, d.head, d.tail, d.dead, d.budget])
-        counter.host[to] = counter.host[from];
-      this.#doomedFrom[to] = this.#doomedFrom[from];
-      this.#doomedTo[to] = this.#doomedTo[from];
-      this.#share(d.archiveTable, (lane, e) => this.#archiveAt(lane, e), from, to, 0, d.archive.host[from], account);
-      const first = this.#doomedFrom[from];
-      this.#share(d.doomedTable, (lane, e) => this.#doomedAt(lane, e), from, to, first, d.tail.host[from], account);
+    for (const to of this.lanes(set)) {
+      const from = to + (source - set) * this.width;
+      for (const counter of [d.archive, d.head, d.tail, d.dead, d.budget]) counter.host[to] = counter.host[from];
+      this.#archive.share(from, to, d.archive.host[from], account);
+      this.#doomed.share(from, to, d.tail.host[from], account);
     }
     for (const name of PER_SET) d[name].host[set] = d[name].host[source];
     this.forks.push(source, set);
     this.#forked.add(set);
     return set;
-  }
-
-  #share(
-    table: Lanes["archiveTable"],
-    at: (lane: number, e: number) => number,
-    from: number,
-    to: number,
-    first: number,
-    slots: number,
-    account: Account,
-  ): void {
-    const full = Math.floor(slots / P);
-    for (let e = first; e < full; e++) {
-      const page = table.host[at(from, e)];
-      this.pool.hold(page);
-      table.host[at(to, e)] = page;
-    }
-    if (slots % P) table.host[at(to, full)] = this.pool.take(account);
   }
 
   /** Live keys of a lane, the pending key included. */
@@ -302,9 +244,7 @@ export class LaneTable {
 
   /** Live keys per lane, their mean over a set. */
   meanLive(set: number): number {
-    let live = 0;
-    for (let lane = set * this.width; lane < (set + 1) * this.width; lane++) live += this.live(lane);
-    return live / this.width;
+    return this.#sum(set, (lane) => this.live(lane)) / this.width;
   }
 
   /** Does this set wait for the next pass to copy its tails? Then it cannot be forked yet. */
@@ -314,19 +254,12 @@ export class LaneTable {
 
   /** Pages that a set refers to, one after the other. */
   *pages(set: number): Iterable<number> {
-    const d = this.device;
-    for (const [lane, from, to] of this.#lanesOf(set)) {
-      for (let e = 0; e < d.held.host[lane]; e++) yield d.archiveTable.host[this.#archiveAt(lane, e)];
-      for (let e = from; e < to; e++) yield d.doomedTable.host[this.#doomedAt(lane, e)];
-    }
+    for (const lane of this.lanes(set)) for (const table of this.#tables) yield* table.pages(lane);
   }
 
   /** Pages that a set refers to, shared ones counted in full. */
   pagesOf(set: number): number {
-    let pages = 0;
-    for (let lane = set * this.width; lane < (set + 1) * this.width; lane++)
-      pages += this.device.held.host[lane] + this.#doomedTo[lane] - this.#doomedFrom[lane];
-    return pages;
+    return this.#sum(set, (lane) => this.#archive.count(lane) + this.#doomed.count(lane));
   }
 
   /** Pages that no other set refers to: what closing this one would free. */
@@ -342,15 +275,14 @@ export class LaneTable {
     const references = new Int32Array(this.pool.total);
     for (const [set, account] of this.#accounts.entries()) {
       if (!account) continue;
-      for (const [lane, from, to] of this.#lanesOf(set)) {
+      for (const lane of this.lanes(set)) {
         const archive = d.archive.host[lane];
         if (d.held.host[lane] !== Math.ceil(archive / P))
           throw new Error(`lane ${lane}: ${d.held.host[lane]} archive pages for ${archive} slots`);
-        // The page at the head may hold live keys; those behind it must have gone back.
-        const doomedTo = Math.ceil(d.tail.host[lane] / P);
-        const doomedFrom = Math.min(Math.floor(d.head.host[lane] / P), doomedTo);
-        if (from !== doomedFrom || to !== doomedTo)
-          throw new Error(`lane ${lane}: doomed pages ${from} to ${to} held, expected ${doomedFrom} to ${doomedTo}`);
+        const [from, to] = [this.#doomed.from[lane], this.#doomed.to[lane]];
+        const wanted = this.#doomedPages(lane);
+        if (from !== wanted.from || to !== wanted.to)
+          throw new Error(`lane ${lane}: doomed pages ${from} to ${to} held, expected ${wanted.from} to ${wanted.to}`);
       }
       for (const page of this.pages(set)) references[page]++;
     }

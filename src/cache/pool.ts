@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { noMemory } from "../base/errors.ts";
 import type { I32 } from "../device/device.ts";
 
 /** Pages that the sets of one group hold, shared ones once, those that a pass has in reserve included. */
@@ -36,7 +36,7 @@ export class Pool {
 
   /** A page with one holder. The caller has planned for it: an empty pool here is a bug, not a shortage. */
   take(account: Account): number {
-    if (this.#freeCount === 0) throw new HyperthinkError("no-memory", "page pool empty: the plan asked for too little");
+    if (this.#freeCount === 0) throw noMemory("page pool empty: the plan asked for too little");
     const page = this.#freePage(--this.#freeCount);
     this.holders[page] = 1;
     this.#changed(page);

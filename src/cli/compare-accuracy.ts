@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import { beadsProblems } from "../eval/beads.ts";
 import type { Candidate } from "../eval/compare/compare.ts";
 import { parseProblems } from "../eval/compare/problems.ts";
@@ -82,10 +82,7 @@ const sum = (runs: readonly ProblemRun[], of: (run: ProblemRun) => number): numb
 async function readProblems(what: string, seed: number): Promise<Problem[]> {
   const beads = /^beads(?::([1-9]\d*))?$/.exec(what);
   if (/^beads?:/.test(what) && !beads)
-    throw new HyperthinkError(
-      "bad-argument",
-      `--problems: expected beads, beads:N with N >= 1, or a JSONL file, got "${what}"`,
-    );
+    throw badArgument(`--problems: expected beads, beads:N with N >= 1, or a JSONL file, got "${what}"`);
   if (!beads) return parseProblems(what, await readText(what));
   return beadsProblems({ count: Number(beads[1] ?? 40), seed });
 }

@@ -1,30 +1,21 @@
-import { createHash } from "node:crypto";
-import { appendFile, readdir, readFile, realpath, stat, unlink, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { appendFile, stat, unlink, writeFile } from "node:fs/promises";
 import type { Command } from "commander";
-import { HyperthinkError } from "../base/errors.ts";
-import { type Candidate, Comparison, type TextRun } from "../eval/compare/compare.ts";
-import { type Summary, summarise } from "../eval/compare/summary.ts";
-import { readText, windows } from "../eval/compare/texts.ts";
+import { badArgument, HyperthinkError } from "../base/errors.ts";
+import type { Candidate } from "../eval/compare/compare.ts";
 import { recipes } from "../policy/index.ts";
 import { parseSpec } from "../policy/spec.ts";
 import type { Session } from "../request/session.ts";
 import { type AccuracyFlags, accuracyRows } from "./compare-accuracy.ts";
-import { counted, size, table } from "./format.ts";
+import { onText, type TextFlags, textTable } from "./compare-text.ts";
+import { counted } from "./format.ts";
 import { interruptible, note, open } from "./open.ts";
 import { loadOptions, type ModelFlags, modelOptions } from "./options.ts";
 import { number, whole } from "./parse.ts";
 import { plotSvg } from "./plot.ts";
-import { redraws } from "./terminal.ts";
 
-export interface CompareFlags extends ModelFlags, AccuracyFlags {
-  text?: string;
+interface CompareFlags extends ModelFlags, AccuracyFlags, TextFlags {
   cr: number[];
-  texts: number;
   replayTexts: number;
-  prefix: number;
-  scored: number;
-  resume?: string;
   plot?: string;
   json?: boolean;
 }
@@ -71,8 +62,7 @@ Examples:
 
 function ratios(text: string): number[] {
   const list = text.split(",").map((part) => number(part));
-  if (list.some((cr) => !(cr >= 1)))
-    throw new HyperthinkError("bad-argument", `--cr: expected ratios >= 1 such as 2,4,8, got "${text}"`);
+  if (list.some((cr) => !(cr >= 1))) throw badArgument(`--cr: expected ratios >= 1 such as 2,4,8, got "${text}"`);
   return list;
 }
 
@@ -85,21 +75,17 @@ const flagOf = (name: string): string => `--${name.replace(/[A-Z]/, (letter) => 
 
 async function run(specs: string[], flags: CompareFlags, command: Command): Promise<void> {
   if ((flags.text === undefined) === (flags.problems === undefined))
-    throw new HyperthinkError("bad-argument", "expected --text FILE or --problems beads|FILE, one of them");
+    throw badArgument("expected --text FILE or --problems beads|FILE, one of them");
   const least = { texts: 1, prefix: 1, scored: 2, width: 1, maxTokens: 1, replayTexts: 1 } as const;
   for (const [name, n] of Object.entries(least))
     if (flags[name as keyof typeof least] < n)
-      throw new HyperthinkError(
-        "bad-argument",
-        `${flagOf(name)}: expected at least ${n}, got ${flags[name as keyof typeof least]}`,
-      );
+      throw badArgument(`${flagOf(name)}: expected at least ${n}, got ${flags[name as keyof typeof least]}`);
   const [used, other] = flags.text === undefined ? (["problems", "text"] as const) : (["text", "problems"] as const);
   const stray = ONLY[other].find((name) => command.getOptionValueSource(name) === "cli");
-  if (stray)
-    throw new HyperthinkError("bad-argument", `${flagOf(stray)} belongs to --${other}: expected it not with --${used}`);
+  if (stray) throw badArgument(`${flagOf(stray)} belongs to --${other}: expected it not with --${used}`);
   const signal = interruptible();
   if (flags.plot && specs.length > 0 && specs.every((spec) => parseSpec(spec).name === "full"))
-    throw new HyperthinkError("bad-argument", "--plot: expected a policy besides full, whose divergence is nothing");
+    throw badArgument("--plot: expected a policy besides full, whose divergence is nothing");
   if (flags.plot) await writable(flags.plot);
   if (flags.resume) await writable(flags.resume);
   await using session = await open({ ...loadOptions(flags, flags.text ? "beads" : "beads-dms-full-4x"), signal });
@@ -139,10 +125,7 @@ async function writable(file: string): Promise<void> {
     await appendFile(file, "");
     if (isNew) await unlink(file); // work that fails leaves no empty file
   } catch (error) {
-    throw new HyperthinkError(
-      "bad-argument",
-      `${file}: expected a file that can be written: ${(error as Error).message}`,
-    );
+    throw badArgument(`${file}: expected a file that can be written: ${(error as Error).message}`);
   }
 }
 
@@ -182,136 +165,3 @@ function makeCandidates(
   }
   return { candidates, unrun };
 }
-
-async function onText(
-  session: Session,
-  candidates: Candidate[],
-  flags: CompareFlags,
-  signal: AbortSignal,
-): Promise<Summary[]> {
-  const { prefix, scored, texts, resume } = flags;
-  const ids = await session.tokenizer.encode(await readText(flags.text!), { special: false, signal });
-  const parts = windows(ids, texts, prefix + scored);
-  const { weights, kv, context, chunk, device } = flags;
-  const settings = JSON.stringify({
-    text: createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16),
-    model: await stateOf(flags.model),
-    adapter: await stateOf(flags.adapter),
-    probe: await stateOf(flags.probe),
-    weights,
-    kv,
-    context,
-    chunk,
-    device,
-    prefix,
-    scored,
-    texts,
-    policies: candidates.map(({ label, policy, texts }) => [label, policy.key, texts]),
-  });
-  const runs = resume ? await readRuns(resume, settings) : [];
-  const started = performance.now();
-  const before = runs.length;
-  const progress = (text: number, done: number) => {
-    if (!redraws(process.stderr)) return;
-    const share = (runs.length - before + done / candidates.length) / (texts - before);
-    const left = ((performance.now() - started) * (1 - share)) / share / 1000;
-    process.stderr.write(
-      `\rtext ${text + 1} of ${texts}, policy ${done} of ${candidates.length}, about ${Math.ceil(left)} s left \x1b[K`,
-    );
-  };
-  const comparison = new Comparison(session, candidates, { prefix, onScore: progress, signal });
-  for (const [text, part] of parts.entries()) {
-    if (runs.some((r) => r.text === text)) continue;
-    const result = await comparison.run(text, part).catch((error) => {
-      if (resume && error instanceof HyperthinkError && error.code === "aborted")
-        throw new HyperthinkError(
-          "aborted",
-          `the comparison was aborted; ${runs.length} of ${counted(texts, "text")} kept in ${resume}: the same command goes on from there`,
-        );
-      throw error;
-    });
-    runs.push(result);
-    if (resume) await appendFile(resume, `${JSON.stringify(result)}\n`);
-  }
-  if (redraws(process.stderr)) process.stderr.write("\r\x1b[K");
-  return summarise(runs, candidates, session.config.kvHeads);
-}
-
-/** Where a checkpoint lies and when its files were written: results of another one must not be gone on with. */
-async function stateOf(path: string | undefined): Promise<unknown> {
-  if (path === undefined) return null;
-  const place = await realpath(path);
-  const files = (await stat(place)).isDirectory() ? (await readdir(place)).map((name) => join(place, name)) : [place];
-  const states = await Promise.all(files.sort().map(async (file) => [file, await stat(file)] as const));
-  return [place, ...states.filter(([, s]) => s.isFile()).map(([file, s]) => [basename(file), s.size, s.mtimeMs])];
-}
-
-/** Names of the settings that differ between two heads of result files. */
-function differences(head: string, settings: string): string {
-  try {
-    const [theirs, ours] = [JSON.parse(head), JSON.parse(settings)];
-    if (typeof theirs !== "object" || theirs === null) return "no results";
-    const names = Object.keys(ours).filter((name) => JSON.stringify(ours[name]) !== JSON.stringify(theirs[name]));
-    return `another ${names.join(" and ")}`;
-  } catch {
-    return "no results";
-  }
-}
-
-/** Results of an earlier run under the same settings; a last line that was cut off is dropped. */
-async function readRuns(file: string, settings: string): Promise<TextRun[]> {
-  const text = await readFile(file, "utf8").catch(() => "");
-  const [head, ...lines] = text.split("\n");
-  if (!head) {
-    await writeFile(file, `${settings}\n`);
-    return [];
-  }
-  if (head !== settings)
-    throw new HyperthinkError(
-      "bad-argument",
-      `--resume ${file}: it holds ${differences(head, settings)}; expected a new file, or the command that made it`,
-    );
-  const runs: TextRun[] = [];
-  for (const line of lines.filter(Boolean)) {
-    try {
-      runs.push(JSON.parse(line));
-    } catch {
-      break;
-    }
-  }
-  await writeFile(file, [settings, ...runs.map((r) => JSON.stringify(r)), ""].join("\n"));
-  return runs;
-}
-
-const COLUMNS: readonly [string, (s: Summary) => string][] = [
-  ["policy", (s) => s.label],
-  ["CR", (s) => s.cr.toFixed(2)],
-  [
-    "of heads",
-    (s) => {
-      const heads = s.crByLane.flat();
-      return `${Math.min(...heads).toFixed(2)} to ${Math.max(...heads).toFixed(2)}`;
-    },
-  ],
-  ["texts", (s) => String(s.texts)],
-  ["KL", (s) => s.kl.mean.toFixed(4)],
-  ["95% interval", (s) => (Number.isFinite(s.kl.low) ? `${s.kl.low.toFixed(4)} to ${s.kl.high.toFixed(4)}` : "-")],
-  ["KL p95", (s) => s.klP95.toFixed(3)],
-  ["top-1", (s) => `${(100 * s.agreement).toFixed(1)}%`],
-  ["ppl", (s) => s.perplexity.toFixed(2)],
-  [
-    "loss - full",
-    ({ loss }) =>
-      loss.mean.toFixed(3) + (Number.isFinite(loss.low) ? ` [${loss.low.toFixed(3)}, ${loss.high.toFixed(3)}]` : ""),
-  ],
-  ["keys at end", (s) => s.keysAtEnd.toFixed(0)],
-  ["reads a token", (s) => s.readsPerToken.toFixed(0)],
-  ["bytes: most", (s) => size(Math.round(s.prefillBytes))],
-  ["after", (s) => size(Math.round(s.bytesAfterPrompt))],
-  ["at end", (s) => size(Math.round(s.bytesAtEnd))],
-  ["cut ms", (s) => s.cutMs.toFixed(0)],
-  ["ms/token", (s) => s.msPerToken.toFixed(2)],
-];
-
-const textTable = (summaries: readonly Summary[]): string =>
-  table([COLUMNS.map(([head]) => head), ...summaries.map((s) => COLUMNS.map(([, cell]) => cell(s)))]);

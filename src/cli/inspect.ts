@@ -1,10 +1,10 @@
 import { freemem } from "node:os";
 import type { Command } from "commander";
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import { type Inspection, inspect } from "../model/inspect.ts";
 import { count, size, table } from "./format.ts";
 import { embedded, type ModelFlags } from "./options.ts";
-import { bytes, choice } from "./parse.ts";
+import { bytes, kvFormat, weightFormat } from "./parse.ts";
 
 type Flags = Pick<ModelFlags, "model" | "adapter" | "weights" | "kv"> & { memory?: number; json?: boolean };
 
@@ -15,12 +15,8 @@ export function registerInspect(program: Command): void {
     .argument("[dir]", "the same as --model")
     .option("-m, --model <dir>", "Hugging Face folder or .safetensors file (default: the embedded beads-dms-full-4x)")
     .option("--adapter <dir>", "folder with DMS gates, laid over the model")
-    .option(
-      "--weights <type>",
-      "f32 or bf16 in memory (default: bf16 where the checkpoint is bf16)",
-      choice("f32", "bf16"),
-    )
-    .option("--kv <type>", "f32 or bf16 keys and values (default: bf16)", choice("f32", "bf16"))
+    .option("--weights <type>", "f32 or bf16 in memory (default: bf16 where the checkpoint is bf16)", weightFormat)
+    .option("--kv <type>", "f32 or bf16 keys and values (default: bf16)", kvFormat)
     .option("--memory <size>", "memory to plan for (default: what is free now)", bytes)
     .option("--json", "print one JSON object")
     .addHelpText(
@@ -29,7 +25,7 @@ export function registerInspect(program: Command): void {
     )
     .action(async (dir: string | undefined, flags: Flags) => {
       if (dir !== undefined && flags.model !== undefined)
-        throw new HyperthinkError("bad-argument", "expected one folder, as an argument or as --model, got both");
+        throw badArgument("expected one folder, as an argument or as --model, got both");
       const facts = await inspect(flags.model ?? dir ?? embedded("beads-dms-full-4x"), {
         ...flags,
         freeBytes: flags.memory ?? freemem(),

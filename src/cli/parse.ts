@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "commander";
+import { type KvFormat, PAGE_FORMATS, WEIGHT_FORMATS, type WeightFormat } from "../device/device.ts";
 import type { Thinking } from "../scale/answer.ts";
 
 const refuse = (expected: string, text: string) => new InvalidArgumentError(`expected ${expected}, got "${text}"`);
@@ -32,6 +33,9 @@ export const choice =
     if (!names.includes(text as T)) throw refuse(names.join(" or "), text);
     return text as T;
   };
+
+export const weightFormat = choice(...(Object.keys(WEIGHT_FORMATS) as WeightFormat[]));
+export const kvFormat = choice(...(Object.keys(PAGE_FORMATS) as KvFormat[]));
 
 export const protectable = (text: string): number | "prompt" | "system" =>
   text === "prompt" || text === "system" ? text : whole(text);

@@ -1,5 +1,5 @@
 import type { TopLevelSpec } from "vega-lite";
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import type { Summary } from "../eval/compare/summary.ts";
 
 /** Below this a policy is the full cache, up to rounding: it would stretch a logarithmic axis by decades. */
@@ -20,8 +20,7 @@ export async function plotSvg(summaries: readonly Summary[], title: string): Pro
   // Only this needs them, and they take a third of a second to load.
   const [{ compile }, { parse, View }] = await Promise.all([import("vega-lite"), import("vega")]);
   const shown = summaries.filter(({ kl }) => kl.mean > ROUNDING);
-  if (shown.length === 0)
-    throw new HyperthinkError("bad-argument", "nothing to plot: no policy differs from the full cache on these texts");
+  if (shown.length === 0) throw badArgument("nothing to plot: no policy differs from the full cache on these texts");
   const bottom = Math.min(...shown.map(({ kl }) => (kl.low > 0 ? kl.low : kl.mean / 2)));
   const values = shown.map(({ label, cr, kl }) => ({
     policy: familyOf(label),

@@ -1,6 +1,6 @@
 import { fstatSync, readSync } from "node:fs";
 import type { Socket } from "node:net";
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import { decodeUtf8 } from "../base/utf8.ts";
 import type { Prompt } from "../request/prompt.ts";
 import { note } from "./open.ts";
@@ -19,8 +19,6 @@ const PATIENCE = 100;
 const SILENCE = 2000;
 const STDIN = 0;
 
-const wrong = (message: string) => new HyperthinkError("bad-argument", message);
-
 /**
  * The prompt's text as it was given: arguments joined by single blanks, one `-` among them standing for standard input;
  * without arguments, standard input. Throws `bad-argument` where there is none, where a question is blank, and for text
@@ -33,10 +31,10 @@ export async function promptText(
   const unused = { "--system": system, "--template-var": templateVar, "--control-tokens": controlTokens };
   for (const [flag, value] of Object.entries(unused))
     if (raw && value !== undefined)
-      throw wrong(`${flag} belongs to the chat template, which --raw leaves out: expected one of them`);
+      throw badArgument(`${flag} belongs to the chat template, which --raw leaves out: expected one of them`);
   const text = await givenText(words, raw === true);
   if (text === "" || (!raw && /^\s*$/.test(text)))
-    throw wrong(
+    throw badArgument(
       `expected a prompt as an argument or on standard input, got ${text === "" ? "an empty one" : "nothing but blanks (as text: --raw)"}`,
     );
   return text;
@@ -50,12 +48,12 @@ export const promptOf = (text: string, { raw, system }: PromptFlags): Prompt =>
 
 async function givenText(words: readonly string[], raw: boolean): Promise<string> {
   const dashes = words.filter((word) => word === "-").length;
-  if (dashes > 1) throw wrong("- stands for standard input: expected it once among the arguments");
+  if (dashes > 1) throw badArgument("- stands for standard input: expected it once among the arguments");
   if (words.length === 0 && process.stdin.isTTY)
-    throw wrong("expected a prompt as an argument or on standard input, got none");
+    throw badArgument("expected a prompt as an argument or on standard input, got none");
   if (words.length > 0 && dashes === 0) {
     if (await inputWaits())
-      throw wrong(
+      throw badArgument(
         "there is text on standard input beside the prompt: write - among the arguments where it belongs, " +
           'as in `hyperthink generate "Summarise this:" - < notes.txt`, or leave it out by `< /dev/null`',
       );
@@ -74,12 +72,12 @@ async function readInput(raw: boolean): Promise<string> {
     clearTimeout(timer);
     parts.push(part);
     bytes += part.length;
-    if (bytes > MOST_BYTES) throw wrong(`the prompt on standard input is larger than ${MOST_BYTES >> 20} MiB`);
+    if (bytes > MOST_BYTES) throw badArgument(`the prompt on standard input is larger than ${MOST_BYTES >> 20} MiB`);
   }
   clearTimeout(timer);
   const text = decodeUtf8(Buffer.concat(parts));
   if (typeof text === "number")
-    throw wrong(
+    throw badArgument(
       `standard input, line ${text}: expected UTF-8 text, got other bytes; convert it first (iconv -t UTF-8)`,
     );
   return raw ? text : text.replace(/\r?\n$/, "");

@@ -1,4 +1,4 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import type { Thinking } from "../scale/answer.ts";
 import { type ScaleOptions, scale } from "../scale/scale.ts";
 import { openBoard } from "./board.ts";
@@ -26,11 +26,7 @@ export function registerScale(program: Command): void {
     .description("run W chains over one prompt and let them vote")
     .option("-w, --width <n>", "chains", whole, 8)
     .option("--no-early-stop", "let every chain end, even when the vote is decided")
-    .addOption(
-      new Option("--thinking <tags>", "tags around the thinking, or none (default: <think>,</think>)").argParser(
-        thinkingTags,
-      ),
-    )
+    .option("--thinking <tags>", "tags around the thinking, or none (default: <think>,</think>)", thinkingTags)
     .option("--json", "print the result as one JSON object");
   samplingOptions(modelOptions(promptOptions(command)));
   command.addHelpText(

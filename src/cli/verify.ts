@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
-import { HyperthinkError } from "../base/errors.ts";
+import { badFile } from "../base/errors.ts";
 import { cpuAvailable } from "../device/cpu.ts";
 import { NO_DEVICE, passed, type Report, verify } from "../eval/verify.ts";
 import { embedded, type ModelFlags } from "./options.ts";
-import { choice, whole } from "./parse.ts";
+import { choice, kvFormat, weightFormat, whole } from "./parse.ts";
 import { message } from "./terminal.ts";
 
 type Flags = Pick<ModelFlags, "model" | "threads" | "weights" | "kv"> & {
@@ -27,8 +27,8 @@ export function registerVerify(program: Command): void {
       choice("cpu", "reference", "all"),
     )
     .option("--threads <n>", "threads of the cpu device", whole)
-    .option("--weights <type>", "f32 or bf16 (default: f32, as the golden data)", choice("f32", "bf16"))
-    .option("--kv <type>", "f32 or bf16 (default: f32)", choice("f32", "bf16"))
+    .option("--weights <type>", "f32 or bf16 (default: f32, as the golden data)", weightFormat)
+    .option("--kv <type>", "f32 or bf16 (default: f32)", kvFormat)
     .option("--json", "print the reports as JSON")
     .addHelpText(
       "after",
@@ -46,11 +46,9 @@ async function run(folders: string[], flags: Flags): Promise<void> {
       const report = absent
         ? { folder, kind: "?", device: "cpu", checks: [{ name: "all", status: "UNRUN" as const, detail: absent }] }
         : await verify(folder, {
+            ...flags,
             device,
             model: flags.model ?? embeddedModel,
-            threads: flags.threads,
-            weights: flags.weights,
-            kv: flags.kv,
           });
       reports.push(report);
       if (!flags.json) print(report);
@@ -63,10 +61,7 @@ async function run(folders: string[], flags: Flags): Promise<void> {
 /** Where a text folder's model is, when nobody said; null: it is not in this package. */
 function embeddedModel(name: string): string | null {
   if (!/^[\w.-]+$/.test(name))
-    throw new HyperthinkError(
-      "bad-file",
-      `golden.json names the model ${JSON.stringify(name)}: expected a folder's name`,
-    );
+    throw badFile(`golden.json names the model ${JSON.stringify(name)}: expected a folder's name`);
   return existsSync(embedded(name)) ? embedded(name) : null;
 }
 

@@ -28,7 +28,8 @@ export type Field = { readonly optional?: true } & (
   | { readonly kind: "list"; readonly item: ItemKind; readonly single?: true }
   | { readonly kind: "choice"; readonly of: readonly string[] }
   | { readonly kind: "lanes"; readonly rewritable?: true }
-  | { readonly kind: "matrix" | "layer" | "whole" | "real" | "double" | "flag" }
+  | { readonly kind: "whole"; readonly least: number }
+  | { readonly kind: "matrix" | "layer" | "real" | "double" | "flag" }
 );
 
 /**
@@ -53,8 +54,8 @@ export const lanes = { kind: "lanes" } as const;
 export const rewritable = { kind: "lanes", rewritable: true } as const;
 /** A layer of the lanes. */
 export const layer = { kind: "layer" } as const;
-/** A whole number >= 0. */
-export const whole = { kind: "whole" } as const;
+export const whole = { kind: "whole", least: 0 } as const;
+export const positive = { kind: "whole", least: 1 } as const;
 export const real = { kind: "real" } as const; // float32
 export const double = { kind: "double" } as const; // float64
 export const flag = { kind: "flag" } as const;

@@ -18,6 +18,7 @@ import {
   list,
   matrix,
   maybe,
+  positive,
   real,
   result,
   rewritable,
@@ -39,7 +40,7 @@ export const SAMPLER = 4;
  */
 const share = choice("lane", "layer", "set");
 /** Lanes on which scorers and `keep` act: where at least budget + slack keys live (summed over the share). */
-const acts = { lanes, layer, runs: list("run"), slack: whole, share } as const;
+const acts = { lanes, layer, runs: list("run"), slack: positive, share } as const;
 const query = "Hq * D";
 const key = "Hkv * D";
 
@@ -259,7 +260,7 @@ export const OPS = {
    */
   scoreAttention: {
     ...acts,
-    queries: whole,
+    queries: positive,
     over: choice("all", "others"),
     group: choice("mean", "max", "layer"),
     smooth: choice("mean", "max"),
@@ -279,7 +280,7 @@ export const OPS = {
     ...acts,
     skip: whole,
     frequencies: floats("read", null, "D / 2"),
-    future: whole,
+    future: positive,
     covariance: flag,
     values: flag,
     epsilon: real,
@@ -292,7 +293,7 @@ export const OPS = {
    * or (where others hold a page) into spares; scores move along, and the pages past the new end stay in the table for
    * the host. Layers [layer, layer + layers): more than one only for share `set`. No doomed keys, no dead slot.
    */
-  keep: { ...acts, lanes: rewritable, layers: whole, recent: double, floor: double, replace: flag },
+  keep: { ...acts, lanes: rewritable, layers: positive, recent: double, floor: double, replace: flag },
 } as const satisfies Record<string, Record<string, Field>>;
 
 export type OpName = keyof typeof OPS;

@@ -124,7 +124,7 @@ function checkOfKind(op: OpName, name: string, field: Field): (value: unknown, a
     case "layer":
       return (value, args) => within(op, name, value as number, (args.lanes as Lanes).shape.layers);
     case "whole":
-      return (value) => whole(op, name, value as number);
+      return (value) => whole(op, name, value as number, field.least);
     case "real":
     case "double":
       return (value) => {

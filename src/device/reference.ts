@@ -63,8 +63,8 @@ export function reference(options: { formats?: readonly StoredFormat[] } = {}): 
     writeRows(matrix, first, rows) {
       const { values, format, cols } = mine("writeRows", matrix) as Grid;
       matrixRows("writeRows", matrix, first, rows);
-      const numbers = rows instanceof Uint8Array ? fromBytes(rows, format) : rows;
-      values.set(format === "bf16" ? numbers.map(roundBf16) : numbers, first * cols);
+      const { read, round } = WEIGHTS[format];
+      values.set((rows instanceof Uint8Array ? read(rows.slice().buffer) : rows).map(round), first * cols);
     },
     async readRows(matrix, first, into) {
       const { values, cols } = mine("readRows", matrix) as Grid;
@@ -133,8 +133,11 @@ export function reference(options: { formats?: readonly StoredFormat[] } = {}): 
   };
 }
 
-/** Numbers of rows as they are stored, little-endian. */
-function fromBytes(bytes: Uint8Array, format: WeightFormat): Float32Array {
-  const { buffer } = bytes.slice(); // aligned
-  return format === "bf16" ? Float32Array.from(new Uint16Array(buffer), fromBf16) : new Float32Array(buffer);
-}
+/** Of each format of weights: numbers of rows as they are stored, little-endian; a number as it holds it. */
+const WEIGHTS = {
+  f32: { read: (bytes) => new Float32Array(bytes), round: (x) => x },
+  bf16: { read: (bytes) => Float32Array.from(new Uint16Array(bytes), fromBf16), round: roundBf16 },
+} as const satisfies Record<
+  WeightFormat,
+  { read: (bytes: ArrayBuffer) => Float32Array<ArrayBuffer>; round: (x: number) => number }
+>;

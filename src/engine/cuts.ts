@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument, noMemory } from "../base/errors.ts";
 import type { Device, F32, Pass, Work } from "../device/device.ts";
 import { widthOf } from "../device/fields.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -62,8 +62,7 @@ export class Cuts {
     this.#rank(pass, policy.cut, policy.cut.atPrompt);
     await device.run(pass);
     const { table } = sets;
-    const lanes = Array.from({ length: table.width }, (_, i) => set * table.width + i);
-    return (await device.keys(table.device, lanes)).map(({ scores }) => scores);
+    return (await device.keys(table.device, table.lanes(set))).map(({ scores }) => scores);
   }
 
   /** Cuts what is due: sets of one kind of policy together, as far as the free pages reach. */
@@ -80,8 +79,7 @@ export class Cuts {
           [together, pages] = [[], 0];
         }
         if (need > table.pool.free)
-          throw new HyperthinkError(
-            "no-memory",
+          throw noMemory(
             `policy ${this.#host.sets.of(one.set).policy.name} needs ${need} free pages to cut lanes that others share, and ` +
               `${table.pool.free} are free: raise --kv-memory or run fewer chains`,
           );
@@ -138,7 +136,7 @@ export class Cuts {
     const { device, sets, config } = this.#host;
     const { layers, kvHeads } = config;
     const { table } = sets;
-    const lanes = due.flatMap(({ set }) => Array.from({ length: table.width }, (_, i) => set * table.width + i));
+    const lanes = due.flatMap(({ set }) => table.lanes(set));
     const all = await device.keys(table.device, lanes);
     for (const [n, { scores, ...keys }] of all.entries()) {
       const { set, newest, scorers } = due[Math.floor(n / table.width)];
@@ -150,8 +148,7 @@ export class Cuts {
       rescore!({ ...info, newest, ...keys, scores });
       const wrong = scores.findIndex((x) => Number.isNaN(x));
       if (wrong >= 0)
-        throw new HyperthinkError(
-          "bad-argument",
+        throw badArgument(
           `policy ${policy.name}: expected numbers as scores, got NaN for the key at position ${keys.positions[wrong]}`,
         );
     }

@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import { meterPass } from "../cache/meter.ts";
 import { MAX_TOP } from "../device/ops.ts";
 import { badLogits } from "../model/bad-logits.ts";
@@ -37,10 +37,9 @@ export class Engine {
   /** Starts chains that share one prompt, under a policy of their own. Throws `bad-argument` before anything runs. */
   submit(prompt: readonly number[], policy: Policy, specs: readonly ChainSpec[]): Group {
     this.#checkPrompt(prompt, policy);
-    if (specs.length === 0) throw new HyperthinkError("bad-argument", "expected at least one chain, got 0");
+    if (specs.length === 0) throw badArgument("expected at least one chain, got 0");
     if (specs.length > this.#freeSamplers.length)
-      throw new HyperthinkError(
-        "bad-argument",
+      throw badArgument(
         `expected at most ${this.#freeSamplers.length} more chains at a time, got ${specs.length}; wait for others to end`,
       );
     for (const spec of specs) checkSpec(spec);
@@ -53,9 +52,8 @@ export class Engine {
   /** Starts a chain that continues from where `parent` stands now, with its own sampling. */
   fork(parent: Chain, spec: ChainSpec): Chain {
     checkSpec(spec);
-    if (parent.finish) throw new HyperthinkError("bad-argument", "cannot fork a chain that has ended");
-    if (this.#freeSamplers.length === 0)
-      throw new HyperthinkError("bad-argument", "no sampler is free: too many chains");
+    if (parent.finish) throw badArgument("cannot fork a chain that has ended");
+    if (this.#freeSamplers.length === 0) throw badArgument("no sampler is free: too many chains");
     const child = this.#add(spec, parent.group);
     child.tokens.push(...parent.tokens);
     child.ids.push(...parent.tokens);
@@ -203,17 +201,14 @@ export class Engine {
   #checkPrompt(prompt: readonly number[], policy: Policy): void {
     const { contextLength } = this.runner.options;
     const V = this.runner.model.config.vocabulary;
-    if (prompt.length === 0)
-      throw new HyperthinkError("bad-argument", "the prompt is empty: expected at least one token");
+    if (prompt.length === 0) throw badArgument("the prompt is empty: expected at least one token");
     if (prompt.length >= contextLength)
-      throw new HyperthinkError(
-        "bad-argument",
+      throw badArgument(
         `the prompt has ${prompt.length} tokens: expected fewer than the context limit of ${contextLength}; shorten it or raise --context`,
       );
     this.runner.check(policy, prompt.length);
     const bad = prompt.find((id) => !Number.isInteger(id) || id < 0 || id >= V);
-    if (bad !== undefined)
-      throw new HyperthinkError("bad-argument", `token id ${bad} in the prompt: expected 0 to ${V - 1}`);
+    if (bad !== undefined) throw badArgument(`token id ${bad} in the prompt: expected 0 to ${V - 1}`);
   }
 }
 
@@ -223,5 +218,5 @@ const whereOf = ({ spec, tokens, ids }: Chain): string =>
 function checkSpec(spec: ChainSpec): void {
   checkSampling(spec.sampling);
   if (!Number.isInteger(spec.maxTokens) || spec.maxTokens < 1)
-    throw new HyperthinkError("bad-argument", `max tokens must be a whole number >= 1, got ${spec.maxTokens}`);
+    throw badArgument(`max tokens must be a whole number >= 1, got ${spec.maxTokens}`);
 }

@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument, unsupported } from "../base/errors.ts";
 import { LaneTable } from "../cache/lanes.ts";
 import {
   type Device,
@@ -121,16 +121,14 @@ export class Runner {
   check({ name, cut }: Policy, prompt: number): void {
     const { format } = this.table.device.shape;
     if (cut && !format.rewritable)
-      throw new HyperthinkError(
-        "unsupported",
+      throw unsupported(
         `policy ${name} cuts, and full pages of the format ${format.name} are sealed: expected a policy that labels keys or keeps all, or another --kv`,
       );
     const further = cut?.watch.further;
     const { contextLength } = this.options;
     const tokens = prompt + (further?.most(prompt) ?? 0);
     if (further && tokens > contextLength)
-      throw new HyperthinkError(
-        "bad-argument",
+      throw badArgument(
         `policy ${name} reads on after the prompt: expected room for ${tokens} tokens, the context has ${contextLength}; ` +
           "raise --context or use a shorter prompt",
       );

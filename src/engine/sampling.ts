@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import type { Device, F32, I32, U32 } from "../device/device.ts";
 import { MAX_TOP, SAMPLER } from "../device/ops.ts";
 
@@ -27,7 +27,7 @@ export const greedy: Sampling = {
 /** Throws `bad-argument` naming the first value that is out of range. */
 export function checkSampling(s: Sampling): void {
   const must = (name: keyof Sampling, ok: boolean, expected: string): void => {
-    if (!ok) throw new HyperthinkError("bad-argument", `${name} must be ${expected}, got ${s[name]}`);
+    if (!ok) throw badArgument(`${name} must be ${expected}, got ${s[name]}`);
   };
   must("temperature", s.temperature >= 0 && s.temperature <= 100, "a number from 0 (greedy) to 100");
   must("topK", Number.isInteger(s.topK) && s.topK >= 0 && s.topK < 2 ** 31, "a whole number >= 0 (0: all)");

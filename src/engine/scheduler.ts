@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { noMemory } from "../base/errors.ts";
 import { type Chain, type Group, rootReady, unfinished } from "./chain.ts";
 import { type Draw, type Runner, recomputeRows, type Segment } from "./runner.ts";
 
@@ -256,8 +256,7 @@ export class Scheduler {
     const { table } = this.#runner;
     const { total } = table.pool;
     const bytes = table.device.bytesPerPage;
-    const error = new HyperthinkError(
-      "no-memory",
+    const error = noMemory(
       `the KV pool is too small for one chain: ${total} pages of ${bytes} bytes, ${table.pool.free} free, ${demand} more needed ` +
         `at token ${chains[0].ids.length}; raise --kv-memory, shorten the prompt or --max-tokens, or use a policy that keeps less`,
     );

@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import type { LaneTable, Write } from "../cache/lanes.ts";
 import type { Account } from "../cache/pool.ts";
 import { type Device, NO_LABELS, PAGE_SLOTS, type SetState } from "../device/device.ts";
@@ -124,8 +124,7 @@ export class Sets {
     for (let i = 0; i < this.table.width; i++) {
       const lane = { layer: Math.floor(i / kvHeads), head: i % kvHeads, layers, kvHeads, prompt, tokens };
       const keys = Math.floor(of(lane) + 1e-9); // 200 / (1 / 0.7) is a little below 140
-      if (!(keys >= 0))
-        throw new HyperthinkError("bad-argument", `policy ${policy.name}: expected a budget of keys, got ${keys}`);
+      if (!(keys >= 0)) throw badArgument(`policy ${policy.name}: expected a budget of keys, got ${keys}`);
       budget.host[set * this.table.width + i] = Math.min(keys, 2 ** 30);
     }
   }

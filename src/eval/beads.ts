@@ -1,7 +1,7 @@
 // Word problems without end: containers that hold beads and earlier containers, told in random order among distractors.
 // The bundled model was trained on them, so its accuracy can be measured on as many fresh ones as an interval needs.
 
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import { type Seeded, seeded } from "../base/rng.ts";
 import type { Extraction } from "../scale/answer.ts";
 import { answerKey } from "../scale/key.ts";
@@ -41,13 +41,9 @@ export interface BeadsProblem {
  */
 export function problem(rng: Seeded, { steps, distractors, cap = 999 }: BeadsShape): Beads {
   if (!(Number.isInteger(steps) && steps >= 1 && Number.isInteger(distractors) && distractors >= 0))
-    throw new HyperthinkError(
-      "bad-argument",
-      `steps from 1 and distractors from 0, whole; got ${steps}, ${distractors}`,
-    );
+    throw badArgument(`steps from 1 and distractors from 0, whole; got ${steps}, ${distractors}`);
   if (steps + distractors > NAMES.length)
-    throw new HyperthinkError(
-      "bad-argument",
+    throw badArgument(
       `steps + distractors may be ${NAMES.length} at most, one name each; got ${steps} + ${distractors}`,
     );
   // With the default cap, every other draw of 8 steps stays under it, and nearly all of up to 5 do.
@@ -67,7 +63,7 @@ export function problem(rng: Seeded, { steps, distractors, cap = 999 }: BeadsSha
       });
     return { facts: shuffled(rng, facts), chain, values };
   }
-  throw new HyperthinkError("bad-argument", `no problem of ${steps} steps stays under ${cap} beads; raise the cap`);
+  throw badArgument(`no problem of ${steps} steps stays under ${cap} beads; raise the cap`);
 }
 
 /** Container `i` of the chain: some of the one before it, and either some of an earlier one or loose beads. */

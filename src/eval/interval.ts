@@ -1,6 +1,6 @@
 // How sure a measured accuracy is, and what a vote of fewer chains would have reached.
 
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import { seeded } from "../base/rng.ts";
 
 /** A mean and the ends of its 95% interval. */
@@ -18,7 +18,7 @@ const Z = 1.959963984540054; // two-sided 95% of the standard normal
  */
 export function wilson(successes: number, trials: number): Interval {
   if (!(trials >= 1 && successes >= 0 && successes <= trials))
-    throw new HyperthinkError("bad-argument", `successes out of at least one trial, got ${successes} of ${trials}`);
+    throw badArgument(`successes out of at least one trial, got ${successes} of ${trials}`);
   const mean = successes / trials;
   const shrink = 1 + Z ** 2 / trials;
   const middle = (mean + Z ** 2 / (2 * trials)) / shrink;
@@ -49,7 +49,7 @@ export function pairedBootstrap(
 ): Interval {
   const differences = paired(a, b);
   if (!(Number.isInteger(resamples) && resamples >= 100))
-    throw new HyperthinkError("bad-argument", `percentiles need at least 100 resamples, got ${resamples}`);
+    throw badArgument(`percentiles need at least 100 resamples, got ${resamples}`);
   const rng = seeded(seed);
   const n = differences.length;
   const means = Float64Array.from({ length: resamples }, () => {
@@ -63,10 +63,7 @@ export function pairedBootstrap(
 
 function paired(a: readonly number[], b: readonly number[]): number[] {
   if (a.length !== b.length || a.length < 2)
-    throw new HyperthinkError(
-      "bad-argument",
-      `a paired interval needs the same problems twice, at least two; got ${a.length} and ${b.length}`,
-    );
+    throw badArgument(`a paired interval needs the same problems twice, at least two; got ${a.length} and ${b.length}`);
   return b.map((value, i) => value - a[i]);
 }
 
@@ -105,10 +102,7 @@ export function majAtK(
   return score(
     problems.map(({ keys, correct }) => {
       if (!(Number.isInteger(k) && k >= 1 && k <= keys.length))
-        throw new HyperthinkError(
-          "bad-argument",
-          `maj@k needs 1 <= k <= ${keys.length}, the chains of a problem; got ${k}`,
-        );
+        throw badArgument(`maj@k needs 1 <= k <= ${keys.length}, the chains of a problem; got ${k}`);
       const right = keys.filter((key) => key === correct).length;
       // Per first right chain and count: one product of polynomials, whose work is at most W k.
       if (right * Math.min(right, k) * keys.length * k <= work && keys.length <= 1000) return counted(keys, correct, k);
@@ -120,7 +114,7 @@ export function majAtK(
 }
 
 const score = (perProblem: number[]): Score => {
-  if (perProblem.length === 0) throw new HyperthinkError("bad-argument", "a score needs at least one problem");
+  if (perProblem.length === 0) throw badArgument("a score needs at least one problem");
   return { mean: average(perProblem), perProblem };
 };
 

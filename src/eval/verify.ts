@@ -1,5 +1,5 @@
 import { basename, join, resolve } from "node:path";
-import { HyperthinkError } from "../base/errors.ts";
+import { badFile, unsupported } from "../base/errors.ts";
 import { readJson } from "../model/source.ts";
 import { openDevice } from "../request/session.ts";
 import { verifyAnswers } from "./verify/answers.ts";
@@ -42,8 +42,7 @@ export async function verify(folder: string, options: VerifyOptions = {}): Promi
     tokens: verifyTokens,
   };
   if (!Object.hasOwn(runs, kind))
-    throw new HyperthinkError(
-      "unsupported",
+    throw unsupported(
       `${folder}/golden.json has kind "${kind}": expected ${new Intl.ListFormat("en", { type: "disjunction" }).format(Object.keys(runs))}`,
     );
   const run = runs[kind as keyof typeof runs];
@@ -67,7 +66,6 @@ function describe({ device, threads }: VerifyOptions): string {
 
 async function readGolden(folder: string): Promise<Record<string, unknown>> {
   const golden = await readJson(join(folder, "golden.json"));
-  if (golden === null)
-    throw new HyperthinkError("bad-file", `${folder}: expected a golden folder, found no golden.json in it`);
+  if (golden === null) throw badFile(`${folder}: expected a golden folder, found no golden.json in it`);
   return golden as Record<string, unknown>;
 }

@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument, badFile } from "../base/errors.ts";
 import type { Source } from "./source.ts";
 import { type SpecialTokens, specialTokens } from "./special.ts";
 import { Template, TemplateLimit } from "./template/template.ts";
@@ -35,14 +35,12 @@ export async function loadChat(source: Source): Promise<ChatTemplate> {
   const config = ((await source.json("tokenizer_config.json")) ?? {}) as Record<string, unknown>;
   const texts = (await fromFiles(source)) ?? fromValue(config.chat_template) ?? (await fromProcessor(source));
   if (texts === null)
-    throw new HyperthinkError(
-      "bad-file",
+    throw badFile(
       `${source.path}: no chat template (chat_template.jinja, or chat_template in tokenizer_config.json); prompt it with raw text (--raw)`,
     );
   const plain = texts.get("default");
   if (plain === undefined)
-    throw new HyperthinkError(
-      "bad-file",
+    throw badFile(
       `${source.path}: expected a chat template named "default", found ${[...texts.keys()].map((name) => JSON.stringify(name)).join(", ") || "none with a name"}; save the one to use as chat_template.jinja`,
     );
   const special = await specialTokens(source, config);
@@ -89,15 +87,12 @@ export function compileTemplate(
   now: () => Date = () => new Date(),
 ): ChatTemplate {
   if (text.length > MOST_TEMPLATE)
-    throw new HyperthinkError(
-      "bad-file",
-      `${path}: the chat template has ${text.length} characters; expected at most ${MOST_TEMPLATE}`,
-    );
+    throw badFile(`${path}: the chat template has ${text.length} characters; expected at most ${MOST_TEMPLATE}`);
   let template: Template;
   try {
     template = new Template(text);
   } catch (error) {
-    throw new HyperthinkError("bad-file", `${path}: the chat template cannot be read: ${(error as Error).message}`);
+    throw badFile(`${path}: the chat template cannot be read: ${(error as Error).message}`);
   }
   const known = Object.fromEntries(Object.entries(special).filter(([, token]) => token !== null));
   return {
@@ -112,12 +107,8 @@ export function compileTemplate(
           now(),
         );
       } catch (error) {
-        if (error instanceof TemplateLimit)
-          throw new HyperthinkError("bad-file", `${path}: the chat template was stopped: ${error.message}`);
-        throw new HyperthinkError(
-          "bad-argument",
-          `the chat template refuses this conversation: ${(error as Error).message}`,
-        );
+        if (error instanceof TemplateLimit) throw badFile(`${path}: the chat template was stopped: ${error.message}`);
+        throw badArgument(`the chat template refuses this conversation: ${(error as Error).message}`);
       }
     },
   };

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { HyperthinkError } from "../base/errors.ts";
+import { badModel, unsupported } from "../base/errors.ts";
 import { brief } from "./brief.ts";
 import { type RopeSettings, ropeFrequencies } from "./rope.ts";
 
@@ -84,9 +84,6 @@ const gateShape = z.object({
   dms_cr: or(z.number().min(1).max(1e6), 8),
   dms_disable_eviction: or(z.boolean(), false),
 });
-
-const unsupported = (message: string) => new HyperthinkError("unsupported", message);
-const badModel = (message: string) => new HyperthinkError("bad-model", message);
 
 /** Throws `bad-model` for a value that makes no sense, `unsupported` for a model that this engine does not run. */
 export function parseConfig(json: unknown, generationJson: unknown = null): ModelConfig {

@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument, HyperthinkError } from "../base/errors.ts";
 import type { ChatMessage, ChatTemplate } from "./chat.ts";
 import { Float } from "./template/template.ts";
 import { anySpelling, type ControlTokens, unusedCharacter } from "./tokenizer/control.ts";
@@ -64,8 +64,7 @@ function mapStrings(value: unknown, map: MapText, depth = 0): unknown {
   if (typeof value === "string") return map(value);
   if (typeof value !== "object" || value === null || value instanceof Float) return value;
   if (depth > DEEPEST)
-    throw new HyperthinkError(
-      "bad-argument",
+    throw badArgument(
       `a message or a variable of the template nests more than ${DEEPEST} deep: expected fewer levels of lists and objects`,
     );
   if (Array.isArray(value)) return value.map((item) => mapStrings(item, map, depth + 1));
@@ -86,8 +85,7 @@ function markerFor(values: readonly unknown[]): string {
     });
   const marker = unusedCharacter(texts.join("\n"));
   if (marker === null)
-    throw new HyperthinkError(
-      "bad-argument",
+    throw badArgument(
       "the messages hold all of U+FDD0 to U+FDEF, which no text needs: expected one of them to be free",
     );
   return marker;

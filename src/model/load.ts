@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { HyperthinkError, noMemory } from "../base/errors.ts";
 import { type Device, WEIGHT_FORMATS, type WeightFormat } from "../device/device.ts";
 import { allocate } from "./allocate.ts";
 import { applyAdapter, type ModelConfig, parseConfig } from "./config.ts";
@@ -105,8 +105,7 @@ function checkMemory(
     }, 0);
   if (bytes <= machine) return;
   const gib = (n: number) => `${(n / 2 ** 30).toFixed(1)} GiB`;
-  throw new HyperthinkError(
-    "no-memory",
+  throw noMemory(
     `the weights take ${gib(bytes)} as ${weights}, this machine has ${gib(machine)}: expected a smaller model${weights === "f32" ? ", or --weights bf16" : ""}`,
   );
 }

@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badModel } from "../base/errors.ts";
 import { tensorAdvice } from "./advice.ts";
 import type { ModelConfig } from "./config.ts";
 import { byUsualName, EMBEDDING, entries, HEAD, isBeside, isTable, tensorTable, type Wanted } from "./names.ts";
@@ -52,8 +52,7 @@ export function match(
     tell("unknown", [...left]),
   ].filter((text) => text !== null);
   if (told.length)
-    throw new HyperthinkError(
-      "bad-model",
+    throw badModel(
       `${path}: the tensors do not fit config.json (${config.architecture}, ${config.layers} layers); ${[...told, ...advice].join("; ")}`,
     );
   if (beside.length) note(tell("tensors that a language model does not use were left out", beside)!);

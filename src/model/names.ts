@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badModel } from "../base/errors.ts";
 import type { ModelConfig } from "./config.ts";
 import type { LayerWeights } from "./weights.ts";
 
@@ -143,10 +143,7 @@ function decoderPrefix(names: readonly string[]): string {
   for (const anchor of ANCHORS) {
     const found = endings(names, anchor);
     if (found.length > 1)
-      throw new HyperthinkError(
-        "bad-model",
-        `the tensors are of several models (${found.slice(0, 5).join(", ")}): expected one ${anchor}`,
-      );
+      throw badModel(`the tensors are of several models (${found.slice(0, 5).join(", ")}): expected one ${anchor}`);
     if (found.length === 1) return found[0].slice(0, -anchor.length);
   }
   return USUAL;

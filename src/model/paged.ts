@@ -135,6 +135,9 @@ export function rank(
         break;
       case "expected":
         pass.scoreExpected({ ...on, ...scorer, skip: watch.moments?.skip ?? 0, frequencies });
+        break;
+      default:
+        scorer satisfies never;
     }
 }
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { HyperthinkError } from "../base/errors.ts";
+import { badModel } from "../base/errors.ts";
 import type { Device } from "../device/device.ts";
 import type { ModelConfig } from "./config.ts";
 import { Safetensors } from "./safetensors.ts";
@@ -38,8 +38,7 @@ async function loadProbe(
 ): Promise<NonNullable<LayerWeights["probe"]>[]> {
   const parsed = shape.safeParse(await source.json("config.json"));
   if (!parsed.success)
-    throw new HyperthinkError(
-      "bad-model",
+    throw badModel(
       `${source.path}/config.json: expected a KVzap probe (model_type kvzap): ${parsed.error.issues[0].path.join(".")} ${parsed.error.issues[0].message}`,
     );
   const { input_dim, output_dim, hidden_dim, n_modules } = parsed.data;
@@ -48,8 +47,7 @@ async function loadProbe(
     [config.hidden, config.kvHeads, config.layers],
   ];
   if (got.join() !== wanted.join())
-    throw new HyperthinkError(
-      "bad-model",
+    throw badModel(
       `${source.path}: expected a probe of ${wanted[0]} inputs, ${wanted[1]} KV heads and ${wanted[2]} layers, got ${got.join(", ")}: it was made for another model`,
     );
   const file = await Safetensors.open(source);
@@ -58,8 +56,7 @@ async function loadProbe(
       const tensor = file.tensors.get(name);
       const expected = cols === 1 ? [rows] : [rows, cols];
       if (!tensor || tensor.shape.join() !== expected.join() || !["F32", "F16", "BF16"].includes(tensor.dtype))
-        throw new HyperthinkError(
-          "bad-model",
+        throw badModel(
           `${source.path}: expected tensor ${name} of floats [${expected}], got ${tensor ? `${tensor.dtype} [${tensor.shape}]` : "none"}`,
         );
       const values = new Float32Array(rows * cols);

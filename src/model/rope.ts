@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { HyperthinkError } from "../base/errors.ts";
+import { badModel, unsupported } from "../base/errors.ts";
 import { brief } from "./brief.ts";
 
 /**
@@ -38,29 +38,20 @@ export function ropeFrequencies(headDim: number, settings: RopeSettings): Float3
   const theta = parse(positive, raw.rope_theta ?? settings.rope_theta ?? 10000, "rope_theta");
   const type = raw.rope_type ?? raw.type ?? (raw.factor == null ? "default" : null);
   if (type === null)
-    throw new HyperthinkError(
-      "bad-model",
+    throw badModel(
       `config.json: rope settings with a factor (${brief(raw.factor)}) and no rope_type: expected default or llama3`,
     );
   if ((raw.partial_rotary_factor ?? 1) !== 1)
-    throw new HyperthinkError(
-      "unsupported",
-      `config.json: partial_rotary_factor ${raw.partial_rotary_factor}: expected 1`,
-    );
+    throw unsupported(`config.json: partial_rotary_factor ${raw.partial_rotary_factor}: expected 1`);
   const base = Array.from({ length: headDim / 2 }, (_, i) => theta ** ((-2 * i) / headDim));
   if (type === "default") return Float32Array.from(base);
   if (type !== "llama3")
-    throw new HyperthinkError(
-      "unsupported",
+    throw unsupported(
       `config.json: RoPE type ${brief(type)}: expected default or llama3; long-context variants such as YaRN are not run`,
     );
   const s = parse(llama3, raw, "llama3 rope settings");
   const { low_freq_factor: low, high_freq_factor: high, original_max_position_embeddings: original } = s;
-  if (high <= low)
-    throw new HyperthinkError(
-      "bad-model",
-      `config.json: high_freq_factor (${high}) must be above low_freq_factor (${low})`,
-    );
+  if (high <= low) throw badModel(`config.json: high_freq_factor (${high}) must be above low_freq_factor (${low})`);
   return Float32Array.from(base, (frequency) => {
     const wavelength = (2 * Math.PI) / frequency;
     if (wavelength < original / high) return frequency;
@@ -74,8 +65,5 @@ function parse<T extends z.ZodType>(schema: T, value: unknown, what: string): z.
   const result = schema.safeParse(value ?? {});
   if (result.success) return result.data;
   const issue = result.error.issues[0];
-  throw new HyperthinkError(
-    "bad-model",
-    `config.json: ${[what, ...issue.path].join(".")}: ${issue.message}, got ${brief(value)}`,
-  );
+  throw badModel(`config.json: ${[what, ...issue.path].join(".")}: ${issue.message}, got ${brief(value)}`);
 }

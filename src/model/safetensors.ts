@@ -1,5 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
-import { HyperthinkError } from "../base/errors.ts";
+import { badFile, badModel, type HyperthinkError } from "../base/errors.ts";
 import { bf16ToF32, f16ToF32 } from "../base/half.ts";
 import { parseJson } from "../base/json.ts";
 import { visible } from "../base/visible.ts";
@@ -60,8 +60,7 @@ export class Safetensors implements AsyncDisposable {
         files.push(file);
         const path = `${source.path}/${name}`;
         for (const tensor of await readHeader(file, path, files.length - 1)) {
-          if (tensors.has(tensor.name))
-            throw new HyperthinkError("bad-file", `${path}: tensor ${tensor.name} stands in another file too`);
+          if (tensors.has(tensor.name)) throw badFile(`${path}: tensor ${tensor.name} stands in another file too`);
           tensors.set(tensor.name, tensor);
         }
       }
@@ -150,8 +149,7 @@ function notFinite({ name, dtype }: Tensor, block: Float32Array, first: number, 
   const at = block.findIndex((x) => !Number.isFinite(x));
   const advice =
     dtype === "F16" ? "or its weights do not fit into float16; get it again, or as BF16 or F32" : "get it again";
-  return new HyperthinkError(
-    "bad-model",
+  return badModel(
     `tensor ${name}, row ${first + Math.floor(at / cols)}, column ${at % cols}: expected a finite number, got ${block[at]}: the checkpoint is damaged${dtype === "F16" ? ", " : "; "}${advice}`,
   );
 }
@@ -159,14 +157,13 @@ function notFinite({ name, dtype }: Tensor, block: Float32Array, first: number, 
 async function readFully(file: FileHandle, into: Uint8Array, position: number, what: string): Promise<void> {
   for (let done = 0; done < into.length; ) {
     const { bytesRead } = await file.read(into, done, into.length - done, position + done);
-    if (bytesRead === 0)
-      throw new HyperthinkError("bad-file", `${what}: the file ended ${into.length - done} bytes early`);
+    if (bytesRead === 0) throw badFile(`${what}: the file ended ${into.length - done} bytes early`);
     done += bytesRead;
   }
 }
 
 async function readHeader(file: FileHandle, path: string, index: number): Promise<Tensor[]> {
-  const wrong = (message: string) => new HyperthinkError("bad-file", `${path}: ${message}`);
+  const wrong = (message: string) => badFile(`${path}: ${message}`);
   const { size } = await file.stat();
   if (size < 8) throw wrong(`expected a safetensors file, got ${size} bytes`);
   if (size <= MOST_POINTER) {

@@ -1,6 +1,6 @@
 import { type FileHandle, open, readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { HyperthinkError } from "../base/errors.ts";
+import { badFile, type HyperthinkError } from "../base/errors.ts";
 import { parseJson } from "../base/json.ts";
 import { decodeUtf8 } from "../base/utf8.ts";
 import { visible } from "../base/visible.ts";
@@ -35,8 +35,6 @@ const MOST_LOOKED = 100; // folders that may be the one that was meant
 
 const WEIGHTS = "model.safetensors";
 const INDEX = `${WEIGHTS}.index.json`;
-
-const badFile = (message: string) => new HyperthinkError("bad-file", message);
 
 /** Throws `bad-file` where `path` is neither a folder nor a .safetensors file, and says what it may be. */
 export async function openSource(path: string): Promise<Source> {

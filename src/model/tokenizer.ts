@@ -1,5 +1,5 @@
 import type { Tokenizer as LibraryClass } from "tokenizers";
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument, badFile, HyperthinkError, unsupported } from "../base/errors.ts";
 import type { Source } from "./source.ts";
 import { ControlTokens, isControl, unusedCharacter } from "./tokenizer/control.ts";
 import { leastTokens } from "./tokenizer/least.ts";
@@ -53,18 +53,12 @@ export interface Tokenizer {
 export async function loadTokenizer(source: Source): Promise<Tokenizer> {
   const json = await source.json("tokenizer.json");
   if (json === null)
-    throw new HyperthinkError(
-      "bad-file",
-      `${source.path}: expected tokenizer.json, found none; copy it from the base model's folder`,
-    );
+    throw badFile(`${source.path}: expected tokenizer.json, found none; copy it from the base model's folder`);
   try {
     return await openTokenizer(json);
   } catch (error) {
     if (error instanceof HyperthinkError) throw error;
-    throw new HyperthinkError(
-      "bad-file",
-      `${source.path}/tokenizer.json: not a tokenizer that can be read: ${(error as Error).message}`,
-    );
+    throw badFile(`${source.path}/tokenizer.json: not a tokenizer that can be read: ${(error as Error).message}`);
   }
 }
 
@@ -98,8 +92,7 @@ async function openTokenizer(json: object): Promise<Tokenizer> {
       async encode(text, { special, literal = [], signal }) {
         const marker = literal.length ? unusedCharacter(text) : null;
         if (literal.length && marker === null)
-          throw new HyperthinkError(
-            "bad-argument",
+          throw badArgument(
             "the text holds all of U+FDD0 to U+FDEF, which no text needs: expected one of them to be free",
           );
         const sent = marker === null ? text : control.mark(text, marker, literal);
@@ -124,8 +117,7 @@ async function loadLibrary(): Promise<typeof LibraryClass> {
   try {
     return (await import("tokenizers")).Tokenizer;
   } catch (error) {
-    throw new HyperthinkError(
-      "unsupported",
+    throw unsupported(
       `the npm package "tokenizers" does not load here: expected Linux, macOS or Windows on x64 or arm64; ${(error as Error).message.split("\n")[0]}`,
     );
   }

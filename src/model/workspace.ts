@@ -35,8 +35,8 @@ export interface Activations {
 }
 
 /**
- * Memory for passes of so many rows. `apart`: every layer keeps its own, as gradients need; else they share it, but for
- * `z`.
+ * Memory for passes of so many rows. `apart`: every layer has its own and so keeps its input, from which `block` can
+ * compute it again; else they share one, but for `z`.
  */
 export function makeActivations(
   device: Device,

@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import type { LaneInfo, Policy, Trained } from "./policy.ts";
 import { tokensOf } from "./protect.ts";
 
@@ -10,11 +10,10 @@ let made = 0;
  * alone, whatever it is called. Throws `bad-argument` saying what does not fit.
  */
 export function checkPolicy(policy: Policy, model: Trained): Policy {
-  const wrong = (expected: string) =>
-    new HyperthinkError("bad-argument", `policy ${policy.name}: expected ${expected}`);
+  const wrong = (expected: string) => badArgument(`policy ${policy.name}: expected ${expected}`);
   const { labels, cut } = policy;
   if (typeof policy.name !== "string" || typeof policy.key !== "string")
-    throw new HyperthinkError("bad-argument", "a policy of one's own: expected an object with a name and a key");
+    throw badArgument("a policy of one's own: expected an object with a name and a key");
   if (labels && cut) throw wrong("labels or a cut, not both");
   if (labels?.source === "dms" && !model.dms) throw wrong("a model with DMS gates, for labels of source dms");
   if (labels?.source === "probe" && !model.probe)
@@ -61,8 +60,7 @@ export function checkRoom({ name, cut }: Policy, lane: Omit<LaneInfo, "layer" | 
   for (let layer = 0; layer < lane.layers; layer++) {
     const budget = Math.floor(cut.budget({ ...lane, layer, head: 0 }) + 1e-9);
     if (kept > 0 && kept >= budget && budget < (cut.decode ? lane.tokens : lane.prompt))
-      throw new HyperthinkError(
-        "bad-argument",
+      throw badArgument(
         `policy ${name} keeps ${kept} keys in any case and has a budget of ${budget}: nothing would be left for others; raise the budget or protect fewer`,
       );
   }

@@ -1,12 +1,11 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import { KEEP_ALL, keyOf, real, refuse, whole } from "./options.ts";
 import type { Recipe, Trained } from "./policy.ts";
 
 /** The gates of a model, or an error that says how to get some. */
 export function gatesOf(policy: string, model: Trained): NonNullable<Trained["dms"]> {
   if (model.dms) return model.dms;
-  throw new HyperthinkError(
-    "bad-argument",
+  throw badArgument(
     `policy ${policy} needs gates: expected a checkpoint with dms_* keys or --adapter DIR, got a model without; use another policy`,
   );
 }

@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import { ada } from "./ada.ts";
 import { dms } from "./dms.ts";
 import { dmsBudget } from "./dms-budget.ts";
@@ -68,10 +68,7 @@ function wrap(policy: Policy, options: PolicyOptions): Policy {
 export function recipeOf(name: string): Recipe {
   const recipe = recipes.find((r) => r.name === name);
   if (recipe) return recipe;
-  throw new HyperthinkError(
-    "bad-argument",
-    `unknown policy "${name}": expected one of ${recipes.map((r) => r.name).join(", ")}`,
-  );
+  throw badArgument(`unknown policy "${name}": expected one of ${recipes.map((r) => r.name).join(", ")}`);
 }
 
 /** The policy called `name` for a model; without a name, `dms` where the model has gates, else `full`. */
@@ -79,24 +76,17 @@ export function makePolicy(name: string | undefined, model: Trained, options: Po
   const recipe = recipeOf(name ?? (model.dms ? "dms" : "full"));
   const { cr } = options;
   if (cr !== undefined && !(cr >= 1 && Number.isFinite(cr)))
-    throw new HyperthinkError(
-      "bad-argument",
-      `policy ${recipe.name}: cr must be a number >= 1 (8 means 8x smaller), got ${cr}`,
-    );
+    throw badArgument(`policy ${recipe.name}: cr must be a number >= 1 (8 means 8x smaller), got ${cr}`);
   const taken = ["tokens", ...recipe.budgets, ...Object.keys(recipe.settings)];
   const stray = Object.entries(options).find(([key, value]) => value !== undefined && !taken.includes(key));
   if (stray)
-    throw new HyperthinkError(
-      "bad-argument",
+    throw badArgument(
       `policy ${recipe.name} has no ${stray[0]}: expected ${[...new Set([...recipe.budgets, ...Object.keys(recipe.settings)])].join(", ") || "no settings"}, got ${stray[0]}=${stray[1]}`,
     );
   let policy = wrap(recipe.make(model, options), options);
   if (options.protect !== undefined) {
     if (options.protect === "system")
-      throw new HyperthinkError(
-        "bad-argument",
-        "protect=system needs a chat with system text: expected a number or prompt here",
-      );
+      throw badArgument("protect=system needs a chat with system text: expected a number or prompt here");
     policy = protect(policy, options.protect);
   }
   return policy;

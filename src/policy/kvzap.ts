@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import { KEEP_ALL, keyOf, real, whole } from "./options.ts";
 import type { Recipe } from "./policy.ts";
 
@@ -22,8 +22,7 @@ export const kvzap: Recipe = {
   },
   make(model, options) {
     if (!model.probe)
-      throw new HyperthinkError(
-        "bad-argument",
+      throw badArgument(
         "policy kvzap needs a probe: expected --probe DIR (a folder such as nvidia/KVzap-mlp-Qwen3-8B), got none",
       );
     const threshold = real("kvzap", options, "threshold", -4);

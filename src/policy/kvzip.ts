@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import { once } from "./once.ts";
 import { whole } from "./options.ts";
 import type { Further, Policy, PolicyOptions, Recipe, Trained } from "./policy.ts";
@@ -30,10 +30,7 @@ function repeat({ texts, reply }: NonNullable<Trained["spoken"]>, sinks: number,
 export function makeKvzip({ spoken }: Trained, options: PolicyOptions, chunk = CHUNK): Policy {
   const sinks = whole("kvzip", options, "sinks", 4);
   if (!spoken)
-    throw new HyperthinkError(
-      "bad-argument",
-      "policy kvzip asks the model to repeat its prompt: expected a tokenizer, got a model without",
-    );
+    throw badArgument("policy kvzip asks the model to repeat its prompt: expected a tokenizer, got a model without");
   const further = repeat(spoken, sinks, chunk);
   return once("kvzip", options, [], { watch: { further }, sinks, share: "set", settings: { sinks } });
 }

@@ -1,5 +1,5 @@
 // Shared words of the recipes: checked settings, budgets, and parts that most policies leave at nothing.
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument, type HyperthinkError } from "../base/errors.ts";
 import type { LaneInfo, Policy, PolicyOptions, Watch } from "./policy.ts";
 
 export const WATCH_NOTHING: Watch = {
@@ -12,7 +12,7 @@ export const WATCH_NOTHING: Watch = {
 };
 
 export const refuse = (policy: string, expected: string, got: unknown): HyperthinkError =>
-  new HyperthinkError("bad-argument", `policy ${policy}: expected ${expected}, got ${got}`);
+  badArgument(`policy ${policy}: expected ${expected}, got ${got}`);
 
 /** A whole setting of at least `least`, or its default. */
 export function whole(
@@ -63,10 +63,7 @@ export function budgetOf(policy: string, options: PolicyOptions, of: "prompt" | 
     return () => budget;
   }
   if (cr === undefined)
-    throw new HyperthinkError(
-      "bad-argument",
-      `policy ${policy} needs a budget: expected --budget KEYS or --cr RATIO, got neither`,
-    );
+    throw badArgument(`policy ${policy} needs a budget: expected --budget KEYS or --cr RATIO, got neither`);
   return (lane) => Math.max(1, lane[of] / cr);
 }
 

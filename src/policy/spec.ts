@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import type { PolicyOptions } from "./policy.ts";
 
 /** A policy in one word: `name` or `name:setting=value,...`, as in `snapkv:cr=4,window=32`. */
@@ -42,22 +42,18 @@ export function parseSpec(text: string): Spec {
     const words = Object.hasOwn(WORDS, key) ? WORDS[key as keyof PolicyOptions] : undefined;
     const numeric = NUMBERS.includes(key as keyof PolicyOptions);
     if (key && value && !(words || numeric))
-      throw new HyperthinkError(
-        "bad-argument",
+      throw badArgument(
         `policy "${text}": no policy has a setting "${key}": expected one of ${[...new Set([...NUMBERS, ...Object.keys(WORDS)])].join(", ")}`,
       );
     if (!value || more !== undefined || !(words || numeric))
-      throw new HyperthinkError(
-        "bad-argument",
+      throw badArgument(
         `policy "${text}": expected name:setting=value,... with settings such as cr=4 or window=32, got "${part}"`,
       );
-    if (Object.hasOwn(options, key))
-      throw new HyperthinkError("bad-argument", `policy "${text}": expected ${key} once, got it twice`);
+    if (Object.hasOwn(options, key)) throw badArgument(`policy "${text}": expected ${key} once, got it twice`);
     if (words?.includes(value)) options[key] = value;
     else if (numeric && /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(value)) options[key] = Number(value);
     else
-      throw new HyperthinkError(
-        "bad-argument",
+      throw badArgument(
         `policy "${text}": expected ${key} to be ${[...(words ?? []), ...(numeric ? ["a number"] : [])].join(" or ")}, got "${value}"`,
       );
   }

@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 
 /**
  * A queue from the engine's callbacks to one async reader, who may come late, leave early or never come. Output that
@@ -46,8 +46,7 @@ export class Channel<T extends object> implements AsyncIterable<T> {
   /** The one reader. Throws `bad-argument` for a second. */
   [Symbol.asyncIterator](): AsyncIterableIterator<T> {
     if (!this.#sources)
-      throw new HyperthinkError(
-        "bad-argument",
+      throw badArgument(
         "this output has a reader already: expected one loop over it; await `result` for the whole, or make the call again",
       );
     this.#tell();

@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import type { Session } from "./session.ts";
 
 /** What ends a reply. */
@@ -17,10 +17,7 @@ export interface LimitOptions {
 export function stopIdsOf({ config }: Session, asked: readonly number[] | undefined): Set<number> {
   const wrong = asked?.find((id) => !Number.isInteger(id) || id < 0 || id >= config.vocabulary);
   if (wrong !== undefined)
-    throw new HyperthinkError(
-      "bad-argument",
-      `stop id ${wrong}: expected a token id from 0 to ${config.vocabulary - 1}`,
-    );
+    throw badArgument(`stop id ${wrong}: expected a token id from 0 to ${config.vocabulary - 1}`);
   return new Set(asked ?? config.eosIds);
 }
 

@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import type { ChatMessage } from "../model/chat.ts";
 import { checkRoom } from "../policy/check.ts";
 import { recipeOf } from "../policy/index.ts";
@@ -57,8 +57,7 @@ function named(
   if (typeof policy !== "object") return session.policy(policy, { ...settings, protect: kept, tokens });
   for (const [name, value] of Object.entries(settings))
     if (value !== undefined)
-      throw new HyperthinkError(
-        "bad-argument",
+      throw badArgument(
         `${name}=${value} beside a policy object: expected its settings in the object, or a policy's name`,
       );
   const own = session.check(policy);
@@ -68,8 +67,7 @@ function named(
 /** Tokens of a chat up to the end of its system text. */
 function systemTokens(session: Session, prompt: Prompt, options: PromptOptions): Promise<number> {
   if (!Array.isArray(prompt) || prompt[0]?.role !== "system")
-    throw new HyperthinkError(
-      "bad-argument",
+    throw badArgument(
       "protect=system: expected a chat that starts with a system message (generate: --system TEXT), got none",
     );
   return prefixTokens(session, prompt, options);

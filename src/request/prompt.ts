@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import type { ChatMessage } from "../model/chat.ts";
 import { renderLiteral } from "../model/literal.ts";
 import type { EncodeOptions } from "../model/tokenizer.ts";
@@ -51,12 +51,9 @@ export async function encodePrompt(
 function checkPrompt(prompt: Prompt): void {
   const got = Array.isArray(prompt) && prompt.length === 0 ? "no messages" : typeof prompt;
   if ((typeof prompt !== "string" && (typeof prompt !== "object" || prompt === null)) || got === "no messages")
-    throw new HyperthinkError(
-      "bad-argument",
-      `expected a question, messages, { raw: text } or { ids } as the prompt, got ${got}`,
-    );
+    throw badArgument(`expected a question, messages, { raw: text } or { ids } as the prompt, got ${got}`);
   if (typeof prompt === "string" && prompt.trim() === "")
-    throw new HyperthinkError("bad-argument", "expected a question as the prompt, got an empty or a blank one");
+    throw badArgument("expected a question as the prompt, got an empty or a blank one");
 }
 
 /** Characters that take so long to tokenise that it is worth knowing before that they cannot fit. */
@@ -64,8 +61,7 @@ const LONG = 1 << 16;
 
 function checkLength(least: number, contextLength: number): void {
   if (least >= contextLength)
-    throw new HyperthinkError(
-      "bad-argument",
+    throw badArgument(
       `the prompt has ${least} tokens at least: expected fewer than the context limit of ${contextLength}; shorten it or raise --context`,
     );
 }

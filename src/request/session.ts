@@ -1,5 +1,5 @@
 import { freemem, totalmem } from "node:os";
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import { cpu, cpuAvailable } from "../device/cpu.ts";
 import type { Device, KvFormat, WeightFormat } from "../device/device.ts";
 import { reference } from "../device/reference.ts";
@@ -102,10 +102,7 @@ export class Session implements AsyncDisposable {
     const context = whole("context", options.context ?? config.contextLength, 2, config.contextLength);
     const kvBytes = options.kvMemory ?? Math.min(DEFAULT_KV, Math.floor(freemem() / 2));
     if (!(kvBytes > 0 && Number.isFinite(kvBytes)))
-      throw new HyperthinkError(
-        "bad-argument",
-        `--kv-memory must be a positive number of bytes, got ${options.kvMemory}`,
-      );
+      throw badArgument(`--kv-memory must be a positive number of bytes, got ${options.kvMemory}`);
     this.runner = new Runner(
       device,
       { config, weights },
@@ -143,7 +140,7 @@ export class Session implements AsyncDisposable {
       const said = parsed.options[key as keyof PolicyOptions];
       // A system text is counted where its chat is known: the number stands for the word.
       if (said !== undefined && said !== value && said !== "system")
-        throw new HyperthinkError("bad-argument", `policy ${spec}: ${key} is given twice, as ${said} and as ${value}`);
+        throw badArgument(`policy ${spec}: ${key} is given twice, as ${said} and as ${value}`);
     }
     return makePolicy(parsed.name, this.#trained(), { ...parsed.options, ...Object.fromEntries(given) });
   }
@@ -160,7 +157,7 @@ export class Session implements AsyncDisposable {
 
   /** Runs a call that closing the session ends. Throws `bad-argument` where it is closed already. */
   async during<T>(stop: Stop, call: () => Promise<T>): Promise<T> {
-    if (this.#closed) throw new HyperthinkError("bad-argument", "this session is closed");
+    if (this.#closed) throw badArgument("this session is closed");
     this.#stops.add(stop);
     try {
       return await call();
@@ -190,10 +187,7 @@ export class Session implements AsyncDisposable {
 
 function whole(name: string, value: number, least: number, most: number): number {
   if (!Number.isInteger(value) || value < least || value > most)
-    throw new HyperthinkError(
-      "bad-argument",
-      `--${name} must be a whole number from ${least} to ${most}, got ${value}`,
-    );
+    throw badArgument(`--${name} must be a whole number from ${least} to ${most}, got ${value}`);
   return value;
 }
 
@@ -203,7 +197,7 @@ function whole(name: string, value: number, least: number, most: number): number
  */
 export async function load(options: LoadOptions): Promise<Session> {
   if (typeof options?.model !== "string")
-    throw new HyperthinkError("bad-argument", `expected { model: FOLDER }, got model ${typeof options?.model}`);
+    throw badArgument(`expected { model: FOLDER }, got model ${typeof options?.model}`);
   const source = await openSource(options.model);
   const adapter = options.adapter ? await openSource(options.adapter) : undefined;
   const notes: string[] = [];

@@ -1,6 +1,6 @@
 // Stop strings in a stream of text: an Aho-Corasick automaton, so a piece costs its own length, whatever came before.
 
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 
 /** A prefix of some stop string, reached by reading it. */
 interface Prefix {
@@ -28,8 +28,7 @@ export class StopMatcher {
   constructor(stops: readonly string[]) {
     for (const stop of stops)
       if (stop === "" || !stop.isWellFormed())
-        throw new HyperthinkError(
-          "bad-argument",
+        throw badArgument(
           `a stop string must be non-empty, well-formed text, got ${JSON.stringify(stop)}; leave it out`,
         );
     this.#root = automaton(stops);

@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import type { Chain, ChainSpec, Group } from "../engine/chain.ts";
 import type { Engine } from "../engine/engine.ts";
 import { greedy, type Sampling } from "../engine/sampling.ts";
@@ -83,7 +83,7 @@ async function runChains(
 ): Promise<ScaleResult> {
   const width = options.width ?? 8;
   if (!Number.isInteger(width) || width < 1 || width > 1024)
-    throw new HyperthinkError("bad-argument", `width must be a whole number of chains from 1 to 1024, got ${width}`);
+    throw badArgument(`width must be a whole number of chains from 1 to 1024, got ${width}`);
   // Some templates (QwQ's among them) close the thinking at once unless they are told not to; others ignore the
   // variable.
   const template = { enable_thinking: true, ...options.template };

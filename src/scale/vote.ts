@@ -1,6 +1,6 @@
 // The majority vote over W chains, cast as they end in any order.
 
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import type { Extraction } from "./answer.ts";
 
 /** The chains that gave one answer. */
@@ -24,9 +24,8 @@ export class Vote {
   /** Chain `chain`'s only vote. Throws `bad-argument` when it has voted, or is not a whole number from 0. */
   cast(chain: number, extraction: Extraction): void {
     if (!Number.isSafeInteger(chain) || chain < 0)
-      throw new HyperthinkError("bad-argument", `a chain's index must be a whole number from 0, got ${chain}`);
-    if (this.#cast.has(chain))
-      throw new HyperthinkError("bad-argument", `chain ${chain} has voted already; each chain casts one vote`);
+      throw badArgument(`a chain's index must be a whole number from 0, got ${chain}`);
+    if (this.#cast.has(chain)) throw badArgument(`chain ${chain} has voted already; each chain casts one vote`);
     this.#cast.add(chain);
     if (extraction.kind === "abstain") {
       this.abstained++;
@@ -72,10 +71,7 @@ export class Vote {
     let lowest = Infinity;
     for (const chain of new Set(running)) {
       if (this.#cast.has(chain))
-        throw new HyperthinkError(
-          "bad-argument",
-          `chain ${chain} has voted, so it cannot be among those still running`,
-        );
+        throw badArgument(`chain ${chain} has voted, so it cannot be among those still running`);
       left++;
       lowest = Math.min(lowest, chain);
     }

@@ -13,7 +13,7 @@ import {
   SPAN_SLOTS,
   WEIGHT_FORMATS,
 } from "../device.ts";
-import { type Field, ITEMS } from "../fields.ts";
+import { ITEMS } from "../fields.ts";
 import { MAX_TOP, OPS, SAMPLER } from "../ops.ts";
 
 /** The widest head that the kernels have room for. */
@@ -46,12 +46,6 @@ export const SHAPE = [
 /** Formats are numbered in these orders. */
 export const PAGE_FORMAT_NAMES = Object.keys(PAGE_FORMATS);
 export const WEIGHT_FORMAT_NAMES = Object.keys(WEIGHT_FORMATS);
-
-/**
- * Words that hold an argument: ids and whole numbers take one, doubles two, lists an id, the first item and their
- * number.
- */
-export const wordsOf = ({ kind }: Field): number => (kind === "list" ? 3 : kind === "double" ? 2 : 1);
 
 let signed: string | undefined;
 

@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../../base/errors.ts";
+import { badArgument, noMemory } from "../../base/errors.ts";
 import { meterPass, newMeter } from "../../cache/meter.ts";
 import type { Runner } from "../../engine/runner.ts";
 import { badLogits } from "../../model/bad-logits.ts";
@@ -71,10 +71,7 @@ export class Comparison {
 
   constructor(session: Session, candidates: readonly Candidate[], options: CompareOptions) {
     if (candidates[0]?.policy.key !== "full")
-      throw new HyperthinkError(
-        "bad-argument",
-        "the first policy of a comparison is `full`: the others are measured against it",
-      );
+      throw badArgument("the first policy of a comparison is `full`: the others are measured against it");
     this.#session = session;
     this.#runner = session.runner;
     this.#candidates = candidates.map((c) => {
@@ -93,10 +90,9 @@ export class Comparison {
   async run(text: number, ids: readonly number[]): Promise<TextRun> {
     const { prefix } = this.#options;
     if (!(prefix >= 1 && ids.length > prefix + 1))
-      throw new HyperthinkError("bad-argument", `expected a text of more than ${prefix + 1} tokens, got ${ids.length}`);
+      throw badArgument(`expected a text of more than ${prefix + 1} tokens, got ${ids.length}`);
     if (ids.length > this.#runner.options.contextLength)
-      throw new HyperthinkError(
-        "bad-argument",
+      throw badArgument(
         `a text has ${ids.length} tokens, the context ${this.#runner.options.contextLength}: raise --context or take shorter texts`,
       );
     const stop = new Stop(this.#options.signal);
@@ -126,7 +122,7 @@ export class Comparison {
   async #score(candidate: Candidate, ids: readonly number[], signal: AbortSignal): Promise<TextScore> {
     const { table, sets } = this.#runner;
     const { set, cutMs, pages } = await this.#prompt.start(candidate.policy, ids, this.#options.prefix, signal);
-    if (set < 0) throw new HyperthinkError("no-memory", "no set of lanes is free: raise --chains");
+    if (set < 0) throw noMemory("no set of lanes is free: raise --chains");
     try {
       return {
         ...(await this.#decode(candidate, set, ids, signal)),

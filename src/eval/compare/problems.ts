@@ -1,6 +1,6 @@
 // Problem files: one JSON object a line, in the forms that benchmarks are published in.
 
-import { HyperthinkError } from "../../base/errors.ts";
+import { badFile, type HyperthinkError } from "../../base/errors.ts";
 import { visible } from "../../base/visible.ts";
 import { extractAnswer } from "../../scale/answer.ts";
 import { answerKey } from "../../scale/key.ts";
@@ -20,12 +20,10 @@ export function parseProblems(file: string, text: string): Problem[] {
     .replace(/^\ufeff/, "")
     .split("\n")
     .flatMap((line, i) => (line.trim() ? [{ line, number: i + 1 }] : []));
-  if (lines.length === 0)
-    throw new HyperthinkError("bad-file", `${file}: expected at least one problem, got an empty file`);
+  if (lines.length === 0) throw badFile(`${file}: expected at least one problem, got an empty file`);
   return lines.map(({ line, number }) => {
     const wrong = (why: string) =>
-      new HyperthinkError(
-        "bad-file",
+      badFile(
         `${file}: line ${number}: expected {"prompt": text, "answer": text or number} (or "question" or "problem"), ${why}`,
       );
     const fields = fieldsOf(line, wrong);

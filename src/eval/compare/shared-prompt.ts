@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../../base/errors.ts";
+import { noMemory } from "../../base/errors.ts";
 import type { Runner } from "../../engine/runner.ts";
 import { KEEP_ALL, WATCH_NOTHING } from "../../policy/options.ts";
 import type { Labelling, Policy, Watch } from "../../policy/policy.ts";
@@ -74,7 +74,7 @@ export class SharedPrompt {
   async read(ids: readonly number[], prefix: number, signal?: AbortSignal): Promise<void> {
     const runner = this.#runner;
     this.#set = runner.sets.take(this.policy, prefix, ids.length);
-    if (this.#set < 0) throw new HyperthinkError("no-memory", "no set of lanes is free: raise --chains");
+    if (this.#set < 0) throw noMemory("no set of lanes is free: raise --chains");
     const { layers, kvHeads } = runner.model.config;
     this.#gates = this.policy.labels ? Array.from({ length: layers }, () => new Float32Array(prefix * kvHeads)) : [];
     await readPrompt(runner, this.#set, ids, prefix, async (from, count) => {

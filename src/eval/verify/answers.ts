@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { HyperthinkError } from "../../base/errors.ts";
+import { badFile } from "../../base/errors.ts";
 import { type Extraction, extractAnswer } from "../../scale/answer.ts";
 import { answerKey, LONGEST_ANSWER } from "../../scale/key.ts";
 import type { Check } from "./check.ts";
@@ -25,7 +25,7 @@ export async function* verifyAnswers(folder: string, golden: Record<string, unkn
   const parsed = shape.safeParse(golden);
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0];
-    throw new HyperthinkError("bad-file", `${folder}/golden.json: ${path.join(".")}: ${message}`);
+    throw badFile(`${folder}/golden.json: ${path.join(".")}: ${message}`);
   }
   for (const [i, { text, finished, accept }] of parsed.data.cases.entries()) {
     const got = extractAnswer(text, { thinking: null, finished });

@@ -84,10 +84,7 @@ export async function openBench(model: string, setup: BenchSetup, options: Verif
 
 /** Live keys of each lane of a set, by position. */
 export const liveOf = ({ device, table }: Runner, set: number): Promise<Int32Array[]> =>
-  device.live(
-    table.device,
-    Array.from({ length: table.width }, (_, i) => set * table.width + i),
-  );
+  device.live(table.device, table.lanes(set));
 
 /** Largest absolute difference; NaN anywhere gives Infinity. */
 export function farthest(a: ArrayLike<number>, b: ArrayLike<number>, from = 0): number {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { HyperthinkError } from "../../base/errors.ts";
+import { badFile } from "../../base/errors.ts";
 import { recipes } from "../../policy/index.ts";
 import type { PolicyOptions } from "../../policy/policy.ts";
 import { farthest, openBench } from "./bench.ts";
@@ -56,10 +56,7 @@ export const numberOf =
   (key: string): number => {
     const value = entry[key];
     if (typeof value === "number" && Number.isFinite(value)) return value;
-    throw new HyperthinkError(
-      "bad-file",
-      `${folder}/golden.json: ${name}: expected a number ${key}, got ${JSON.stringify(value)}`,
-    );
+    throw badFile(`${folder}/golden.json: ${name}: expected a number ${key}, got ${JSON.stringify(value)}`);
   };
 
 /**

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { HyperthinkError } from "../../base/errors.ts";
+import { badFile } from "../../base/errors.ts";
 import type { PolicyOptions } from "../../policy/policy.ts";
 import { type Bench, liveOf, openBench } from "./bench.ts";
 import { CHUNKS, type Check, type VerifyOptions } from "./check.ts";
@@ -124,7 +124,7 @@ async function* verifyPolicy(
   const label = `${name}, ${chunk === T ? "one shot" : `chunks of ${chunk}`}`;
   const { policy: recipe, settings, probe } = spoken;
   if (probe !== undefined && !/^[\w.-]+$/.test(probe))
-    throw new HyperthinkError("bad-file", `${folder}/golden.json: ${name}: expected a folder's name, got ${probe}`);
+    throw badFile(`${folder}/golden.json: ${name}: expected a folder's name, got ${probe}`);
   const bench = await openBench(
     folder,
     {

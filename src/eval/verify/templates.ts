@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { HyperthinkError } from "../../base/errors.ts";
+import { badFile } from "../../base/errors.ts";
 import { exactJson } from "../../model/template/exact.ts";
 import { Template } from "../../model/template/template.ts";
 import type { Check } from "./check.ts";
@@ -21,10 +21,7 @@ export async function* verifyTemplates(folder: string, golden: Record<string, un
   const { templates, cases } = await read(folder);
   const now = golden.now === undefined ? new Date() : new Date(String(golden.now));
   if (Number.isNaN(now.getTime()))
-    throw new HyperthinkError(
-      "bad-file",
-      `${folder}/golden.json: now is ${JSON.stringify(golden.now)}; expected a date`,
-    );
+    throw badFile(`${folder}/golden.json: now is ${JSON.stringify(golden.now)}; expected a date`);
   const numbered = cases.map((item, i) => ({ ...item, i }));
   const byTemplate = Map.groupBy(numbered, ({ template }) => template);
   for (const [name, source] of Object.entries(templates)) {
@@ -62,7 +59,7 @@ function compare(source: string, variables: Record<string, unknown>, now: Date, 
 async function read(folder: string): Promise<{ templates: Record<string, string>; cases: Case[] }> {
   const file = join(folder, "golden.json");
   const { templates, cases } = exactJson(await readFile(file, "utf8")) as Record<string, unknown>;
-  const wrong = (what: string) => new HyperthinkError("bad-file", `${file}: expected ${what}`);
+  const wrong = (what: string) => badFile(`${file}: expected ${what}`);
   if (!isObject(templates) || !Object.values(templates).every((source) => typeof source === "string"))
     throw wrong("templates, texts by name");
   if (!Array.isArray(cases) || cases.length === 0 || cases.length > MOST_CASES)

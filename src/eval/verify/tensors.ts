@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../../base/errors.ts";
+import { badFile } from "../../base/errors.ts";
 import { Safetensors, type Tensor } from "../../model/safetensors.ts";
 import { openSource } from "../../model/source.ts";
 
@@ -19,7 +19,7 @@ export async function readGoldenTensors(path: string): Promise<Golden> {
     let total = 0;
     for (const tensor of file.tensors.values()) {
       total += tensor.bytes;
-      if (total > MOST) throw new HyperthinkError("bad-file", `${path}: expected at most ${MOST} bytes of golden data`);
+      if (total > MOST) throw badFile(`${path}: expected at most ${MOST} bytes of golden data`);
       data.set(tensor.name, { tensor, bytes: await file.bytes(tensor) });
     }
   } finally {
@@ -27,9 +27,9 @@ export async function readGoldenTensors(path: string): Promise<Golden> {
   }
   const find = (name: string, dtype: string) => {
     const hit = data.get(name);
-    if (!hit) throw new HyperthinkError("bad-file", `${path}: expected a tensor "${name}", found none`);
+    if (!hit) throw badFile(`${path}: expected a tensor "${name}", found none`);
     if (hit.tensor.dtype !== dtype)
-      throw new HyperthinkError("bad-file", `${path}: tensor "${name}": expected ${dtype}, got ${hit.tensor.dtype}`);
+      throw badFile(`${path}: tensor "${name}": expected ${dtype}, got ${hit.tensor.dtype}`);
     return hit.bytes;
   };
   return {

@@ -1,4 +1,4 @@
-import { HyperthinkError } from "../../base/errors.ts";
+import { badArgument, badFile } from "../../base/errors.ts";
 import { greedy } from "../../engine/sampling.ts";
 import type { ChatMessage } from "../../model/chat.ts";
 import { generate } from "../../request/generate.ts";
@@ -32,18 +32,14 @@ export async function* verifyText(
       detail: `the model ${golden.model} is not here: bring it into models, or say --model FOLDER with it`,
     };
   if (!model)
-    throw new HyperthinkError(
-      "bad-argument",
-      `${folder} compares texts of the model "${golden.model}": expected --model FOLDER with it`,
-    );
+    throw badArgument(`${folder} compares texts of the model "${golden.model}": expected --model FOLDER with it`);
   const cases = golden.cases as Case[];
   const most = Number(golden.max_new_tokens);
   if (!Array.isArray(cases) || !Number.isInteger(most))
-    throw new HyperthinkError("bad-file", `${folder}/golden.json: expected cases and max_new_tokens`);
+    throw badFile(`${folder}/golden.json: expected cases and max_new_tokens`);
   await using session = await load({
+    ...options,
     model,
-    device: options.device,
-    threads: options.threads,
     weights: options.weights ?? "f32",
     kv: options.kv ?? "f32",
     chains: 1,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { HyperthinkError } from "../../base/errors.ts";
+import { badFile } from "../../base/errors.ts";
 import { openSource } from "../../model/source.ts";
 import { loadTokenizer } from "../../model/tokenizer.ts";
 import type { Check } from "./check.ts";
@@ -16,7 +16,7 @@ export async function* verifyTokens(folder: string, golden: Record<string, unkno
   const parsed = shape.safeParse(golden);
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0];
-    throw new HyperthinkError("bad-file", `${folder}/golden.json: ${path.join(".")}: ${message}`);
+    throw badFile(`${folder}/golden.json: ${path.join(".")}: ${message}`);
   }
   const tokenizer = await loadTokenizer(await openSource(folder));
   try {

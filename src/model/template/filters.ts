@@ -197,56 +197,50 @@ function reverse(value: Value, _: Arguments, budget: Budget): Value {
   return value instanceof Iter ? backwards : new Iter(backwards);
 }
 
-const FILTERS = new Map<string, Filter>([
-  ...TEXT_FILTERS,
-  [
-    "attr",
-    (value, given, budget) => ownAttribute(value, str(bind("attr", given, ["name"], 1)[0] as Value, budget), budget),
-  ],
-  ["batch", (value, given, budget) => new Iter(batch(value, given, budget))],
-  ["count", length],
-  ...(["d", "default"] as const).map((name): [string, Filter] => [
-    name,
-    (value, given) => {
-      const [missing, boolean] = bind("default", given, ["default_value", "boolean"]);
-      const replace = value instanceof Undefined || (truthy(boolean ?? false) && !truthy(value));
-      return replace ? orElse(missing, "") : value;
-    },
-  ]),
-  ["dictsort", dictsort],
-  ["first", first],
-  ["groupby", groupby],
-  [
-    "items",
-    (value) => {
+function byDefault(value: Value, given: Arguments): Value {
+  const [missing, boolean] = bind("default", given, ["default_value", "boolean"]);
+  const replace = value instanceof Undefined || (truthy(boolean ?? false) && !truthy(value));
+  return replace ? orElse(missing, "") : value;
+}
+
+const FILTERS = new Map(
+  Object.entries<Filter>({
+    ...TEXT_FILTERS,
+    attr: (value, given, budget) =>
+      ownAttribute(value, str(bind("attr", given, ["name"], 1)[0] as Value, budget), budget),
+    batch: (value, given, budget) => new Iter(batch(value, given, budget)),
+    count: length,
+    d: byDefault,
+    default: byDefault,
+    dictsort,
+    first,
+    groupby,
+    items: (value) => {
       if (value instanceof Undefined) return new Iter([]);
       if (value instanceof Dict) return new Iter(value.items());
       throw new TemplateError("Can only get item pairs from a mapping.");
     },
-  ],
-  ["join", join],
-  ["last", last],
-  ["length", length],
-  ["list", (value, _, budget) => [...items(value, budget)]],
-  ["map", map],
-  ["max", extreme("max", 1)],
-  ["min", extreme("min", -1)],
-  ["reject", choose(false, false)],
-  ["rejectattr", choose(false, true)],
-  ["reverse", reverse],
-  ["select", choose(true, false)],
-  ["selectattr", choose(true, true)],
-  ["slice", (value, given, budget) => new Iter(slices(value, given, budget))],
-  ["sort", sort],
-  [
-    "sum",
-    (value, given, budget) => {
+    join,
+    last,
+    length,
+    list: (value, _, budget) => [...items(value, budget)],
+    map,
+    max: extreme("max", 1),
+    min: extreme("min", -1),
+    reject: choose(false, false),
+    rejectattr: choose(false, true),
+    reverse,
+    select: choose(true, false),
+    selectattr: choose(true, true),
+    slice: (value, given, budget) => new Iter(slices(value, given, budget)),
+    sort,
+    sum: (value, given, budget) => {
       const [attribute, start] = bind("sum", given, ["attribute", "start"]);
       const parts = items(value, budget).map((entry) =>
         attribute === undefined || attribute === null ? entry : path(entry, attribute, budget),
       );
       return parts.reduce((sum, part) => arithmetic("+", sum, part, budget), orElse(start, 0));
     },
-  ],
-  ["unique", (value, given, budget) => new Iter(unique(value, given, budget))],
-]);
+    unique: (value, given, budget) => new Iter(unique(value, given, budget)),
+  }),
+);

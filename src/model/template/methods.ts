@@ -142,57 +142,44 @@ const all = (name: string, only: RegExp) => plain(name, (self) => only.test(self
 const cases = (name: string, want: RegExp, never: RegExp) =>
   plain(name, (self) => want.test(self) && !never.test(self));
 
-const STR = new Map<string, Method<string>>([
-  ["capitalize", plain("capitalize", (self) => text.capitalize(self))],
-  ["center", fill("center", "center")],
-  [
-    "count",
-    (self, given, budget) => {
+const STR = new Map(
+  Object.entries<Method<string>>({
+    capitalize: plain("capitalize", (self) => text.capitalize(self)),
+    center: fill("center", "center"),
+    count: (self, given, budget) => {
       const { sought, within } = part(self, "count", given, budget);
       return within === null ? 0 : text.occurrences(within, sought, budget);
     },
-  ],
-  ["endswith", ends("endswith", "endsWith")],
-  ["find", find("find", false, false)],
-  ["format", (self, given, budget) => formatBraces(self, given, budget)],
-  ["index", find("index", false, true)],
-  ["isalnum", all("isalnum", /^[\p{L}\p{N}]+$/u)],
-  ["isalpha", all("isalpha", /^\p{L}+$/u)],
-  ["isascii", plain("isascii", (self) => !/[^\0-\x7f]/.test(self))],
-  ["isdecimal", all("isdecimal", /^\p{Nd}+$/u)],
-  ["isdigit", all("isdigit", /^[\p{Nd}²³¹⁰⁴-⁹₀-₉]+$/u)],
-  ["islower", cases("islower", /\p{Lowercase}/u, /[\p{Uppercase}\p{Lt}]/u)],
-  ["isspace", all("isspace", new RegExp(`^[${text.SPACE}]+$`))],
-  ["isupper", cases("isupper", /\p{Uppercase}/u, /[\p{Lowercase}\p{Lt}]/u)],
-  [
-    "join",
-    (self, given, budget) => {
+    endswith: ends("endswith", "endsWith"),
+    find: find("find", false, false),
+    format: (self, given, budget) => formatBraces(self, given, budget),
+    index: find("index", false, true),
+    isalnum: all("isalnum", /^[\p{L}\p{N}]+$/u),
+    isalpha: all("isalpha", /^\p{L}+$/u),
+    isascii: plain("isascii", (self) => !/[^\0-\x7f]/.test(self)),
+    isdecimal: all("isdecimal", /^\p{Nd}+$/u),
+    isdigit: all("isdigit", /^[\p{Nd}²³¹⁰⁴-⁹₀-₉]+$/u),
+    islower: cases("islower", /\p{Lowercase}/u, /[\p{Uppercase}\p{Lt}]/u),
+    isspace: all("isspace", new RegExp(`^[${text.SPACE}]+$`)),
+    isupper: cases("isupper", /\p{Uppercase}/u, /[\p{Lowercase}\p{Lt}]/u),
+    join: (self, given, budget) => {
       const [list] = bind("join", given, ["iterable"], 1);
       const parts = items(list as Value, budget).map((item, i) => asText(`sequence item ${i}`, item));
       return joined(parts, self, budget);
     },
-  ],
-  ["ljust", fill("ljust", "left")],
-  ["lower", plain("lower", (self) => self.toLowerCase())],
-  ["lstrip", strip("lstrip", "left")],
-  ["partition", cut("partition", false)],
-  [
-    "removeprefix",
-    (self, given) => {
+    ljust: fill("ljust", "left"),
+    lower: plain("lower", (self) => self.toLowerCase()),
+    lstrip: strip("lstrip", "left"),
+    partition: cut("partition", false),
+    removeprefix: (self, given) => {
       const prefix = asText("removeprefix", bind("removeprefix", given, ["prefix"], 1)[0]);
       return self.startsWith(prefix) ? self.slice(prefix.length) : self;
     },
-  ],
-  [
-    "removesuffix",
-    (self, given) => {
+    removesuffix: (self, given) => {
       const suffix = asText("removesuffix", bind("removesuffix", given, ["suffix"], 1)[0]);
       return suffix !== "" && self.endsWith(suffix) ? self.slice(0, -suffix.length) : self;
     },
-  ],
-  [
-    "replace",
-    (self, given, budget) => {
+    replace: (self, given, budget) => {
       const [old, fresh, most] = bind("replace", given, ["old", "new", "count"], 2);
       return text.replaced(
         self,
@@ -202,53 +189,43 @@ const STR = new Map<string, Method<string>>([
         budget,
       );
     },
-  ],
-  ["rfind", find("rfind", true, false)],
-  ["rindex", find("rindex", true, true)],
-  ["rjust", fill("rjust", "right")],
-  ["rpartition", cut("rpartition", true)],
-  ["rsplit", split("rsplit", text.wordsFromRight, text.splitFromRight)],
-  ["rstrip", strip("rstrip", "right")],
-  ["split", split("split", text.words, text.splitAt)],
-  [
-    "splitlines",
-    (self, given, budget) => {
+    rfind: find("rfind", true, false),
+    rindex: find("rindex", true, true),
+    rjust: fill("rjust", "right"),
+    rpartition: cut("rpartition", true),
+    rsplit: split("rsplit", text.wordsFromRight, text.splitFromRight),
+    rstrip: strip("rstrip", "right"),
+    split: split("split", text.words, text.splitAt),
+    splitlines: (self, given, budget) => {
       const [keep] = bind("splitlines", given, ["keepends"]);
       return text.lines(self, keep === true, budget);
     },
-  ],
-  ["startswith", ends("startswith", "startsWith")],
-  ["strip", strip("strip", "both")],
-  ["title", plain("title", (self, budget) => text.title(self, budget))],
-  ["upper", plain("upper", (self) => self.toUpperCase())],
-  [
-    "zfill",
-    (self, given, budget) => {
+    startswith: ends("startswith", "startsWith"),
+    strip: strip("strip", "both"),
+    title: plain("title", (self, budget) => text.title(self, budget)),
+    upper: plain("upper", (self) => self.toUpperCase()),
+    zfill: (self, given, budget) => {
       const width = asCount("zfill", bind("zfill", given, ["width"], 1)[0], 0);
       const sign = /^[-+]/.exec(self)?.[0] ?? "";
       return sign + filled(self.slice(sign.length), width - sign.length, "right", "0", budget);
     },
-  ],
-]);
+  }),
+);
 
-const LIST = new Map<string, Method<Value>>([
-  [
-    "count",
-    (self, given, budget) => {
+const LIST = new Map(
+  Object.entries<Method<Value>>({
+    count: (self, given, budget) => {
       const [sought] = bind("count", given, ["value"], 1);
       return items(sequence(self), budget).filter((item) => equals(item, sought as Value, budget)).length;
     },
-  ],
-  [
-    "index",
-    (self, given, budget) => {
+    index: (self, given, budget) => {
       const [sought] = bind("index", given, ["value"], 1);
       const at = items(sequence(self), budget).findIndex((item) => equals(item, sought as Value, budget));
       if (at < 0) throw new TemplateError("the value is not in the list");
       return at;
     },
-  ],
-]);
+  }),
+);
 const sequence = (self: Value): readonly Value[] => (self instanceof Tuple ? self.items : (self as readonly Value[]));
 
 const view =
@@ -258,19 +235,18 @@ const view =
     return new View(self, kind);
   };
 
-const DICT = new Map<string, Method<Dict>>([
-  [
-    "get",
-    (self, given) => {
+const DICT = new Map(
+  Object.entries<Method<Dict>>({
+    get: (self, given) => {
       const [key, missing] = bind("get", given, ["key", "default"], 1);
       return orElse(self.get(key as Value), orElse(missing, null));
     },
-  ],
-  ["copy", (self) => self],
-  ["items", view("items")],
-  ["keys", view("keys")],
-  ["values", view("values")],
-]);
+    copy: (self) => self,
+    items: view("items"),
+    keys: view("keys"),
+    values: view("values"),
+  }),
+);
 
 const TABLES = new Map<string, ReadonlyMap<string, Method<never>>>([
   ["str", STR],

@@ -61,28 +61,24 @@ const atLeast = beside((value, other, budget) => compare(value, other, ">=", bud
 const atMost = beside((value, other, budget) => compare(value, other, "<=", budget) <= 0);
 
 const TESTS = new Map<string, Test>([
-  ["boolean", alone((value) => typeof value === "boolean")],
-  // What is undefined has a method that refuses calls: Python takes it for callable.
-  [
-    "callable",
-    alone(
+  ...Object.entries<Test>({
+    boolean: alone((value) => typeof value === "boolean"),
+    // What is undefined has a method that refuses calls: Python takes it for callable.
+    callable: alone(
       (value) =>
         value instanceof Undefined ||
         value instanceof Callable ||
         (value instanceof Attributes && value.type === "LoopContext"),
     ),
-  ],
-  ["defined", alone((value) => !(value instanceof Undefined))],
-  ["divisibleby", beside((value, divisor, budget) => equals(rest(value, divisor, budget), 0, budget))],
-  ["escaped", alone((value) => value instanceof Markup)],
-  ["even", alone((value, budget) => equals(rest(value, 2, budget), 0, budget))],
-  ["false", alone((value) => value === false)],
-  ["float", alone((value) => value instanceof Float)],
-  ["in", beside((value, container, budget) => contains(container, value, budget))],
-  ["integer", alone((value) => isInt(value) && typeof value !== "boolean")],
-  [
-    "iterable",
-    alone(
+    defined: alone((value) => !(value instanceof Undefined)),
+    divisibleby: beside((value, divisor, budget) => equals(rest(value, divisor, budget), 0, budget)),
+    escaped: alone((value) => value instanceof Markup),
+    even: alone((value, budget) => equals(rest(value, 2, budget), 0, budget)),
+    false: alone((value) => value === false),
+    float: alone((value) => value instanceof Float),
+    in: beside((value, container, budget) => contains(container, value, budget)),
+    integer: alone((value) => isInt(value) && typeof value !== "boolean"),
+    iterable: alone(
       (value) =>
         isString(value) ||
         isList(value) ||
@@ -91,21 +87,18 @@ const TESTS = new Map<string, Test>([
         value instanceof Iter ||
         value instanceof Undefined,
     ),
-  ],
-  ["lower", alone((value, budget) => isCase(value, /\p{Lowercase}/u, /[\p{Uppercase}\p{Lt}]/u, budget))],
-  ["mapping", alone((value) => value instanceof Dict)],
-  ["none", alone((value) => value === null)],
-  ["number", alone((value) => isInt(value) || value instanceof Float)],
-  ["odd", alone((value, budget) => equals(rest(value, 2, budget), 1, budget))],
-  ["sameas", beside((value, other) => value === other)],
-  [
-    "sequence",
-    alone((value) => isString(value) || isList(value) || value instanceof Dict || value instanceof Undefined),
-  ],
-  ["string", alone(isString)],
-  ["true", alone((value) => value === true)],
-  ["undefined", alone((value) => value instanceof Undefined)],
-  ["upper", alone((value, budget) => isCase(value, /\p{Uppercase}/u, /[\p{Lowercase}\p{Lt}]/u, budget))],
+    lower: alone((value, budget) => isCase(value, /\p{Lowercase}/u, /[\p{Uppercase}\p{Lt}]/u, budget)),
+    mapping: alone((value) => value instanceof Dict),
+    none: alone((value) => value === null),
+    number: alone((value) => isInt(value) || value instanceof Float),
+    odd: alone((value, budget) => equals(rest(value, 2, budget), 1, budget)),
+    sameas: beside((value, other) => value === other),
+    sequence: alone((value) => isString(value) || isList(value) || value instanceof Dict || value instanceof Undefined),
+    string: alone(isString),
+    true: alone((value) => value === true),
+    undefined: alone((value) => value instanceof Undefined),
+    upper: alone((value, budget) => isCase(value, /\p{Uppercase}/u, /[\p{Lowercase}\p{Lt}]/u, budget)),
+  }),
   ...["==", "eq", "equalto"].map((name): [string, Test] => [name, equal]),
   ...["!=", "ne"].map((name): [string, Test] => [name, unequal]),
   ...[">", "gt", "greaterthan"].map((name): [string, Test] => [name, above]),

@@ -144,81 +144,60 @@ function tojson(value: Value, given: Arguments, budget: Budget): Value {
   );
 }
 
-export const TEXT_FILTERS: [string, Filter][] = [
-  ["abs", (value) => (Number(numeric(defined(value)) ?? 0) < 0 ? signed("-", value) : signed("+", value))],
-  ["capitalize", plain("capitalize", (shown) => text.capitalize(shown))],
-  [
-    "center",
-    (value, given, budget) =>
-      filled(str(value, budget), asCount("center", bind("center", given, ["width"])[0], 80), "center", " ", budget),
-  ],
-  ["e", (value, _, budget) => escaped(value, budget)],
-  ["escape", (value, _, budget) => escaped(value, budget)],
-  [
-    "float",
-    (value, given, budget) => {
-      const number = floatOf(value, budget);
-      return number === null ? orElse(bind("float", given, ["default"])[0], new Float(0)) : new Float(number);
-    },
-  ],
-  [
-    "format",
-    (value, given, budget) => {
-      const named = new Dict();
-      for (const [name, entry] of given.named) named.set(name, entry);
-      if (named.size > 0 && given.positional.length > 0)
-        throw new TemplateError("can't handle positional and keyword arguments at the same time");
-      return formatPercent(str(value, budget), named.size > 0 ? named : new Tuple(given.positional), budget);
-    },
-  ],
-  ["indent", indent],
-  ["int", int],
-  ["lower", plain("lower", (shown) => shown.toLowerCase())],
-  [
-    "replace",
-    (value, given, budget) => {
-      const [old, fresh, most] = bind("replace", given, ["old", "new", "count"], 2);
-      if (value instanceof Markup || old instanceof Markup || fresh instanceof Markup)
-        throw new TemplateError("replace on text marked as safe or escaped is not supported");
-      const count = most === null ? -1 : asCount("replace", most, -1);
-      return text.replaced(str(value, budget), str(old as Value, budget), str(fresh as Value, budget), count, budget);
-    },
-  ],
-  ["round", round],
-  ["safe", (value, _, budget) => new Markup(str(value, budget))],
-  ["string", (value, _, budget) => (value instanceof Markup ? value : str(value, budget))],
-  [
-    "title",
-    plain("title", (shown) =>
-      shown
-        .split(TITLE)
-        .map((word) => word && word[0].toUpperCase() + word.slice(1).toLowerCase())
-        .join(""),
-    ),
-  ],
-  ["tojson", tojson],
-  [
-    "trim",
-    (value, given, budget) => {
-      const [set] = bind("trim", given, ["chars"]);
-      const shown = str(value, budget);
-      return like(
-        value,
-        text.strip(shown, set === undefined || set === null ? null : asText("trim", set), "both", budget),
-      );
-    },
-  ],
-  ["truncate", truncate],
-  ["upper", plain("upper", (shown) => shown.toUpperCase())],
-  [
-    "wordcount",
-    (value, given, budget) => {
-      bind("wordcount", given, []);
-      const shown = str(value, budget);
-      budget.entries(shown.length / 2);
-      return shown.match(/[\p{L}\p{N}_]+/gu)?.length ?? 0;
-    },
-  ],
-];
+export const TEXT_FILTERS: Record<string, Filter> = {
+  abs: (value) => (Number(numeric(defined(value)) ?? 0) < 0 ? signed("-", value) : signed("+", value)),
+  capitalize: plain("capitalize", (shown) => text.capitalize(shown)),
+  center: (value, given, budget) =>
+    filled(str(value, budget), asCount("center", bind("center", given, ["width"])[0], 80), "center", " ", budget),
+  e: (value, _, budget) => escaped(value, budget),
+  escape: (value, _, budget) => escaped(value, budget),
+  float: (value, given, budget) => {
+    const number = floatOf(value, budget);
+    return number === null ? orElse(bind("float", given, ["default"])[0], new Float(0)) : new Float(number);
+  },
+  format: (value, given, budget) => {
+    const named = new Dict();
+    for (const [name, entry] of given.named) named.set(name, entry);
+    if (named.size > 0 && given.positional.length > 0)
+      throw new TemplateError("can't handle positional and keyword arguments at the same time");
+    return formatPercent(str(value, budget), named.size > 0 ? named : new Tuple(given.positional), budget);
+  },
+  indent,
+  int,
+  lower: plain("lower", (shown) => shown.toLowerCase()),
+  replace: (value, given, budget) => {
+    const [old, fresh, most] = bind("replace", given, ["old", "new", "count"], 2);
+    if (value instanceof Markup || old instanceof Markup || fresh instanceof Markup)
+      throw new TemplateError("replace on text marked as safe or escaped is not supported");
+    const count = most === null ? -1 : asCount("replace", most, -1);
+    return text.replaced(str(value, budget), str(old as Value, budget), str(fresh as Value, budget), count, budget);
+  },
+  round,
+  safe: (value, _, budget) => new Markup(str(value, budget)),
+  string: (value, _, budget) => (value instanceof Markup ? value : str(value, budget)),
+  title: plain("title", (shown) =>
+    shown
+      .split(TITLE)
+      .map((word) => word && word[0].toUpperCase() + word.slice(1).toLowerCase())
+      .join(""),
+  ),
+  tojson,
+  trim: (value, given, budget) => {
+    const [set] = bind("trim", given, ["chars"]);
+    const shown = str(value, budget);
+    return like(
+      value,
+      text.strip(shown, set === undefined || set === null ? null : asText("trim", set), "both", budget),
+    );
+  },
+  truncate,
+  upper: plain("upper", (shown) => shown.toUpperCase()),
+  wordcount: (value, given, budget) => {
+    bind("wordcount", given, []);
+    const shown = str(value, budget);
+    budget.entries(shown.length / 2);
+    return shown.match(/[\p{L}\p{N}_]+/gu)?.length ?? 0;
+  },
+};
 
 const TITLE = new RegExp(`([-${text.SPACE}({\\[<]+)`);

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { HyperthinkError } from "../../base/errors.ts";
+import { badArgument, HyperthinkError } from "../../base/errors.ts";
 import type { Answer, Opened, Request } from "./child.ts";
 
 /**
@@ -52,8 +52,7 @@ export class TokenizerProcess {
       } catch (error) {
         if (signal?.aborted) throw aborted(signal);
         if (this.#closed) throw closed();
-        throw new HyperthinkError(
-          "bad-argument",
+        throw badArgument(
           `the tokenizer cannot encode this text (${text.length} characters): ${(error as Error).message}`,
         );
       } finally {
@@ -129,7 +128,7 @@ function orAborted<T>(result: Promise<T>, signal: AbortSignal | undefined): Prom
   return promise;
 }
 
-const closed = () => new HyperthinkError("bad-argument", "this tokenizer is closed");
+const closed = () => badArgument("this tokenizer is closed");
 const aborted = ({ reason }: AbortSignal): HyperthinkError =>
   reason instanceof HyperthinkError
     ? reason
