@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { type LaneShape, type Lanes, PAGE_FORMATS, type Pass, type Work } from "../../src/device/device.ts";
 import { near } from "../support/compare.ts";
-import { devices, fill, put, rig } from "./devices.ts";
+import { allDevices, fill, put, rig } from "./devices.ts";
 import { type Host, host } from "./host.ts";
 import { type Rule, rule } from "./watched.ts";
 
@@ -20,7 +20,7 @@ interface Acts {
   share: "lane";
 }
 
-for (const candidate of devices)
+for (const candidate of allDevices)
   describe(candidate.name, () => {
     const { device, f32, i32, run, read } = rig(candidate);
     after(() => device.close());

@@ -15,7 +15,7 @@ import type { ItemKind } from "../../src/device/fields.ts";
 import { widthOf } from "../../src/device/fields.ts";
 import { reference } from "../../src/device/reference.ts";
 import { checked } from "../support/checked.ts";
-import { devices, fill, put, rig } from "./devices.ts";
+import { allDevices, fill, put, rig } from "./devices.ts";
 
 const SHAPE: LaneShape = {
   ...{ sets: 3, layers: 2, kvHeads: 2, queryHeads: 4, headDim: 8, format: PAGE_FORMATS.f32 },
@@ -27,7 +27,7 @@ function list(device: Device, kind: ItemKind, numbers: number[]): Work {
   return { list: put(device.i32(numbers.length), numbers), first: 0, count: numbers.length / widthOf(kind) };
 }
 
-for (const candidate of devices)
+for (const candidate of allDevices)
   describe(candidate.name, () => {
     const { device } = rig(candidate);
     after(() => device.close());

@@ -14,14 +14,8 @@ export interface Candidate {
   tolerance: number; // |got - expected| <= tolerance * (1 + |expected|)
 }
 
-/**
- * The reference, the same without shared memory, and the native device where it is built; its absence is a skipped
- * test.
- */
-export const devices: Candidate[] = [
-  { name: "reference", open: () => checked(reference()), tolerance: 1e-6 },
-  { name: "distant", open: () => checked(distant()), tolerance: 1e-6 },
-];
+/** The reference, and the native device where it is built; its absence is a skipped test. */
+export const devices: Candidate[] = [{ name: "reference", open: () => checked(reference()), tolerance: 1e-6 }];
 
 const cpu = await loadCpu();
 if (typeof cpu === "string") test("cpu device", (t) => t.skip(`UNRUN: ${cpu}`));
@@ -30,6 +24,13 @@ else {
     devices.push({ name: `cpu, threads ${threads}`, open: () => checked(cpu({ threads })), tolerance: 1e-4 });
   }
 }
+
+/** With the reference behind messages, which shares no memory: for the device suite and equal bits. */
+export const allDevices: readonly Candidate[] = [
+  devices[0],
+  { name: "distant", open: () => checked(distant()), tolerance: 1e-6 },
+  ...devices.slice(1),
+];
 
 /** The factory, or why there is none. Only a missing file or addon counts as absent; other errors are failures. */
 async function loadCpu(): Promise<string | ((options: { threads: number }) => Device)> {

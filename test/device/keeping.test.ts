@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Pass } from "../../src/device/device.ts";
 import { near } from "../support/compare.ts";
-import { type Candidate, devices, put } from "./devices.ts";
+import { allDevices, type Candidate, put } from "./devices.ts";
 import { spans } from "./host.ts";
 import { at, type Format, KV_HEADS, LAYERS, QUERY_HEADS, type Rule, rule, SKIP, Watched } from "./watched.ts";
 
@@ -12,7 +12,7 @@ interface Told {
   near: Record<string, ArrayLike<number>>;
 }
 const LENGTHS = [15, 16, 17, 255, 256, 257, 300];
-const [oracle, ...others] = devices;
+const [oracle, ...others] = allDevices;
 const bits = (x: ArrayLike<number>) => new Uint32Array(Float32Array.from(x).buffer);
 
 /** Lanes of up to 2,560 keys. */

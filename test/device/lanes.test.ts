@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { type Seeded, seeded } from "../../src/base/rng.ts";
 import { type LaneShape, PAGE_FORMATS } from "../../src/device/device.ts";
-import { devices, fill, gaussians, rig } from "./devices.ts";
+import { allDevices, fill, gaussians, rig } from "./devices.ts";
 import { type Host, host, spans } from "./host.ts";
 import { attention, copyTrack, feed, type Rule, type Track, track, visible } from "./tracker.ts";
 
@@ -218,7 +218,7 @@ const HEADS = [
   [2, 1, 128],
 ];
 
-for (const candidate of devices) {
+for (const candidate of allDevices) {
   describe(candidate.name, () => {
     const tools = rig(candidate);
     after(() => tools.device.close());

@@ -4,7 +4,7 @@ import { after, describe, test } from "node:test";
 import { HyperthinkError } from "../../src/base/errors.ts";
 import { roundBf16, toBf16 } from "../../src/base/half.ts";
 import { seeded } from "../../src/base/rng.ts";
-import { devices, gaussians, rig } from "./devices.ts";
+import { allDevices, gaussians, rig } from "./devices.ts";
 
 const SIZES = [1, 7, 72, 187, 331];
 const HEADS = [
@@ -20,7 +20,7 @@ function as(format: "f32" | "bf16", values: Float32Array): Float32Array {
   return format === "bf16" ? values.map(roundBf16) : values;
 }
 
-for (const candidate of devices) {
+for (const candidate of allDevices) {
   describe(candidate.name, () => {
     const { device, f32, i32, matrix, run, read, close } = rig(candidate);
     after(() => device.close());

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { seeded, uniform } from "../../src/base/rng.ts";
 import { MAX_TOP } from "../../src/device/ops.ts";
-import { devices, gaussians, rig } from "./devices.ts";
+import { allDevices, gaussians, rig } from "./devices.ts";
 
 interface Sampler {
   temperature?: number;
@@ -52,7 +52,7 @@ function expectedId(logits: ArrayLike<number>, s: Sampler, position: number): { 
   return { id: chosen, margin };
 }
 
-for (const candidate of devices) {
+for (const candidate of allDevices) {
   describe(candidate.name, () => {
     const { device, f32, i32, u32, run, read, close } = rig(candidate);
     after(() => device.close());

@@ -7,7 +7,7 @@ import { reference } from "../../src/device/reference.ts";
 import { checked } from "../support/checked.ts";
 import { distant } from "../support/distant.ts";
 import { SEALED } from "../support/sealed.ts";
-import { type Candidate, devices, gaussians, put, rig } from "./devices.ts";
+import { allDevices, type Candidate, gaussians, put, rig } from "./devices.ts";
 import { bitsOf, type Host, host } from "./host.ts";
 
 const SHAPE: LaneShape = {
@@ -148,7 +148,7 @@ for (const candidate of candidates)
   });
 
 test("a device that lacks the format refuses it by name", () => {
-  const others = devices.filter(({ name }) => name !== "distant");
+  const others = allDevices.filter(({ name }) => name !== "distant");
   for (const { name, open } of others) {
     const device = open();
     assert.throws(() => device.lanes(SHAPE), { code: "unsupported", message: /sealed/ }, name);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { seeded } from "../../src/base/rng.ts";
 import { type LaneShape, PAGE_FORMATS, SPAN_SLOTS } from "../../src/device/device.ts";
-import { devices, fill, gaussians, put, rig } from "./devices.ts";
+import { allDevices, fill, gaussians, put, rig } from "./devices.ts";
 import { type Host, host } from "./host.ts";
 
 const SHAPE: LaneShape = {
@@ -21,7 +21,7 @@ const [Q, KV] = [SHAPE.queryHeads * SHAPE.headDim, SHAPE.kvHeads * SHAPE.headDim
 
 const PLAIN = { archiveQuery: null, layer: 0, pages: false, rank: "none" } as const;
 
-for (const candidate of devices) {
+for (const candidate of allDevices) {
   describe(candidate.name, () => {
     const { device, f32, i32, run, read, close } = rig(candidate);
     after(() => device.close());

@@ -9,7 +9,7 @@ import type { Chain } from "../../src/engine/chain.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { recipes } from "../../src/policy/index.ts";
 import { parseSpec } from "../../src/policy/spec.ts";
-import { type Candidate, devices } from "../device/devices.ts";
+import { allDevices, type Candidate, devices } from "../device/devices.ts";
 import { chainSpec } from "../support/chains.ts";
 import { checked } from "../support/checked.ts";
 import { hashBits } from "../support/compare.ts";
@@ -187,7 +187,7 @@ test("every policy is here", () => {
   for (const policy of [...Object.keys(SCHEDULES), ...Object.keys(BF16)]) assert.ok(POLICIES.includes(policy), policy);
 });
 
-for (const candidate of devices.filter((d) => d.name !== "cpu, threads 1"))
+for (const candidate of allDevices.filter((d) => d.name !== "cpu, threads 1"))
   describe(`equal bits on ${candidate.name}`, () => {
     for (const [policy, kv, count] of schedules)
       test(`${policy}, ${kv}`, async () => {

@@ -90,7 +90,7 @@ test("kernels allocate nothing: memory is mapped before a pass, where it is plan
     "threads.cc",
   ]);
   const allocates =
-    /\bnew [A-Za-z]|\b(m|c|re)alloc\(|\bmmap\(|memoryMap|std::(string|vector|deque|map|function|make_\w+|\w+_ptr)\b/;
+    /\bnew [A-Za-z]|\b(m|c|re)alloc\(|\bmmap\(|memoryMap|std::(string|vector|deque|map|function|make_(unique|shared)|\w+_ptr)\b/;
   const folder = fileURLToPath(new URL("../../kernels/", import.meta.url));
   const found = readdirSync(folder)
     .filter((name) => /\.(cc|h)$/.test(name))

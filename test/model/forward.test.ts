@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import type { Device } from "../../src/device/device.ts";
 import { type Attention, forward, type Model, type Tokens } from "../../src/model/forward.ts";
 import { makeActivations } from "../../src/model/workspace.ts";
-import { devices } from "../device/devices.ts";
+import { allDevices } from "../device/devices.ts";
 import { bits, largestDifference } from "../support/compare.ts";
 import { dense } from "../support/dense.ts";
 import { randomTokens, tinyModel, tinyRaw } from "../support/tiny.ts";
@@ -51,7 +51,7 @@ async function run(device: Device, model: Model, ids: readonly number[], apart: 
   return logits;
 }
 
-for (const candidate of devices)
+for (const candidate of allDevices)
   describe(candidate.name, () => {
     test("another attention, over one workspace or one per layer", async () => {
       const raw = tinyRaw(OPTIONS);

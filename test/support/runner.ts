@@ -95,6 +95,5 @@ export const policyFor = ({ model }: Runner, policy: PolicyOf): Policy => policy
 
 /** Live key positions of every lane of a set. */
 export async function liveSets({ device, table }: Runner, set: number): Promise<number[][]> {
-  const lanes = Array.from({ length: table.width }, (_, i) => set * table.width + i);
-  return (await device.live(table.device, lanes)).map((positions) => [...positions]);
+  return (await device.live(table.device, table.lanes(set))).map((positions) => [...positions]);
 }
