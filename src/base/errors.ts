@@ -17,6 +17,9 @@ export class HyperthinkError extends Error {
   }
 }
 
+/** What was thrown, as an error. */
+export const asError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)));
+
 const make = (code: ErrorCode) => (message: string) => new HyperthinkError(code, message);
 
 export const badArgument = make("bad-argument");

@@ -96,7 +96,7 @@ export function promptOptions(command: Command): Command {
       `
 Arguments are joined by blanks and taken as they are. Of standard input only the last newline is dropped (nothing with
 --raw). Text on standard input beside arguments without - is refused: a pipe is listened to for 0.1 s, not waited for.
-Sampling that no flag names is that of the model's generation_config.json where it has one; the receipt says which.`,
+Sampling that no flag names is that of the model's generation_config.json where it has one; the usage line says which.`,
     );
 }
 

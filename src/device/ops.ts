@@ -202,7 +202,7 @@ export const OPS = {
     draws: list("draw"),
   },
 
-  // What policies watch. All of it goes to the state of the sets (`Device.attach`).
+  // What policies watch goes to the state of the sets (`Device.attach`).
   /** Keeps the runs' last queries: position p at p mod `queries`. */
   observe: { q: floats("read", "runs.row", query), lanes, layer, runs: list("run") },
   /**
@@ -238,7 +238,7 @@ export const OPS = {
   noteGates: { z: floats("read", "runs.row", "Hkv"), shift: whole, lanes, layer, runs: list("run") },
   /** After `admit`: bounds of the pages that were written, and of the last one. */
   bound: { lanes, layer, runs: list("run") },
-  /** Zeroes the scores of all lanes of the runs' sets (up to the pending key). */
+  /** Zeroes the scores of the runs' sets (up to the pending key). */
   clear: { lanes, runs: list("run") },
 
   // Scorers write the scores of live keys, higher = keep, NaN below all; each item's position is the newest, t.
@@ -295,7 +295,6 @@ export const OPS = {
    */
   keep: { ...acts, lanes: rewritable, layers: positive, recent: double, floor: double, replace: flag },
 } as const satisfies Record<string, Record<string, Field>>;
-
 export type OpName = keyof typeof OPS;
 /** One recorded step. Calls append operations; nothing runs before `Device.run`. No operation holds a T x T matrix. */
 export type Pass = { readonly [K in OpName]: (args: Args<(typeof OPS)[K]>) => void };

@@ -149,11 +149,11 @@ export class BatchTables {
     let further = 0;
     for (const [i, group] of groups.entries()) {
       const kind = b.kinds[i];
-      for (const reads of [true, false]) {
+      for (const readsOn of [true, false]) {
         // Chunks that read on after a prompt are attended and admitted like others, and watched in their own way.
         const first = b.chunks.count;
         for (const { segment, opened, row } of group) {
-          if (segment.kind !== "chunk" || (segment.scores !== undefined) !== reads) continue;
+          if (segment.kind !== "chunk" || (segment.scores !== undefined) !== readsOn) continue;
           const item = [segment.set, row, segment.count, segment.from];
           b.chunks.list.host.set(item, b.chunks.count++ * RUN);
           if (!segment.scores) continue;
@@ -165,7 +165,7 @@ export class BatchTables {
             count: kind.further.count + 1,
           };
         }
-        if (!reads) kind.chunks = { list: b.chunks.list, first, count: b.chunks.count - first };
+        if (!readsOn) kind.chunks = { list: b.chunks.list, first, count: b.chunks.count - first };
       }
     }
     this.#laySteps(groups, b.kinds);

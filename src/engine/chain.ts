@@ -61,6 +61,7 @@ export interface Group {
   /** Prompt and the most new tokens of any chain it started with: what budgets are a share of. */
   readonly tokens: number;
   readonly meter: Meter; // of the root: prefill
+  begun: boolean; // some of its prompt was read
   rootSet: number; // -1: none
   rootCached: number; // prompt tokens in the root
 }
@@ -72,6 +73,7 @@ export const newGroup = (prompt: readonly number[], policy: Policy, maxTokens: n
   chains: [],
   tokens: prompt.length + maxTokens,
   meter: newMeter(),
+  begun: false,
   rootSet: -1,
   rootCached: 0,
 });

@@ -1,5 +1,5 @@
-import { badArgument, noMemory } from "../base/errors.ts";
-import type { Device, F32, Pass, Work } from "../device/device.ts";
+import { asError, badArgument, HyperthinkError, noMemory } from "../base/errors.ts";
+import type { Device, F32, LaneKeys, Pass, Work } from "../device/device.ts";
 import { widthOf } from "../device/fields.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { keep, rank } from "../model/paged.ts";
@@ -18,6 +18,8 @@ export interface CutHost {
   readonly frequencies: F32;
   readonly chunk: number;
   readonly beforeCut: Map<number, { live: number; pages: number }>;
+  /** Hears of a set whose own policy failed, or for which there are no pages; others go on. May throw. */
+  fail(set: number, error: Error): void;
   /** Reserves, runs and commits a pass over one segment, apart from the tables of the step that is under way. */
   feed(segment: Segment): Promise<void>;
 }
@@ -45,8 +47,14 @@ export class Cuts {
   async atPrompt(set: number, ids: ArrayLike<number>, newest: number): Promise<void> {
     const { cut, prefill } = this.#host.sets.of(set).policy;
     if (!cut?.atPrompt) return;
-    const pages = await this.#readOn(set, ids);
-    await this.run([{ set, newest, scorers: cut.atPrompt }]);
+    let pages: number;
+    try {
+      pages = await this.#readOn(set, ids);
+    } catch (error) {
+      if (error instanceof HyperthinkError) return this.#host.fail(set, error);
+      throw error;
+    }
+    if (!(await this.run([{ set, newest, scorers: cut.atPrompt }]))) return;
     const before = this.#host.beforeCut.get(set);
     if (before) before.pages += pages;
     if (prefill !== "chunks" || newest + 1 >= this.#host.sets.of(set).prompt) this.#host.sets.settle(set);
@@ -65,9 +73,10 @@ export class Cuts {
     return (await device.keys(table.device, table.lanes(set))).map(({ scores }) => scores);
   }
 
-  /** Cuts what is due: sets of one kind of policy together, as far as the free pages reach. */
-  async run(due: readonly Due[]): Promise<void> {
+  /** Cuts what is due: sets of one kind of policy together, as far as the free pages reach. Was all of it cut? */
+  async run(due: readonly Due[]): Promise<boolean> {
     const { table } = this.#host.sets;
+    let cut = 0;
     const kinds = Map.groupBy(due, ({ set }) => kindOf(this.#host.sets.of(set).policy));
     for (const group of kinds.values()) {
       let together: Due[] = [];
@@ -75,40 +84,56 @@ export class Cuts {
       for (const one of group) {
         const need = table.demand(one.set, 0, "cuts");
         if (together.length && pages + need > table.pool.free) {
-          await this.#cut(together);
+          cut += await this.#cut(together);
           [together, pages] = [[], 0];
         }
-        if (need > table.pool.free)
-          throw noMemory(
+        if (need > table.pool.free) {
+          const short =
             `policy ${this.#host.sets.of(one.set).policy.name} needs ${need} free pages to cut lanes that others share, and ` +
-              `${table.pool.free} are free: raise --kv-memory or run fewer chains`,
-          );
+            `${table.pool.free} are free: raise --kv-memory or run fewer chains`;
+          this.#host.fail(one.set, noMemory(short));
+          continue;
+        }
         together.push(one);
         pages += need;
       }
-      await this.#cut(together);
+      cut += await this.#cut(together);
     }
+    return cut === due.length;
   }
 
-  async #cut(due: readonly Due[]): Promise<void> {
-    const { device, sets, config, beforeCut } = this.#host;
+  /** Cuts sets of one kind together; how many of them were. */
+  async #cut(due: readonly Due[]): Promise<number> {
+    if (due.length === 0) return 0;
+    const { sets, beforeCut } = this.#host;
     const { table } = sets;
-    const cut = sets.of(due[0].set).policy.cut!;
     for (const { set } of due) {
       beforeCut.set(set, { live: table.meanLive(set), pages: table.pagesOf(set) });
       table.reserve(set, 0, "cuts");
     }
+    try {
+      return await this.#rankAndKeep(due, sets.of(due[0].set).policy.cut!);
+    } finally {
+      for (const { set } of due) table.commit(set);
+    }
+  }
+
+  async #rankAndKeep(due: readonly Due[], cut: Cut): Promise<number> {
+    const { device, sets, config } = this.#host;
+    const { table } = sets;
     let pass = this.#begin(due);
+    let sound = due;
     this.#rank(pass, cut, due[0].scorers);
     if (cut.rescore) {
       await device.run(pass);
-      await this.#rescore(cut, due);
-      pass = device.begin();
+      sound = await this.#rescore(cut, due);
+      if (sound.length === 0) return 0;
+      pass = this.#begin(sound);
     }
     if (cut.rule.share === "set") keep(pass, table.device, 0, config.layers, this.#runs, cut);
     else for (let l = 0; l < config.layers; l++) keep(pass, table.device, l, 1, this.#runs, cut);
     await device.run(pass);
-    for (const { set } of due) table.commit(set);
+    return sound.length;
   }
 
   /** A pass over the sets that are due; forks since the last pass are copied first. */
@@ -132,31 +157,45 @@ export class Cuts {
     for (let l = 0; l < config.layers; l++) rank(pass, sets.table.device, l, this.#runs, cut, scorers, frequencies);
   }
 
-  async #rescore({ rescore, watch }: Cut, due: readonly Due[]): Promise<void> {
-    const { device, sets, config } = this.#host;
-    const { layers, kvHeads } = config;
+  /** Has a policy of one's own rank; the sets for which it did. */
+  async #rescore(cut: Cut, due: readonly Due[]): Promise<Due[]> {
+    const { device, sets, fail } = this.#host;
     const { table } = sets;
-    const lanes = due.flatMap(({ set }) => table.lanes(set));
-    const all = await device.keys(table.device, lanes);
-    for (const [n, { scores, ...keys }] of all.entries()) {
-      const { set, newest, scorers } = due[Math.floor(n / table.width)];
-      const { policy, prompt } = sets.of(set);
-      const ranked = scorers.length > 0 || watch.sums || watch.row !== "none" || watch.gates || watch.further !== null;
-      if (!ranked) scores.fill(0); // what an earlier cut left there
-      const i = n % table.width;
-      const info = { layer: Math.floor(i / kvHeads), head: i % kvHeads, layers, kvHeads, prompt, tokens: newest + 1 };
-      rescore!({ ...info, newest, ...keys, scores });
-      const wrong = scores.findIndex((x) => Number.isNaN(x));
-      if (wrong >= 0)
-        throw badArgument(
-          `policy ${policy.name}: expected numbers as scores, got NaN for the key at position ${keys.positions[wrong]}`,
-        );
-    }
+    const all = await device.keys(
+      table.device,
+      due.flatMap(({ set }) => table.lanes(set)),
+    );
+    const sound: Due[] = [];
+    const scores: Float32Array[] = [];
+    for (const [d, one] of due.entries())
+      try {
+        const lanes = all.slice(d * table.width, (d + 1) * table.width);
+        for (const [i, keys] of lanes.entries()) this.#rescoreLane(cut, one, i, keys);
+        sound.push(one);
+        scores.push(...lanes.map((keys) => keys.scores));
+      } catch (error) {
+        fail(one.set, asError(error));
+      }
     await device.score(
       table.device,
-      lanes,
-      all.map(({ scores }) => scores),
+      sound.flatMap(({ set }) => table.lanes(set)),
+      scores,
     );
+    return sound;
+  }
+
+  #rescoreLane({ rescore, watch }: Cut, { set, newest, scorers }: Due, i: number, { scores, ...keys }: LaneKeys): void {
+    const { layers, kvHeads } = this.#host.config;
+    const { policy, prompt } = this.#host.sets.of(set);
+    const ranked = scorers.length > 0 || watch.sums || watch.row !== "none" || watch.gates || watch.further !== null;
+    if (!ranked) scores.fill(0); // what an earlier cut left there
+    const info = { layer: Math.floor(i / kvHeads), head: i % kvHeads, layers, kvHeads, prompt, tokens: newest + 1 };
+    rescore!({ ...info, newest, ...keys, scores });
+    const wrong = scores.findIndex((x) => Number.isNaN(x));
+    if (wrong >= 0)
+      throw badArgument(
+        `policy ${policy.name}: expected numbers as scores, got NaN for the key at position ${keys.positions[wrong]}`,
+      );
   }
 
   /** Further passes over a prompt, where its policy wants them; the most pages that one took. */

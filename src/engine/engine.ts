@@ -1,4 +1,4 @@
-import { badArgument } from "../base/errors.ts";
+import { asError, badArgument } from "../base/errors.ts";
 import { meterPass } from "../cache/meter.ts";
 import { MAX_TOP } from "../device/ops.ts";
 import { badLogits } from "../model/bad-logits.ts";
@@ -11,8 +11,8 @@ import { isChain, type Plan, Scheduler } from "./scheduler.ts";
 export interface EngineOptions {
   /** Called with every row of logits that a token was drawn from: for tests and studies, not for production. */
   onLogits?: (chain: Chain, index: number, logits: Float32Array) => void;
-  /** Called after every step. */
-  onStep?: () => void;
+  /** Called after every step; the next one waits for what it returns. */
+  onStep?: () => void | Promise<void>;
 }
 
 /** Runs chains of any number of prompts over one pool: schedule, plan, forward, sample, commit, until none is left. */
@@ -22,7 +22,8 @@ export class Engine {
   readonly options: EngineOptions;
   #age = 0;
   #running: Promise<void> | null = null;
-  #waits: Promise<void> | null = null; // for pages that others hold
+  #hosts = false; // such work runs
+  readonly #guests: (() => Promise<void>)[] = []; // work that waits for the cache to itself
   readonly #freeSamplers: number[] = [];
   readonly #logits: Float32Array;
 
@@ -68,7 +69,30 @@ export class Engine {
   abort(chain: Chain): void {
     if (chain.finish) return;
     chain.aborted = true;
+    if (this.#hosts)
+      this.#end(chain, "aborted"); // it holds nothing yet
+    else this.#wake();
+  }
+
+  /**
+   * Runs work that feeds the cache by hand, with the cache to itself: what has begun ends first, and what has not
+   * waits. Rejects when the signal fires before it begins.
+   */
+  alone<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const guest = () => {
+      signal.removeEventListener("abort", leave);
+      return work().then(resolve, reject);
+    };
+    const leave = () => {
+      this.#guests.splice(this.#guests.indexOf(guest), 1);
+      reject(signal.reason);
+    };
+    signal.addEventListener("abort", leave, { once: true });
+    this.#guests.push(guest);
+    if (signal.aborted) leave();
     this.#wake();
+    return promise;
   }
 
   /** Resolves when no chain is left. */
@@ -95,20 +119,20 @@ export class Engine {
       .then(() => this.#loop())
       .finally(() => {
         this.#running = null;
-        if (this.scheduler.chains.length) this.#wake();
+        if (this.scheduler.chains.length || this.#guests.length) this.#wake();
       });
   }
 
   async #loop(): Promise<void> {
     try {
-      while (this.scheduler.chains.length) {
-        await this.runner.turn(() => this.step());
-        await this.#waits;
-        this.#waits = null;
-      }
+      while (this.scheduler.chains.length || this.#guests.length)
+        if (this.#guests.length && this.runner.sets.inUse === 0) {
+          this.#hosts = true;
+          await this.#guests.shift()!();
+          this.#hosts = false;
+        } else await this.step();
     } catch (error) {
-      const reason = error instanceof Error ? error : new Error(String(error));
-      for (const chain of [...this.scheduler.chains]) this.#end(chain, "error", reason);
+      for (const chain of [...this.scheduler.chains]) this.#end(chain, "error", asError(error));
     }
   }
 
@@ -116,17 +140,17 @@ export class Engine {
   async step(): Promise<void> {
     for (const chain of [...this.scheduler.chains]) if (chain.aborted) this.#end(chain, "aborted");
     const waiting = this.scheduler.chains.length;
-    const plan = this.scheduler.schedule();
+    const plan = this.scheduler.schedule(this.#guests.length === 0);
     if (plan.segments.length === 0) {
-      if (waiting === 0 || this.scheduler.chains.length < waiting) return;
-      if (!this.scheduler.othersHold) throw new Error("the scheduler found nothing to run");
-      this.#waits = this.runner.sets.closing; // a comparison, say, which gives its pages back when it is done
+      if (waiting > 0 && this.scheduler.chains.length === waiting && this.runner.sets.inUse > 0)
+        throw new Error("the scheduler found nothing to run");
       return;
     }
-    await this.runner.run(plan.segments, plan.draws);
+    const failed = new Map<number, Error>();
+    await this.runner.run(plan.segments, plan.draws, (set, error) => failed.set(set, error));
     if (this.options.onLogits) await this.#observeLogits(plan, this.options.onLogits);
-    this.#commit(plan);
-    this.options.onStep?.();
+    this.#commit(plan, failed);
+    await this.options.onStep?.();
   }
 
   async #observeLogits(plan: Plan, onLogits: NonNullable<EngineOptions["onLogits"]>): Promise<void> {
@@ -136,7 +160,8 @@ export class Engine {
     }
   }
 
-  #commit(plan: Plan): void {
+  /** `failed`: sets whose own policy failed after the pass, and with it the chains that they belong to. */
+  #commit(plan: Plan, failed: ReadonlyMap<number, Error>): void {
     const { table } = this.runner;
     plan.segments.forEach(({ set, count }, i) => {
       const before = this.runner.beforeCut.get(set);
@@ -150,6 +175,10 @@ export class Engine {
         const kind = owner.rootCached <= owner.meter.seen ? "recompute" : "prefill";
         meterPass(owner.meter, table, set, kind, count, Math.max(owner.rootCached, owner.meter.seen), before);
       }
+    });
+    plan.owners.forEach((owner, i) => {
+      const error = failed.get(plan.segments[i].set);
+      if (error) for (const chain of isChain(owner) ? [owner] : owner.chains) this.#end(chain, "error", error);
     });
     plan.drawn.forEach((chain, i) => {
       const token = this.#token(i, chain.spec.sampling.logprobs);
@@ -179,7 +208,7 @@ export class Engine {
     try {
       if (spec.onToken?.(token)) stop = true;
     } catch (error) {
-      this.#end(chain, "error", error instanceof Error ? error : new Error(String(error)));
+      this.#end(chain, "error", asError(error));
       return;
     }
     if (stop) this.#end(chain, "stop");

@@ -47,6 +47,10 @@ export function recomputeRows({ cut }: Policy, chunk: number): number {
   return Math.min(chunk, cut.rescore ? 1 : CUT_ROWS);
 }
 
+const rethrow = (_set: number, error: Error): void => {
+  throw error;
+};
+
 /** Runs passes over one model and its cache: the engine below scheduling. */
 export class Runner {
   readonly device: Device;
@@ -63,7 +67,7 @@ export class Runner {
   readonly #cutTables: BatchTables;
   readonly #cuts: Cuts;
   #copies: { z: Hidden; list: I32 } | null = null;
-  #last: Promise<unknown> = Promise.resolve();
+  #fail = rethrow;
 
   constructor(device: Device, model: Model, options: RunnerOptions) {
     const { config: c, weights } = model;
@@ -102,19 +106,11 @@ export class Runner {
         frequencies: this.activations.ends.frequencies,
         chunk: options.chunk,
         beforeCut: this.beforeCut,
+        fail: (set, error) => this.#fail(set, error),
         feed: (segment) => this.#pass(this.#cutTables, [segment], []),
       },
       options.sets + TEMPORARY,
     );
-  }
-
-  /**
-   * One at a time, in the order of asking: whoever runs passes and reads what they left does so in a turn of its own.
-   */
-  turn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(work);
-    this.#last = turn.catch(() => {});
-    return turn;
   }
 
   /** Throws `bad-argument` where a policy cannot take a prompt so long, or not on pages of this format. */
@@ -136,9 +132,19 @@ export class Runner {
 
   /**
    * Takes the pages of segments, runs one pass over them, gives back what it did not take, and cuts what is due. Draws
-   * land in `samplers.drawn`, in order. Throws `no-memory` where the pages are not free.
+   * land in `samplers.drawn`, in order. Throws `no-memory` where the pages are not free. `fail` hears of sets whose own
+   * policy failed in a cut; without it, that is thrown.
    */
-  async run(segments: readonly Segment[], draws: readonly Draw[] = []): Promise<void> {
+  async run(segments: readonly Segment[], draws: readonly Draw[] = [], fail = rethrow): Promise<void> {
+    this.#fail = fail;
+    try {
+      await this.#run(segments, draws);
+    } finally {
+      this.#fail = rethrow;
+    }
+  }
+
+  async #run(segments: readonly Segment[], draws: readonly Draw[]): Promise<void> {
     this.beforeCut.clear();
     await this.#pass(this.#tables, segments, draws);
     const due: Due[] = [];

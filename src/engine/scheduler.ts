@@ -1,4 +1,4 @@
-import { noMemory } from "../base/errors.ts";
+import { asError, noMemory } from "../base/errors.ts";
 import { type Chain, type Group, rootReady, unfinished } from "./chain.ts";
 import { type Draw, type Runner, recomputeRows, type Segment } from "./runner.ts";
 
@@ -35,7 +35,8 @@ export class Scheduler {
     this.#fail = fail;
   }
 
-  schedule(): Plan {
+  /** `begin`: may groups begin that have not? */
+  schedule(begin = true): Plan {
     const plan: Plan = {
       segments: [],
       owners: [],
@@ -49,16 +50,8 @@ export class Scheduler {
     let open = true; // no chain starts before an older one that waits
     for (const chain of [...this.chains])
       if (chain.set >= 0) this.#feed(chain, plan);
-      else if (open && !chain.finish) open = this.#start(chain, plan);
+      else if (open && !chain.finish && (begin || chain.group.begun)) open = this.#start(chain, plan);
     return plan;
-  }
-
-  /** Do sets hold pages that are neither chains' nor prompts' of this scheduler? */
-  get othersHold(): boolean {
-    const groups = new Set(this.chains.map(({ group }) => group));
-    const own =
-      this.chains.filter(({ set }) => set >= 0).length + [...groups].filter(({ rootSet }) => rootSet >= 0).length;
-    return this.#runner.sets.open > own;
   }
 
   /** Frees the lanes of a chain; its record stays, so that it can resume. */
@@ -104,7 +97,7 @@ export class Scheduler {
     while (this.#free(plan) < sets.demand(segment)) {
       if (this.#makeRoom(chain, plan)) continue;
       if (this.#oldest() !== chain) this.#preempt(chain);
-      else if (!this.othersHold) this.#tooSmall([chain], sets.demand(segment));
+      else this.#tooSmall([chain], sets.demand(segment));
       return false;
     }
     if (sets.write(segment) === "cuts") plan.cutting.add(segment.set);
@@ -181,8 +174,14 @@ export class Scheduler {
   #readPrompt(group: Group, chain: Chain, plan: Plan): void {
     const { sets, options } = this.#runner;
     if (group.rootSet < 0) {
-      const set = sets.take(group.policy, group.prompt.length, group.tokens, group.account);
+      let set = -1;
+      try {
+        set = sets.take(group.policy, group.prompt.length, group.tokens, group.account);
+      } catch (error) {
+        for (const c of group.chains.filter(({ finish }) => !finish)) this.#fail(c, asError(error)); // its own budget
+      }
       if (set < 0) return;
+      group.begun = true;
       group.rootSet = set;
       group.rootCached = 0;
     }
@@ -201,7 +200,6 @@ export class Scheduler {
     while (this.#free(plan) < sets.demand(segment)) {
       if (this.#oldest() !== chain) return; // older chains run: their pages will come back
       if (this.#makeRoom(chain, plan)) continue;
-      if (this.othersHold) return;
       this.#tooSmall(
         group.chains.filter((c) => !c.finish),
         sets.demand(segment),

@@ -31,8 +31,6 @@ export class Sets {
   readonly #config: ModelConfig;
   readonly #chunk: number; // most prompt rows per pass
   readonly #opened: (OpenSet & { state: SetState; queries: number })[] = [];
-  /** Resolves when a set was closed. */
-  #closing = Promise.withResolvers<void>();
 
   constructor(device: Device, table: LaneTable, config: ModelConfig, chunk: number) {
     this.#device = device;
@@ -46,12 +44,8 @@ export class Sets {
     return this.table.freeSets - TEMPORARY;
   }
 
-  get open(): number {
+  get inUse(): number {
     return this.table.device.shape.sets - this.table.freeSets;
-  }
-
-  get closing(): Promise<void> {
-    return this.#closing.promise;
   }
 
   of(set: number): OpenSet {
@@ -103,8 +97,6 @@ export class Sets {
   close(set: number): void {
     this.#attach(set, NOTHING);
     this.table.close(set);
-    this.#closing.resolve();
-    this.#closing = Promise.withResolvers();
   }
 
   /** Writes the settings in which sets of one kind of policy differ. */
@@ -207,6 +199,7 @@ export class Sets {
     const { cut } = opened.policy;
     if (segment.kind === "chunk") return "chunk";
     if (!cut?.decode) return "steps";
+    if (cut.rescore && cutsAt(opened, segment.from + segment.count - 1)) return "cuts"; // whatever its scores will be
     let due = false;
     for (let i = 0; i < segment.count; i++) due ||= cutsAt(opened, segment.from + i);
     if (!due) return "steps";

@@ -97,7 +97,10 @@ export interface LaneView extends LaneInfo {
 /** Ranks keys and keeps the best of a budget. */
 export interface Cut {
   watch: Watch;
-  /** At the end of the prompt (prefill "chunks": of each chunk); null: not then. Scorers run in order on one board. */
+  /**
+   * At the end of the prompt (prefill "chunks": of each chunk); null: not then. Scorers run in order on the same
+   * scores.
+   */
   atPrompt: readonly Scorer[] | null;
   /** After every `every` decoded tokens; null: not while decoding, so the cache grows again. */
   decode: { every: number; score: readonly Scorer[] } | null;

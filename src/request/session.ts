@@ -70,7 +70,7 @@ export class Session implements AsyncDisposable {
   readonly #tokenizer: Tokenizer | Error;
   readonly #chat: ChatTemplate | Error;
   readonly #spoken: Trained["spoken"];
-  readonly #stops = new Set<Stop>(); // of work that waits or runs
+  readonly #calls = new Map<Stop, Promise<unknown>>(); // that wait or run
   #closed: Promise<void> | null = null;
 
   constructor(
@@ -158,11 +158,12 @@ export class Session implements AsyncDisposable {
   /** Runs a call that closing the session ends. Throws `bad-argument` where it is closed already. */
   async during<T>(stop: Stop, call: () => Promise<T>): Promise<T> {
     if (this.#closed) throw badArgument("this session is closed");
-    this.#stops.add(stop);
+    const running = call();
+    this.#calls.set(stop, running);
     try {
-      return await call();
+      return await running;
     } finally {
-      this.#stops.delete(stop);
+      this.#calls.delete(stop);
     }
   }
 
@@ -173,9 +174,9 @@ export class Session implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    for (const stop of this.#stops) stop.close();
+    for (const stop of this.#calls.keys()) stop.close();
+    await Promise.allSettled(this.#calls.values());
     await this.engine.idle();
-    await this.runner.turn(async () => {}); // of whoever runs passes besides
     this.device.close();
     if (!(this.#tokenizer instanceof Error)) this.#tokenizer.close();
   }

@@ -67,7 +67,6 @@ export class Comparison {
   readonly #logits: Float32Array;
   readonly #prompt: SharedPrompt;
   #baseline: Baseline | null = null;
-  #last: Promise<unknown> = Promise.resolve(); // texts of one comparison run one after the other
 
   constructor(session: Session, candidates: readonly Candidate[], options: CompareOptions) {
     if (candidates[0]?.policy.key !== "full")
@@ -96,11 +95,10 @@ export class Comparison {
         `a text has ${ids.length} tokens, the context ${this.#runner.options.contextLength}: raise --context or take shorter texts`,
       );
     const stop = new Stop(this.#options.signal);
-    const run = this.#last
-      .then(() => this.#session.during(stop, () => this.#run(text, ids, stop.signal)))
-      .finally(() => stop.release());
-    this.#last = run.catch(() => {});
-    return run;
+    const { signal } = stop;
+    const { engine } = this.#session;
+    const work = () => engine.alone(() => this.#run(text, ids, signal), signal);
+    return this.#session.during(stop, work).finally(() => stop.release());
   }
 
   async #run(text: number, ids: readonly number[], signal: AbortSignal): Promise<TextRun> {
@@ -176,16 +174,14 @@ export class Comparison {
     for (let from = prefix; from < ids.length; from += rows) {
       signal.throwIfAborted();
       const count = Math.min(rows, ids.length - from);
-      await runner.turn(async () => {
-        const started = performance.now();
-        await runner.run([{ set, kind: "steps", ids, from, count, logits: "all" }]);
-        decodeMs += performance.now() - started;
-        meterPass(meter, table, set, "decode", count, from + count);
-        for (let i = 0; i < count; i++) {
-          await runner.logits(0, this.#logits, i);
-          score(from + i);
-        }
-      });
+      const started = performance.now();
+      await runner.run([{ set, kind: "steps", ids, from, count, logits: "all" }]);
+      decodeMs += performance.now() - started;
+      meterPass(meter, table, set, "decode", count, from + count);
+      for (let i = 0; i < count; i++) {
+        await runner.logits(0, this.#logits, i);
+        score(from + i);
+      }
     }
     return {
       label,

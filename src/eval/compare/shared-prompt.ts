@@ -94,7 +94,7 @@ export class SharedPrompt {
     if (this.serves(policy) && !policy.labels) {
       const set = sets.fork(this.#set, policy);
       const started = performance.now();
-      await this.#closing(set, () => runner.turn(() => runner.cutPrompt(set, ids, prefix - 1)));
+      await this.#closing(set, () => runner.cutPrompt(set, ids, prefix - 1));
       const cutMs = performance.now() - started;
       return { set, cutMs, pages: Math.max(table.pagesOf(this.#set), beforeCut.get(set)?.pages ?? 0) };
     }
@@ -138,7 +138,7 @@ export class SharedPrompt {
         const into = z.subarray(layer * count * kvHeads, (layer + 1) * count * kvHeads);
         gatesOf(labels, shift, this.#gates[layer], from, count, prefix, kvHeads, into);
       }
-      await runner.turn(() => runner.readmit(this.#set, set, from, count, z));
+      await runner.readmit(this.#set, set, from, count, z);
     }
   }
 }
@@ -174,9 +174,7 @@ async function readPrompt(
   const { chunk } = runner.options;
   for (let from = 0; from < prefix; from += chunk) {
     const count = Math.min(chunk, prefix - from);
-    await runner.turn(async () => {
-      await runner.run([{ set, kind: "chunk", ids, from, count, logits: "none" }]);
-      await onChunk(from, count);
-    });
+    await runner.run([{ set, kind: "chunk", ids, from, count, logits: "none" }]);
+    await onChunk(from, count);
   }
 }
