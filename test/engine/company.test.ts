@@ -1,8 +1,11 @@
 // Groups of different policies in one engine: none waits for another's policy, and what each costs is its own.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import type { Group } from "../../src/engine/chain.ts";
 import { Engine } from "../../src/engine/engine.ts";
+import { once } from "../../src/policy/once.ts";
+import type { Cut, LaneView, Policy } from "../../src/policy/policy.ts";
 import { devices } from "../device/devices.ts";
 import { chainSpec } from "../support/chains.ts";
 import { policyFor, spec, tinyRunner } from "../support/runner.ts";
@@ -27,7 +30,11 @@ describe(`policies side by side, ${candidate.name}`, () => {
       const { runner, close } = open(3);
       const errors: Error[] = [];
       let [steps, ended, came] = [0, 0, 0];
-      const engine = new Engine(runner, { onStep: () => steps++ });
+      const engine = new Engine(runner, {
+        onStep: () => {
+          steps++;
+        },
+      });
       const join = () => {
         const index = ++came;
         const chain = chainSpec(index, 5 + (index % 7), { seed: index }, errors);
@@ -87,5 +94,76 @@ describe(`policies side by side, ${candidate.name}`, () => {
       together[0].physicalReads < together[0].reads.reduce((a, b) => a + b),
       "whole spans are read once for three",
     );
+  });
+
+  const bad = (name: string, change: (cut: Cut) => Partial<Cut>, every = 4) => {
+    const base = once("own", { budget: 30, every }, [{ kind: "norm" }]);
+    return { name, policy: { ...base, name, key: name, cut: { ...base.cut!, ...change(base.cut!) } } };
+  };
+  const fails = () => {
+    throw new Error("of its own");
+  };
+  const afterPrompt = ({ newest, prompt }: LaneView) => newest >= prompt && fails();
+  for (const { name, policy } of [
+    bad("a budget that throws", () => ({ budget: fails })),
+    bad("a budget that is no number", () => ({ budget: () => Number.NaN })),
+    bad("ranks that throw at the prompt's end", () => ({ rescore: fails })),
+    bad("ranks that throw later", () => ({ rescore: afterPrompt })),
+    bad("ranks that are no numbers", () => ({ rescore: ({ scores }) => scores.fill(Number.NaN) })),
+  ])
+    test(`${name}: the group ends with that error, its neighbours do not`, async () => {
+      const { runner, close } = open(8);
+      const engine = new Engine(runner, { onStep: () => runner.table.check() });
+      const errors: Error[] = [];
+      const join = (policy: Policy, first: number) => {
+        const specs = [first, first + 1].map((index) => chainSpec(index, 20, { seed: 2 }, errors));
+        return engine.submit(randomTokens(first, 50, 96), policy, specs);
+      };
+      const sound = [join(policyFor(runner, spec("full")), 0), join(policyFor(runner, spec("snapkv:budget=40")), 2)];
+      join(policy, 4);
+      await engine.idle();
+      for (const { chains } of sound) for (const { finish } of chains) assert.equal(finish, "length");
+      assert.deepEqual(Object.keys(errors), ["4", "5"]);
+      for (const error of Object.values(errors)) assert.match(error.message, /of its own|expected .* (budget|scores)/);
+      assert.equal(runner.table.pool.used, 0);
+      close();
+    });
+
+  test("work that feeds the cache by hand has it to itself, in its turn, and can be called off", async () => {
+    const { runner, close } = open(3);
+    const engine = new Engine(runner);
+    const errors: Error[] = [];
+    const ends: string[] = [];
+    const join = (index: number, tokens: number) =>
+      engine.submit(randomTokens(index, 20, 96), policyFor(runner, spec("full")), [
+        {
+          ...chainSpec(index, tokens, {}, errors),
+          onToken: () => begun.resolve() ?? false,
+          onFinish: (finish) => ends.push(`${index} ${finish}`),
+        },
+      ]);
+    const begun = Promise.withResolvers<void>();
+    join(0, 30);
+    await begun.promise;
+    const stop = new AbortController();
+    const calledOff = engine.alone(async () => ends.push("never"), stop.signal);
+    const gate = Promise.withResolvers<void>();
+    const guest = engine.alone(async () => {
+      assert.equal(runner.table.pool.used, 0);
+      ends.push("guest");
+      await gate.promise;
+    }, new AbortController().signal);
+    const [late] = join(1, 3).chains;
+    join(2, 3);
+    stop.abort(new Error("called off"));
+    await assert.rejects(calledOff, /called off/);
+    while (!ends.includes("guest")) await setTimeout(1);
+    engine.abort(late); // it waits for the guest, and need not
+    assert.deepEqual(ends, ["0 length", "guest", "1 aborted"]);
+    gate.resolve();
+    await guest;
+    await engine.idle();
+    assert.deepEqual(ends.slice(3), ["2 length"]);
+    close();
   });
 });

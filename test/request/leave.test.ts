@@ -176,12 +176,18 @@ describe("close", () => {
     await assert.rejects(result, { code: "aborted", cause: reason });
   });
   test("ends a comparison between its passes", async () => {
-    const own = await load({ model: `${models}beads` });
-    const candidates = [{ label: "full", policy: own.policy("full"), cr: null }];
     const ids = Array.from({ length: 4000 }, (_, i) => i % 400);
-    const run = new Comparison(own, candidates, { prefix: 300 }).run(0, ids);
-    await new Promise((resolve) => setTimeout(resolve, 30)); // of a second
-    await Promise.all([own.close(), assert.rejects(run, { code: "aborted" })]);
+    for (const after of [0, 1, 3, 6, 10, 15, 20, 30]) {
+      const own = await load({ model: `${models}beads` });
+      const candidates = ["full", "kvzip:cr=4", "streaming:recent=100"].map((label) => ({
+        label,
+        policy: own.policy(label),
+        cr: null,
+      }));
+      const run = new Comparison(own, candidates, { prefix: 300 }).run(0, ids);
+      await new Promise((resolve) => setTimeout(resolve, after)); // ms, of a second
+      await Promise.all([own.close(), assert.rejects(run, { code: "aborted" })]);
+    }
   });
 });
 

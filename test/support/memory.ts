@@ -3,6 +3,7 @@
 
 import { setTimeout } from "node:timers/promises";
 import { qwen3_06b, syntheticWeights } from "../../bench/synthetic.ts";
+import { Engine } from "../../src/engine/engine.ts";
 import { greedy } from "../../src/engine/sampling.ts";
 import { makePolicy } from "../../src/policy/index.ts";
 import { openDevice, Session } from "../../src/request/session.ts";
@@ -41,29 +42,26 @@ const parts = {
 };
 const session = new Session({ ...parts, spoken: undefined }, { model: "", context, chains: CHAINS });
 const open = await resident();
-const { engine, runner } = session;
+const { runner } = session;
 const ids = Array.from({ length: PROMPT }, (_, i) => i + 1);
-const measure = async (): Promise<void> => {
-  const pages = runner.table.pool.used * runner.table.device.bytesPerPage;
-  resolve({ chains: (await resident()) - open, pages });
-};
-const { promise, resolve } = Promise.withResolvers<{ chains: number; pages: number }>();
-const sampling = { ...greedy, temperature: 1 };
-const group = engine.submit(
+let measured: { chains: number; pages: number } | undefined;
+const own = new Engine(runner, {
+  async onStep() {
+    if (measured || !group.chains.every(({ tokens }) => tokens.length >= 4)) return;
+    const pages = runner.table.pool.used * runner.table.device.bytesPerPage;
+    measured = { pages, chains: (await resident()) - open };
+  },
+});
+const group = own.submit(
   ids,
   makePolicy("full", config),
   Array.from({ length: CHAINS }, (_, index) => ({
-    sampling,
-    maxTokens: 8,
+    sampling: { ...greedy, temperature: 1 },
+    maxTokens: 6,
     stopIds: new Set<number>(),
     index,
-    onToken: () => {
-      if (group.chains.every(({ tokens }) => tokens.length === 4)) runner.turn(measure); // the next step waits
-      return false;
-    },
   })),
 );
-const measured = await promise;
-for (const chain of group.chains) engine.abort(chain);
+await own.idle();
 await session.close();
 console.log(JSON.stringify({ open: open - loaded, ...measured }));
