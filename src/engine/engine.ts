@@ -22,8 +22,8 @@ export class Engine {
   readonly options: EngineOptions;
   #age = 0;
   #running: Promise<void> | null = null;
-  #hosts = false; // such work runs
   readonly #guests: (() => Promise<void>)[] = []; // work that waits for the cache to itself
+  #hosts = false; // a guest is at work
   readonly #freeSamplers: number[] = [];
   readonly #logits: Float32Array;
 
