@@ -285,10 +285,10 @@ for (const candidate of allDevices)
           [[0, 1, 2, 3, 4], [0]],
         ],
       ];
-      for (const [name, change, budgets, board, live] of cases) {
+      for (const [name, change, budgets, scores, live] of cases) {
         const { store, lanes, newest } = await holding(both);
         put(lanes.budget, budgets);
-        await setScores(lanes, board);
+        await setScores(lanes, scores);
         const runs = items(0, 0, 1, newest);
         await run((pass) => pass.keep({ lanes, layer: 0, layers: 1, runs, ...rule(change) }));
         const got = await device.live(lanes, [0, 1]);
