@@ -48,10 +48,14 @@ export class PageTable {
 
   /** Gives back the pages of a lane before entry `from`, and those from entry `to` on. */
   trim(lane: number, from: number, to: number, account: Account): void {
-    for (const page of this.pages(lane, this.from[lane], from)) this.#pool.release(page, account);
-    for (const page of this.pages(lane, Math.max(from, to))) this.#pool.release(page, account);
+    for (let e = this.from[lane]; e < from; e++) this.#release(lane, e, account);
+    for (let e = Math.max(from, to); e < this.to[lane]; e++) this.#release(lane, e, account);
     this.from[lane] = from;
     this.to[lane] = Math.min(this.to[lane], to);
+  }
+
+  #release(lane: number, e: number, account: Account): void {
+    this.#pool.release(this.#table.host[this.#at(lane, e)], account);
   }
 
   /** Gives `target` the pages of `source` that are full of its `slots` slots, and one of its own for what is left. */

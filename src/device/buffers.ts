@@ -122,6 +122,12 @@ export function tableLength(name: LaneTableName, { sets, layers, kvHeads, ...sha
   return counts[LANE_TABLES[name].per];
 }
 
+/** All of the lanes' tables, in buffers that `i32` makes. */
+export function makeTables(shape: LaneShape, i32: (length: number) => I32): Record<LaneTableName, I32> {
+  const names = Object.keys(LANE_TABLES) as LaneTableName[];
+  return Object.fromEntries(names.map((name) => [name, i32(tableLength(name, shape))])) as Record<LaneTableName, I32>;
+}
+
 /**
  * Where entry `e` of a lane's table of `pages` entries lies; a span's entries are neighbours, and a set's first ones
  * share memory pages.

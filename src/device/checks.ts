@@ -1,9 +1,9 @@
 // What every device checks about single arguments; the messages name the operation, what was expected, and what came.
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument } from "../base/errors.ts";
 import { type LaneShape, type Matrix, SPAN_PAGES, WEIGHT_FORMATS } from "./device.ts";
 
 export function fail(op: string, expected: string, got: string): never {
-  throw new HyperthinkError("bad-argument", `${op}: expected ${expected}, got ${got}`);
+  throw badArgument(`${op}: expected ${expected}, got ${got}`);
 }
 
 export function atLeast(op: string, name: string, buffer: { length: number }, length: number): void {

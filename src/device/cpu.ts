@@ -1,22 +1,19 @@
 // The device that runs the compiled kernels: a pass is recorded as words and runs in one asynchronous native call. One
 // memory serves host and device.
 import { availableParallelism } from "node:os";
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument, type HyperthinkError, noMemory, unsupported } from "../base/errors.ts";
 import { atLeast, checkShape, fail, matrixRows, within } from "./checks.ts";
 import { MOST_HEAD_DIM, PAGE_FORMAT_NAMES, SHAPE, WEIGHT_FORMAT_NAMES } from "./cpu/layout.ts";
 import { Recording } from "./cpu/recording.ts";
 import {
   type Buffer,
   type Device,
-  type I32,
-  LANE_TABLES,
   type LaneKeys,
   type LaneShape,
   type Lanes,
-  type LaneTableName,
+  makeTables,
   type Numbers,
   type Pass,
-  tableLength,
   WEIGHT_FORMATS,
 } from "./device.ts";
 import { ISA_NAMES, type Isa, instructionSet } from "./isa.ts";
@@ -45,7 +42,7 @@ export function cpu(options: { threads?: number; isa?: Isa } = {}): Device {
   const addon = native();
   const threads = options.threads ?? Math.min(availableParallelism(), MOST_THREADS);
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
-    throw new HyperthinkError("bad-argument", `threads: expected a whole number from 1 to 1024, got ${threads}`);
+    throw badArgument(`threads: expected a whole number from 1 to 1024, got ${threads}`);
   }
   const isa = instructionSet(options.isa);
   const handle = addon.open(threads, isa);
@@ -72,15 +69,12 @@ export function cpu(options: { threads?: number; isa?: Isa } = {}): Device {
     await last;
     return mine(op, object).id;
   }
-  function noMemory(bytes: number, what: string): HyperthinkError {
+  function refused(bytes: number, what: string): HyperthinkError {
     const size = `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-    return new HyperthinkError(
-      "no-memory",
-      `${what} needs ${size}, which the system refuses: ask for less, or free some`,
-    );
+    return noMemory(`${what} needs ${size}, which the system refuses: ask for less, or free some`);
   }
   function keep<T extends { readonly id: number }>(object: T, bytes: number, what: string): T {
-    if (object.id < 0) throw noMemory(bytes, what);
+    if (object.id < 0) throw refused(bytes, what);
     objects[object.id] = object;
     return object;
   }
@@ -99,13 +93,12 @@ export function cpu(options: { threads?: number; isa?: Isa } = {}): Device {
     const number = PAGE_FORMAT_NAMES.indexOf(format.name);
     if (number < 0)
       throw unsupported(`lanes: expected a page format of ${PAGE_FORMAT_NAMES.join(", ")}, got ${format.name}`);
-    const names = Object.keys(LANE_TABLES) as LaneTableName[];
-    const tables = Object.fromEntries(names.map((name) => [name, i32(tableLength(name, shape))]));
+    const tables = makeTables(shape, i32);
     const bytesPerPage = format.bytes(headDim);
     const words = Int32Array.from([...SHAPE.map((name) => shape[name]), number]);
-    const ids = Int32Array.from(names, (name) => tables[name].id);
+    const ids = Int32Array.from(Object.values(tables), ({ id }) => id);
     return keep(
-      { ...(tables as Record<LaneTableName, I32>), id: addon.lanes(handle, words, ids), shape, bytesPerPage },
+      { ...tables, id: addon.lanes(handle, words, ids), shape, bytesPerPage },
       bytesPerPage * pages + tables.archive.length * headDim * 8,
       `a pool of ${pages} pages and ${tables.archive.length} lanes`,
     );
@@ -156,7 +149,7 @@ export function cpu(options: { threads?: number; isa?: Isa } = {}): Device {
       if (addon.attach(handle, store.id, set, state)) return;
       const sums = moments ? 2 * (1 + headDim) : 0;
       const numbers = layers * (kvHeads * slots + queryHeads * headDim * (queries + sums));
-      throw noMemory(numbers * 4, `what a policy remembers of set ${set}`);
+      throw refused(numbers * 4, `what a policy remembers of set ${set}`);
     },
     begin() {
       alive();
@@ -213,10 +206,6 @@ export function cpu(options: { threads?: number; isa?: Isa } = {}): Device {
       addon.close(handle);
     },
   };
-}
-
-function unsupported(message: string): HyperthinkError {
-  return new HyperthinkError("unsupported", message);
 }
 
 /** Rows of a position's bits, a score, K and V. */

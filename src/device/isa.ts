@@ -1,6 +1,6 @@
 // Which instruction set the native device runs: the best that this machine has, as far as the environment does not say
 // otherwise.
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument, unsupported } from "../base/errors.ts";
 import { native } from "./native.ts";
 
 /** Instruction sets and their names for people. Arm's NEON is what `baseline` means there. */
@@ -21,7 +21,7 @@ export function instructionSets(hide = process.env.HYPERTHINK_HIDE_ISA ?? ""): I
     .filter((name) => name !== "");
   const wrong = hidden.find((name) => !isIsa(name) || name === "baseline");
   if (wrong !== undefined) {
-    throw new HyperthinkError("bad-argument", `HYPERTHINK_HIDE_ISA: expected avx512, avx2 or both, got ${wrong}`);
+    throw badArgument(`HYPERTHINK_HIDE_ISA: expected avx512, avx2 or both, got ${wrong}`);
   }
   const gone = (name: string) => hidden.includes(name) || (name === "avx512" && hidden.includes("avx2"));
   return native()
@@ -36,11 +36,10 @@ export function instructionSets(hide = process.env.HYPERTHINK_HIDE_ISA ?? ""): I
 export function instructionSet(forced = process.env.HYPERTHINK_ISA ?? "", sets = instructionSets()): Isa {
   if (forced === "") return sets[0];
   if (!isIsa(forced)) {
-    throw new HyperthinkError("bad-argument", `HYPERTHINK_ISA: expected baseline, avx2 or avx512, got ${forced}`);
+    throw badArgument(`HYPERTHINK_ISA: expected baseline, avx2 or avx512, got ${forced}`);
   }
   if (sets.includes(forced)) return forced;
-  throw new HyperthinkError(
-    "unsupported",
+  throw unsupported(
     `expected an instruction set that this machine and build have (${sets.join(", ")}), got ${forced}; ` +
       "unset HYPERTHINK_ISA for the best",
   );

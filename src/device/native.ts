@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import { HyperthinkError } from "../base/errors.ts";
+import { HyperthinkError, unsupported } from "../base/errors.ts";
 import { signature } from "./cpu/layout.ts";
 import type { Numbers } from "./device.ts";
 
@@ -45,7 +45,7 @@ let loaded: Addon | undefined;
 export function native(): Addon {
   if (loaded) return loaded;
   if (!existsSync(FILE)) {
-    throw new HyperthinkError("unsupported", `expected the compiled kernels at ${FILE}, found none: ${ADVICE}`);
+    throw unsupported(`expected the compiled kernels at ${FILE}, found none: ${ADVICE}`);
   }
   let addon: Addon;
   try {
@@ -56,7 +56,7 @@ export function native(): Addon {
   }
   if (addon.signature !== signature()) {
     const got = `an old build (${addon.signature})`;
-    throw new HyperthinkError("unsupported", `expected kernels of ${signature()}, got ${got}: ${ADVICE}`);
+    throw unsupported(`expected kernels of ${signature()}, got ${got}: ${ADVICE}`);
   }
   loaded = addon;
   return addon;

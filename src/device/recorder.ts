@@ -1,7 +1,7 @@
 // Recording by the descriptions of ops.ts: what is wrong with an argument is said when an operation is recorded; what
 // is wrong with a list, whose numbers the host may still write, before the pass runs. Every device records so, and
 // kernels may trust what they get.
-import { HyperthinkError } from "../base/errors.ts";
+import { unsupported } from "../base/errors.ts";
 import type { Buffer, Hidden, I32, Lanes, Matrix, Work } from "./buffers.ts";
 import { atLeast, fail, whole, within } from "./checks.ts";
 import { type Field, ITEMS, widthOf } from "./fields.ts";
@@ -227,5 +227,5 @@ function apart(op: OpName, name: string, args: Values): void {
 
 function sealed(op: string, format: string): never {
   const message = `${op}: expected pages that can be written again, got format ${format}, which seals full pages`;
-  throw new HyperthinkError("unsupported", message);
+  throw unsupported(message);
 }

@@ -1,6 +1,6 @@
 // Every operation of ops.ts, plain and slow: the oracle that other devices are compared with. Host and device are one
 // memory. Numbers are stored as float32 (rounded to what formats hold); sums run in float64 and are rounded once.
-import { HyperthinkError } from "../base/errors.ts";
+import { unsupported } from "../base/errors.ts";
 import { fromBf16, roundBf16 } from "../base/half.ts";
 import { atLeast, checkShape, fail, matrixRows, within } from "./checks.ts";
 import type { Buffer, Device, Hidden, Lanes, Numbers, Pass } from "./device.ts";
@@ -77,7 +77,7 @@ export function reference(options: { formats?: readonly StoredFormat[] } = {}): 
       const format = formats.find(({ name }) => name === shape.format.name);
       if (format) return own(laneStore(nextId++, shape, format, i32));
       const known = formats.map(({ name }) => name).join(", ");
-      throw new HyperthinkError("unsupported", `lanes: expected a page format of ${known}, got ${shape.format.name}`);
+      throw unsupported(`lanes: expected a page format of ${known}, got ${shape.format.name}`);
     },
     attach(lanes, set, state) {
       within("attach", "a set", set, mine("attach", lanes).shape.sets);

@@ -55,7 +55,6 @@ export class BatchTables {
       wants: { gates: false, probe: false },
       places: null,
       self: device.i32(rows),
-      forks: work(sets, widthOf("pair")),
       labelled: false,
       chunks: work(sets, RUN),
       steps: [],
@@ -74,21 +73,12 @@ export class BatchTables {
     this.logitRowOf = new Int32Array(sets);
   }
 
-  lay(
-    segments: readonly Segment[],
-    opened: readonly OpenSet[],
-    draws: readonly Draw[],
-    forks: number[],
-    shift: 0 | 1,
-  ): Batch {
+  lay(segments: readonly Segment[], opened: readonly OpenSet[], draws: readonly Draw[], shift: 0 | 1): Batch {
     const b = this.batch;
     b.rows = 0;
     b.logitCount = 0;
     b.wants = { gates: false, probe: false };
     b.labelled = false;
-    b.forks.count = forks.length / widthOf("pair");
-    b.forks.list.host.set(forks);
-    forks.length = 0;
     let marked = false;
     let placed = false;
     const all = segments.map((segment, i) => {
@@ -147,25 +137,25 @@ export class BatchTables {
     }));
     b.chunks.count = 0;
     let further = 0;
+    const place = ({ segment, row }: Placed): number[] => {
+      const item = [segment.set, row, segment.count, segment.from];
+      b.chunks.list.host.set(item, b.chunks.count++ * RUN);
+      return item;
+    };
     for (const [i, group] of groups.entries()) {
       const kind = b.kinds[i];
-      for (const readsOn of [true, false]) {
-        // Chunks that read on after a prompt are attended and admitted like others, and watched in their own way.
-        const first = b.chunks.count;
-        for (const { segment, opened, row } of group) {
-          if (segment.kind !== "chunk" || (segment.scores !== undefined) !== readsOn) continue;
-          const item = [segment.set, row, segment.count, segment.from];
-          b.chunks.list.host.set(item, b.chunks.count++ * RUN);
-          if (!segment.scores) continue;
-          const { set, from, to } = segment.scores;
-          this.#further.host.set([...item, set, from, to, opened.prompt], further++ * REPEAT);
-          kind.further = {
-            list: this.#further,
-            first: further - 1 - kind.further.count,
-            count: kind.further.count + 1,
-          };
-        }
-        if (!readsOn) kind.chunks = { list: b.chunks.list, first, count: b.chunks.count - first };
+      kind.further.first = further;
+      // Chunks that read on after a prompt are attended and admitted like others, and watched in their own way.
+      for (const placed of group.filter(({ segment }) => segment.scores)) {
+        const { set, from, to } = placed.segment.scores!;
+        const item = [...place(placed), set, from, to, placed.opened.prompt];
+        this.#further.host.set(item, further++ * REPEAT);
+        kind.further.count++;
+      }
+      kind.chunks.first = b.chunks.count;
+      for (const placed of group.filter(({ segment }) => segment.kind === "chunk" && !segment.scores)) {
+        place(placed);
+        kind.chunks.count++;
       }
     }
     this.#laySteps(groups, b.kinds);

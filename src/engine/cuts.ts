@@ -20,6 +20,8 @@ export interface CutHost {
   readonly beforeCut: Map<number, { live: number; pages: number }>;
   /** Hears of a set whose own policy failed, or for which there are no pages; others go on. May throw. */
   fail(set: number, error: Error): void;
+  /** A pass that copies the forks since the last one first. */
+  begin(): Pass;
   /** Reserves, runs and commits a pass over one segment, apart from the tables of the step that is under way. */
   feed(segment: Segment): Promise<void>;
 }
@@ -35,12 +37,10 @@ export interface Due {
 export class Cuts {
   readonly #host: CutHost;
   readonly #runs: Work;
-  readonly #forks: Work;
 
   constructor(host: CutHost, sets: number) {
     this.#host = host;
     this.#runs = { list: host.device.i32(sets * RUN), first: 0, count: 0 };
-    this.#forks = { list: host.device.i32(sets * widthOf("pair")), first: 0, count: 0 };
   }
 
   /** The policy's cut at the end of a prompt (`newest` is its last position), over lanes that hold all of it. */
@@ -136,19 +136,11 @@ export class Cuts {
     return sound.length;
   }
 
-  /** A pass over the sets that are due; forks since the last pass are copied first. */
+  /** A pass over the sets that are due. */
   #begin(due: readonly Due[]): Pass {
-    const { device, sets } = this.#host;
-    const { forks } = sets.table;
     this.#runs.count = due.length;
     for (const [i, { set, newest }] of due.entries()) this.#runs.list.host.set([set, 0, 1, newest], i * RUN);
-    this.#forks.count = forks.length / widthOf("pair");
-    this.#forks.list.host.set(forks);
-    forks.length = 0;
-    sets.table.flush();
-    const pass = device.begin();
-    if (this.#forks.count) pass.fork({ lanes: sets.table.device, pairs: this.#forks });
-    return pass;
+    return this.#host.begin();
   }
 
   /** Records the scorers of every layer for the sets at hand. */

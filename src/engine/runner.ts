@@ -10,6 +10,7 @@ import {
   type PageFormat,
   type Pass,
   SPAN_PAGES,
+  type Work,
 } from "../device/device.ts";
 import { widthOf } from "../device/fields.ts";
 import { forward, type Model } from "../model/forward.ts";
@@ -66,6 +67,7 @@ export class Runner {
   /** Tables of passes that a cut needs between two steps, whose own must stay. */
   readonly #cutTables: BatchTables;
   readonly #cuts: Cuts;
+  readonly #forks: Work;
   #copies: { z: Hidden; list: I32 } | null = null;
   #fail = rethrow;
 
@@ -98,6 +100,7 @@ export class Runner {
     this.samplers = makeSamplers(device, options.samplers, c.vocabulary, draws);
     this.#tables = new BatchTables(device, { rows, sets: options.sets, logitRows, draws });
     this.#cutTables = new BatchTables(device, { rows, sets: options.sets, logitRows: 1, draws: 1 });
+    this.#forks = { list: device.i32((options.sets + TEMPORARY) * widthOf("pair")), first: 0, count: 0 };
     this.#cuts = new Cuts(
       {
         device,
@@ -107,6 +110,7 @@ export class Runner {
         chunk: options.chunk,
         beforeCut: this.beforeCut,
         fail: (set, error) => this.#fail(set, error),
+        begin: () => this.#begin(),
         feed: (segment) => this.#pass(this.#cutTables, [segment], []),
       },
       options.sets + TEMPORARY,
@@ -167,15 +171,25 @@ export class Runner {
     await this.#around(segments, (pass) => {
       const shift = model.config.dms?.shift ?? 0;
       const opened = segments.map(({ set }) => sets.of(set));
-      const batch = tables.lay(segments, opened, draws, table.forks, shift);
-      const lanes = table.device;
-      if (batch.forks.count) pass.fork({ lanes, pairs: batch.forks });
-      forward(pass, model, batch, activations, paged(batch, lanes, activations.ends.frequencies, shift));
+      const batch = tables.lay(segments, opened, draws, shift);
+      forward(pass, model, batch, activations, paged(batch, table.device, activations.ends.frequencies, shift));
       const { logits } = activations.ends;
       const { vocabulary } = model.config;
       const { drawn, ...samplers } = this.samplers;
       if (draws.length) pass.sample({ ...drawn, ...samplers, logits, vocabulary, draws: batch.draws });
     });
+  }
+
+  /** A pass for which the host's tables went up, and which first copies the tails of sets that were forked. */
+  #begin(): Pass {
+    const { forks, device: lanes } = this.table;
+    this.#forks.count = forks.length / widthOf("pair");
+    this.#forks.list.host.set(forks);
+    forks.length = 0;
+    this.table.flush();
+    const pass = this.device.begin();
+    if (this.#forks.count) pass.fork({ lanes, pairs: this.#forks });
+    return pass;
   }
 
   /** Takes the pages that segments may want, runs what is recorded, and gives back those that it did not take. */
@@ -186,9 +200,8 @@ export class Runner {
         sets.ready(segment);
         table.reserve(segment.set, segment.count, sets.write(segment));
       }
-      const pass = this.device.begin();
+      const pass = this.#begin();
       record(pass);
-      table.flush();
       await this.device.run(pass);
     } finally {
       for (const { set } of segments) table.commit(set);

@@ -93,17 +93,21 @@ export class Scheduler {
       logits: chain.cached + count === chain.ids.length ? "last" : "none",
     });
     let segment = rows(Math.min(until - chain.cached, most));
-    if (this.#free(plan) < sets.demand(segment)) segment = rows(1);
-    while (this.#free(plan) < sets.demand(segment)) {
+    let need = sets.demand(segment);
+    if (this.#free(plan) < need) {
+      segment = rows(1);
+      need = sets.demand(segment);
+    }
+    for (; this.#free(plan) < need; need = sets.demand(segment)) {
       if (this.#makeRoom(chain, plan)) continue;
       if (this.#oldest() !== chain) this.#preempt(chain);
-      else this.#tooSmall([chain], sets.demand(segment));
+      else this.#tooSmall([chain], need);
       return false;
     }
     if (sets.write(segment) === "cuts") plan.cutting.add(segment.set);
     plan.extraRows += segment.count - 1;
     if (segment.logits === "last") this.#draw(plan, chain);
-    this.#plan(plan, segment, chain);
+    this.#plan(plan, segment, chain, need);
     return true;
   }
 
@@ -112,8 +116,8 @@ export class Scheduler {
     return this.#runner.table.pool.free - plan.pages;
   }
 
-  #plan(plan: Plan, segment: Segment, owner: Chain | Group): void {
-    plan.pages += this.#runner.sets.demand(segment);
+  #plan(plan: Plan, segment: Segment, owner: Chain | Group, pages: number): void {
+    plan.pages += pages;
     plan.segments.push(segment);
     plan.owners.push(owner);
   }
@@ -197,18 +201,19 @@ export class Scheduler {
       count,
       logits: fresh.length ? "last" : "none",
     };
-    while (this.#free(plan) < sets.demand(segment)) {
+    const need = sets.demand(segment); // the root's alone: nothing that is let go changes it
+    while (this.#free(plan) < need) {
       if (this.#oldest() !== chain) return; // older chains run: their pages will come back
       if (this.#makeRoom(chain, plan)) continue;
       this.#tooSmall(
         group.chains.filter((c) => !c.finish),
-        sets.demand(segment),
+        need,
       );
       this.dropRoot(group);
       return;
     }
     for (const c of fresh) this.#draw(plan, c);
-    this.#plan(plan, segment, group);
+    this.#plan(plan, segment, group, need);
   }
 
   #oldest(): Chain | undefined {

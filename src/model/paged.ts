@@ -25,7 +25,6 @@ export interface KindWork {
 
 /** What one pass computes, as the plan laid it out. */
 export interface Batch extends Tokens {
-  forks: Work;
   labelled: boolean; // some sets' gates mean something
   chunks: Work; // of all kinds, `further` included
   steps: Work[]; // of all kinds

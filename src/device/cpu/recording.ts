@@ -11,7 +11,7 @@ const [single, double] = [new Float32Array(pair.buffer), new Float64Array(pair.b
 /** Whole numbers beyond what 32 bits hold act like the greatest. */
 const MOST = 2 ** 32 - 1;
 
-const CODES = Object.keys(OPS);
+const CODES = new Map<string, number>(Object.keys(OPS).map((op, code) => [op, code]));
 
 function wordOf(field: Field, value: unknown): number {
   switch (field.kind) {
@@ -37,7 +37,7 @@ export class Recording {
 
   push(call: Call): void {
     this.#calls.push(call);
-    this.#put(CODES.indexOf(call.op));
+    this.#put(CODES.get(call.op)!);
     for (const [name, field] of FIELDS[call.op]) this.#encode(field, call.args[name]);
   }
 

@@ -4,14 +4,12 @@ import {
   DEAD_PENDING,
   entryAt,
   type I32,
-  LANE_TABLES,
   type LaneShape,
   type Lanes,
-  type LaneTableName,
+  makeTables,
   PAGE_FORMATS,
   PAGE_SLOTS,
   type PageFormat,
-  tableLength,
 } from "../device.ts";
 
 /**
@@ -64,10 +62,8 @@ export function laneStore(id: number, shape: LaneShape, format: StoredFormat, i3
   const { sets, layers, kvHeads, headDim, pages } = shape;
   const lanes = sets * layers * kvHeads;
   const slots = pages * PAGE_SLOTS;
-  const names = Object.keys(LANE_TABLES) as LaneTableName[];
-  const tables = Object.fromEntries(names.map((name) => [name, i32(tableLength(name, shape))]));
   return {
-    ...(tables as Record<LaneTableName, I32>),
+    ...makeTables(shape, i32),
     id,
     shape,
     format,
