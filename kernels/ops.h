@@ -2,7 +2,7 @@
 #pragma once
 #include "words.h"
 
-constexpr const char* SIGNATURE = "3e133e54596cf9d7";
+constexpr const char* SIGNATURE = "07d7f5b0cd7dd8bf";
 constexpr int PAGE = 16, SPAN_PAGES = 16, SPAN = 256, DEAD_NONE = -1, DEAD_PENDING = -2, NO_LABELS = -1, MAX_TOP = 20,
       SAMPLER = 4, MOST_HEAD = 1024, SIZES = 8, TABLES = 20;
 
@@ -18,6 +18,7 @@ struct Run { int32_t set, row, rows, position; };
 struct Pair { int32_t source, set; };
 struct Copy { int32_t source, set, row, rows, position; };
 struct Repeat { int32_t set, row, rows, position, target, from, to, tokens; };
+struct Document { int32_t row, rows, from; };
 struct Draw { int32_t row, sampler, position, top; };
 
 enum class PageFormat : int { f32, bf16 };
@@ -27,6 +28,7 @@ enum class Share : int { lane, layer, set };
 enum class Over : int { all, others };
 enum class Group : int { mean, max, layer };
 enum class Smooth : int { mean, max };
+enum class Direction : int { reverse, forward };
 
 // Operations and their arguments: OPS of ops.ts.
 #define HT_OPS(OP) \
@@ -69,7 +71,34 @@ enum class Smooth : int { mean, max };
   OP(scoreExpected, ScoreExpectedArgs, 11, Store *lanes; int layer; List<Run> runs; int slack; Share share; int skip; \
       const float *frequencies; int future; bool covariance, values; float epsilon;) \
   OP(keep, KeepArgs, 9, Store *lanes; int layer; List<Run> runs; int slack; Share share; int layers; double recent, \
-      floor; bool replace;)
+      floor; bool replace;) \
+  OP(product, ProductArgs, 12, float *out; const float *a, *b; int m, n, k; bool turnA, turnB; const float *bias; \
+      bool add; float scale; bool bf16;) \
+  OP(blend, BlendArgs, 5, float *out; const float *x; int count; float own, other;) \
+  OP(scatter, ScatterArgs, 5, float *out; const float *x; const int32_t *index; int count, dim;) \
+  OP(sumRows, SumRowsArgs, 4, float *out; const float *x; int rows, dim;) \
+  OP(normBack, NormBackArgs, 9, float *dx, *dweight; const float *dout, *x, *weight; int rows, dim; float eps; \
+      bool add;) \
+  OP(ropeBack, RopeBackArgs, 5, float *dx; const float *angles; int rows, heads, dim;) \
+  OP(swigluBack, SwigluBackArgs, 6, float *dgate, *dup; const float *dout, *gate, *up; int count;) \
+  OP(borrowBack, BorrowBackArgs, 6, float *dq; const float *draw; int rows, queryHeads, kvHeads, dim;) \
+  OP(decideBack, DecideBackArgs, 6, float *draw; const float *dz; int rows, kvHeads; float scale; bool perLayer;) \
+  OP(soften, SoftenArgs, 9, float *z, *soft; const float *logits, *noise; List<Document> documents; int kvHeads; \
+      float tau; int shift; bool hard;) \
+  OP(softenBack, SoftenBackArgs, 8, float *dlogits; const float *dsoft, *z, *pull; List<Document> documents; \
+      int kvHeads; float tau; int shift;) \
+  OP(attendSoft, AttendSoftArgs, 11, float *out, *lse; const float *q, *k, *v, *soft; List<Document> documents; \
+      int queryHeads, kvHeads, dim, window;) \
+  OP(attendSoftBack, AttendSoftBackArgs, 16, float *dq, *dk, *dv, *dsoft; const float *dout, *out, *lse, *q, *k, *v, \
+      *soft; List<Document> documents; int queryHeads, kvHeads, dim, window;) \
+  OP(distill, DistillArgs, 7, float *losses, *logits; const float *teacher, *weights; int rows, vocabulary; \
+      Direction direction;) \
+  OP(predict, PredictArgs, 6, float *losses, *logits; const int32_t *targets; const float *weights; int rows, \
+      vocabulary;) \
+  OP(squares, SquaresArgs, 4, float *out; const float *x; int count, at;) \
+  OP(unit, UnitArgs, 3, float *x; int count; float least;) \
+  OP(adamw, AdamwArgs, 13, float *x; const float *gradient; float *moment, *second; int count; float scale, rate, \
+      beta1, beta2, first, other, eps, decay;)
 
 enum class Op : int {
 #define OP(name, ...) name,

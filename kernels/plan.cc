@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "attendSoft.h"
 #include "device.h"
 #include "memory.h"
+#include "product.h"
 #include "scratch.h"
+#include "sums.h"
 
 namespace {
 
@@ -59,6 +62,14 @@ size_t scratchOf(Plan& p, const AttendArgs& a) {
 }
 size_t scratchOf(Plan& p, const SampleArgs& a) { return sampleBytes(a.vocabulary) * (size_t)p.threads; }
 size_t scratchOf(Plan& p, const AddMomentsArgs& a) { return widenedBytes(*a.lanes) * (size_t)p.threads; }
+
+size_t scratchOf(Plan& p, const ProductArgs& a) { return productBytes(a, p.threads); }
+size_t scratchOf(Plan& p, const AttendSoftArgs& a) { return softBytes(a.documents, a.dim) * (size_t)p.threads; }
+size_t scratchOf(Plan& p, const AttendSoftBackArgs& a) { return softBytes(a.documents, a.dim) * (size_t)p.threads; }
+size_t scratchOf(Plan&, const SumRowsArgs& a) { return sumRowsBytes(a.dim); }
+size_t scratchOf(Plan&, const NormBackArgs& a) { return sumRowsBytes(a.dim); }
+size_t scratchOf(Plan&, const SquaresArgs& a) { return (size_t)squaresParts(a.count) * 8; }
+size_t scratchOf(Plan&, const UnitArgs& a) { return (size_t)squaresParts(a.count) * 8; }
 
 /** `rangeOf`: slots that an item reports. */
 template <class Item, class RangeOf>

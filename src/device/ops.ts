@@ -1,7 +1,7 @@
-// The operations of a pass, one description each: what they take, of what size, and how it is used. From it come the
-// types of their arguments, recording with its checks (recorder.ts), what must travel to a device that shares no memory
-// with the host, and the header of the native kernels (kernels/ops.h, written by `npm run ops`). `reference/` says in
-// plain TypeScript what each one does.
+// The operations of a pass, one description each (of training: training.ts): what they take, of what size, and how it
+// is used. From it come the types of their arguments, recording with its checks (recorder.ts), what must travel to a
+// device that shares no memory with the host, and the header of the native kernels (kernels/ops.h, written by `npm run
+// ops`). `reference/` says in plain TypeScript what each one does.
 //
 // Sizes are products of arguments, of a matrix's sides and of the lanes' letters: Hq query heads, Hkv KV heads, D head
 // width. Rows "runs.row" are those that the items of the list `runs` name. In a list each `set` stands but once, so
@@ -26,6 +26,7 @@ import {
   table,
   whole,
 } from "./fields.ts";
+import { TRAINING } from "./training.ts";
 
 /** Most log-probabilities that `sample` reports for one token. */
 export const MAX_TOP = 20;
@@ -35,9 +36,7 @@ export const MAX_TOP = 20;
  */
 export const SAMPLER = 4;
 
-/**
- * Whose budgets are added up and shared out to the best keys: each lane's own, a layer's lanes', all lanes' of a set.
- */
+/** Whose budgets are added up and shared out to the best keys: a lane's own, a layer's lanes', all lanes' of a set. */
 const share = choice("lane", "layer", "set");
 /** Lanes on which scorers and `keep` act: where at least budget + slack keys live (summed over the share). */
 const acts = { lanes, layer, runs: list("run"), slack: positive, share } as const;
@@ -294,6 +293,7 @@ export const OPS = {
    * the host. Layers [layer, layer + layers): more than one only for share `set`. No doomed keys, no dead slot.
    */
   keep: { ...acts, lanes: rewritable, layers: positive, recent: double, floor: double, replace: flag },
+  ...TRAINING,
 } as const satisfies Record<string, Record<string, Field>>;
 export type OpName = keyof typeof OPS;
 /** One recorded step. Calls append operations; nothing runs before `Device.run`. No operation holds a T x T matrix. */

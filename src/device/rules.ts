@@ -10,6 +10,13 @@ export const RULES: Rules = {
   rope: ({ dim }) => dim % 2 === 0 || fail("rope", "an even head width", `${dim}`),
   borrow: (args) => groups("borrow", args),
   blank: (args) => groups("blank", args),
+  ropeBack: ({ dim }) => dim % 2 === 0 || fail("ropeBack", "an even head width", `${dim}`),
+  borrowBack: (args) => groups("borrowBack", args),
+  soften: ({ shift }) => shift <= 1 || fail("soften", "shift 0 or 1", `${shift}`),
+  softenBack: ({ shift }) => shift <= 1 || fail("softenBack", "shift 0 or 1", `${shift}`),
+  attendSoft: (args) => groups("attendSoft", args),
+  attendSoftBack: (args) => groups("attendSoftBack", args),
+  squares: ({ out, at }) => out.length > at || fail("squares", `out of more than ${at} numbers`, `${out.length}`),
   attend: ({ pages, rank }) =>
     !pages || rank === "none" || fail("attend", "scores of every key or a choice of pages", "both"),
   noteGates: ({ shift }) => shift <= 1 || fail("noteGates", "shift 0 or 1", `${shift}`),

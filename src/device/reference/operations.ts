@@ -9,12 +9,20 @@ import * as rows from "./rows.ts";
 import { sample } from "./sample.ts";
 import * as scorers from "./score.ts";
 import { bound } from "./select.ts";
+import * as backward from "./training/backward.ts";
+import * as losses from "./training/losses.ts";
+import * as products from "./training/products.ts";
+import * as soft from "./training/soft.ts";
 import * as watch from "./watch.ts";
 
 const OPERATIONS: { readonly [K in OpName]: (given: Given<K>) => void } = {
   ...rows,
   ...watch,
   ...scorers,
+  ...products,
+  ...backward,
+  ...soft,
+  ...losses,
   ...{ attendChunk, attend, admit, readmit, fork, bound, sample, keep },
 };
 
