@@ -71,6 +71,7 @@ for (const layer of weights.layers) // a linear KVzap probe, of no content: it c
   layer.probe = {
     inner: null,
     innerBias: null,
+    width: 0,
     out: device.matrix(config.kvHeads, config.hidden, "f32"),
     outBias: null,
   };

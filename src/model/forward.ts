@@ -1,12 +1,21 @@
-import type { I32, Pass } from "../device/device.ts";
+import type { Hidden, I32, Matrix, Pass } from "../device/device.ts";
 import type { ModelConfig } from "./config.ts";
 import type { LayerWeights, Weights } from "./weights.ts";
 import type { Activations, Workspace } from "./workspace.ts";
 
-export interface Model {
+/** `M`, `V`: how matrices and vectors are held, where not as the device's own (in training: parameters). */
+export interface Model<M = Matrix, V extends Hidden = Hidden> {
   config: ModelConfig;
-  weights: Weights;
+  weights: Weights<M, V>;
 }
+
+/** A pass without the operations that read matrices. */
+export type Body = Omit<Pass, "embed" | "matmul">;
+/** A pass over matrices of kind `M`. */
+export type Steps<M> = Body & {
+  readonly embed: (args: Omit<Parameters<Pass["embed"]>[0], "table"> & { readonly table: M }) => void;
+  readonly matmul: (args: Omit<Parameters<Pass["matmul"]>[0], "w"> & { readonly w: M }) => void;
+};
 
 /** The tokens of a pass, and what their gates are wanted for. */
 export interface Tokens {
@@ -30,13 +39,19 @@ export interface Tokens {
  */
 export interface Attention {
   /** Sees queries and keys before RoPE. */
-  before?(pass: Pass, layer: number, w: Workspace): void;
+  before?(pass: Body, layer: number, w: Workspace): void;
   /** From q, k, v (rotated), z and q2 to `mixed`. */
-  mix(pass: Pass, layer: number, w: Workspace): void;
+  mix(pass: Body, layer: number, w: Workspace): void;
 }
 
 /** Records one pass of the transformer: the only place where its order of operations is written. */
-export function forward(pass: Pass, model: Model, tokens: Tokens, { layers, ends }: Activations, by: Attention): void {
+export function forward<M>(
+  pass: Steps<M>,
+  model: Model<M>,
+  tokens: Tokens,
+  { layers, ends }: Activations,
+  by: Attention,
+): void {
   const { config: c, weights } = model;
   const { rows, ids, positions, places } = tokens;
   const half = c.headDim / 2;
@@ -54,9 +69,9 @@ export function forward(pass: Pass, model: Model, tokens: Tokens, { layers, ends
 }
 
 /** One layer: the residual stream goes to the next layer's workspace, in place where that is this one's. */
-export function block(
-  pass: Pass,
-  { config: c, weights }: Model,
+export function block<M>(
+  pass: Steps<M>,
+  { config: c, weights }: Model<M>,
   l: number,
   tokens: Tokens,
   { layers, ends }: Activations,
@@ -80,25 +95,30 @@ export function block(
   if (c.dms?.borrowed)
     for (const q of tokens.places ? [w.q, w.q2] : [w.q]) pass.blank({ q, rows, queryHeads, kvHeads, dim });
   by.mix(pass, l, w);
-  if (x !== w.x) pass.gather({ out: x, x: w.x, index: tokens.self, count: rows, dim: c.hidden });
-  pass.matmul({ out: x, x: w.mixed, w: layer.o, rows, bias: layer.oBias, add: true });
-  pass.norm({ out: w.normed, x, weight: layer.postNorm, rows, dim: c.hidden, eps: c.normEps });
-  pass.matmul({ out: w.gate, x: w.normed, w: layer.gate, rows, bias: layer.gateBias, add: false });
-  pass.matmul({ out: w.up, x: w.normed, w: layer.up, rows, bias: layer.upBias, add: false });
-  pass.swiglu({ out: w.gate, gate: w.gate, up: w.up, count: rows * c.intermediate });
-  pass.matmul({ out: x, x: w.gate, w: layer.down, rows, bias: layer.downBias, add: true });
+  const copy = (out: Hidden, x: Hidden) => {
+    if (out !== x) pass.gather({ out, x, index: tokens.self, count: rows, dim: c.hidden });
+  };
+  copy(w.middle, w.x);
+  pass.matmul({ out: w.middle, x: w.mixed, w: layer.o, rows, bias: layer.oBias, add: true });
+  const { postNormed } = w;
+  pass.norm({ out: postNormed, x: w.middle, weight: layer.postNorm, rows, dim: c.hidden, eps: c.normEps });
+  pass.matmul({ out: w.gate, x: postNormed, w: layer.gate, rows, bias: layer.gateBias, add: false });
+  pass.matmul({ out: w.up, x: postNormed, w: layer.up, rows, bias: layer.upBias, add: false });
+  pass.swiglu({ out: w.acted, gate: w.gate, up: w.up, count: rows * c.intermediate });
+  copy(x, w.middle);
+  pass.matmul({ out: x, x: w.acted, w: layer.down, rows, bias: layer.downBias, add: true });
 }
 
 /** Queries, keys and values up to head norms, before RoPE. */
-function project(pass: Pass, c: ModelConfig, layer: LayerWeights, w: Workspace, rows: number): void {
+function project<M>(pass: Steps<M>, c: ModelConfig, layer: LayerWeights<M, Hidden>, w: Workspace, rows: number): void {
   const x = w.normed;
-  pass.matmul({ out: w.q, x, w: layer.q, rows, bias: layer.qBias, add: false });
-  pass.matmul({ out: w.k, x, w: layer.k, rows, bias: layer.kBias, add: false });
+  pass.matmul({ out: w.rawQ, x, w: layer.q, rows, bias: layer.qBias, add: false });
+  pass.matmul({ out: w.rawK, x, w: layer.k, rows, bias: layer.kBias, add: false });
   pass.matmul({ out: w.v, x, w: layer.v, rows, bias: layer.vBias, add: false });
   const dim = c.headDim;
   const eps = c.normEps;
-  if (layer.qNorm) pass.norm({ out: w.q, x: w.q, weight: layer.qNorm, rows: rows * c.queryHeads, dim, eps });
-  if (layer.kNorm) pass.norm({ out: w.k, x: w.k, weight: layer.kNorm, rows: rows * c.kvHeads, dim, eps });
+  if (layer.qNorm) pass.norm({ out: w.q, x: w.rawQ, weight: layer.qNorm, rows: rows * c.queryHeads, dim, eps });
+  if (layer.kNorm) pass.norm({ out: w.k, x: w.rawK, weight: layer.kNorm, rows: rows * c.kvHeads, dim, eps });
 }
 
 /**
@@ -106,7 +126,13 @@ function project(pass: Pass, c: ModelConfig, layer: LayerWeights, w: Workspace, 
  * before and after the rotation whatever is wanted, as the model was trained so; the carrying heads come from float32
  * rows where the query weights were rounded.
  */
-function gates(pass: Pass, c: ModelConfig, layer: LayerWeights, w: Workspace, { rows, wants, marks }: Tokens): void {
+function gates<M>(
+  pass: Steps<M>,
+  c: ModelConfig,
+  layer: LayerWeights<M, Hidden>,
+  w: Workspace,
+  { rows, wants, marks }: Tokens,
+): void {
   const { dms, kvHeads, queryHeads, headDim: dim, normEps: eps } = c;
   const { z, carrier } = w;
   if (wants.probe && layer.probe) probe(pass, layer.probe, w, rows);
@@ -120,8 +146,8 @@ function gates(pass: Pass, c: ModelConfig, layer: LayerWeights, w: Workspace, { 
       pass.borrow({ raw: z, q: carrier, rows, queryHeads: kvHeads, kvHeads, dim });
     }
   } else if (wanted && layer.alpha) {
-    pass.norm({ out: w.normed, x: w.x, weight: layer.alpha.norm, rows, dim: c.hidden, eps });
-    pass.matmul({ out: z, x: w.normed, w: layer.alpha.proj, rows, bias: layer.alpha.bias, add: false });
+    pass.norm({ out: w.gateNormed, x: w.x, weight: layer.alpha.norm, rows, dim: c.hidden, eps });
+    pass.matmul({ out: z, x: w.gateNormed, w: layer.alpha.proj, rows, bias: layer.alpha.bias, add: false });
   }
   if (wanted) {
     const { scale, offset, perLayer } = dms;
@@ -131,11 +157,11 @@ function gates(pass: Pass, c: ModelConfig, layer: LayerWeights, w: Workspace, { 
 }
 
 /** KVzap: a linear map of the attention's input, or two with a GELU between. */
-function probe(pass: Pass, p: NonNullable<LayerWeights["probe"]>, w: Workspace, rows: number): void {
+function probe<M>(pass: Steps<M>, p: NonNullable<LayerWeights<M, Hidden>["probe"]>, w: Workspace, rows: number): void {
   const { inner } = p;
   if (inner) {
     pass.matmul({ out: w.inner, x: w.normed, w: inner, rows, bias: p.innerBias, add: false });
-    pass.gelu({ x: w.inner, count: rows * inner.rows });
+    pass.gelu({ x: w.inner, count: rows * p.width });
   }
   pass.matmul({ out: w.probed, x: inner ? w.inner : w.normed, w: p.out, rows, bias: p.outBias, add: false });
 }

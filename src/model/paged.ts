@@ -1,6 +1,6 @@
-import type { F32, Lanes, Pass, Work } from "../device/device.ts";
+import type { F32, Lanes, Work } from "../device/device.ts";
 import type { Cut, Policy, Scorer } from "../policy/policy.ts";
-import type { Attention, Tokens } from "./forward.ts";
+import type { Attention, Body, Tokens } from "./forward.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Decode attention of some sets of one list of steps. */
@@ -72,7 +72,7 @@ export function paged(batch: Batch, lanes: Lanes, frequencies: F32, shift: 0 | 1
 
 /** Attention of prompt chunks, before their keys come in. */
 function watchChunks(
-  pass: Pass,
+  pass: Body,
   { policy, chunks, further }: KindWork,
   w: Workspace,
   lanes: Lanes,
@@ -87,7 +87,7 @@ function watchChunks(
 
 /** What policies remember of keys that came in and of their queries. */
 function watchKeys(
-  pass: Pass,
+  pass: Body,
   { cut, reads }: Policy,
   shift: 0 | 1,
   { z, q }: Workspace,
@@ -103,7 +103,7 @@ function watchKeys(
 
 /** Runs scorers over one layer of some sets. */
 export function rank(
-  pass: Pass,
+  pass: Body,
   lanes: Lanes,
   layer: number,
   runs: Work,
@@ -141,6 +141,6 @@ export function rank(
 }
 
 /** Keeps the best of some sets' budgets. */
-export function keep(pass: Pass, lanes: Lanes, layer: number, layers: number, runs: Work, { rule }: Cut): void {
+export function keep(pass: Body, lanes: Lanes, layer: number, layers: number, runs: Work, { rule }: Cut): void {
   pass.keep({ lanes, layer, layers, runs, ...rule });
 }

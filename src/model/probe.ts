@@ -78,7 +78,13 @@ async function loadProbe(
       const inner = hidden_dim ? await linear(`layers.${l}.0`, hidden_dim, config.hidden, 1) : null;
       const last = hidden_dim ? `layers.${l}.2` : `layers.${l}`;
       const out = await linear(last, config.kvHeads, hidden_dim ?? config.hidden, -1);
-      probes.push({ inner: inner?.matrix ?? null, innerBias: inner?.bias ?? null, out: out.matrix, outBias: out.bias });
+      probes.push({
+        inner: inner?.matrix ?? null,
+        innerBias: inner?.bias ?? null,
+        width: hidden_dim ?? 0,
+        out: out.matrix,
+        outBias: out.bias,
+      });
     }
     return probes;
   } finally {

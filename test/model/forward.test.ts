@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Device } from "../../src/device/device.ts";
 import { type Attention, forward, type Model, type Tokens } from "../../src/model/forward.ts";
-import { makeActivations } from "../../src/model/workspace.ts";
+import { type Keeps, makeActivations } from "../../src/model/workspace.ts";
 import { allDevices } from "../device/devices.ts";
 import { bits, largestDifference } from "../support/compare.ts";
 import { dense } from "../support/dense.ts";
@@ -23,9 +23,9 @@ function alone(device: Device, { config }: Model): Attention {
 }
 
 /** Logits of T tokens. */
-async function run(device: Device, model: Model, ids: readonly number[], apart: boolean): Promise<Float32Array> {
+async function run(device: Device, model: Model, ids: readonly number[], keeps: Keeps): Promise<Float32Array> {
   const { config, weights } = model;
-  const activations = makeActivations(device, config, weights, { rows: T, logitRows: T, apart });
+  const activations = makeActivations(device, config, weights, { rows: T, logitRows: T, keeps });
   const rows = () => {
     const buffer = device.i32(T);
     for (let i = 0; i < T; i++) buffer.host[i] = i;
@@ -58,8 +58,9 @@ for (const candidate of allDevices)
       const ids = randomTokens(1, T, raw.config.vocabulary);
       const device = candidate.open();
       const model = tinyModel(device, OPTIONS, raw);
-      const [shared, apart] = [await run(device, model, ids, false), await run(device, model, ids, true)];
-      assert.deepEqual(bits(apart), bits(shared));
+      const shared = await run(device, model, ids, "nothing");
+      for (const keeps of ["inputs", "all"] as const)
+        assert.deepEqual(bits(await run(device, model, ids, keeps)), bits(shared), keeps);
       const expected = dense(raw, ids, (_z, _l, _h, i, q) => i === q).logits;
       const V = raw.config.vocabulary;
       for (const [t, row] of expected.entries())
@@ -73,7 +74,7 @@ for (const candidate of allDevices)
         const model = tinyModel(device, { ...OPTIONS, weights: format });
         const { down } = model.weights.layers[1];
         const ids = randomTokens(1, T, model.config.vocabulary);
-        const before = await run(device, model, ids, false);
+        const before = await run(device, model, ids, "nothing");
         const rows = new Float32Array(down.rows * down.cols);
         await device.readRows(down, 0, rows);
         device.writeRows(
@@ -81,10 +82,10 @@ for (const candidate of allDevices)
           0,
           rows.map((x) => 2 * x),
         );
-        const changed = await run(device, model, ids, false);
+        const changed = await run(device, model, ids, "nothing");
         assert.ok(largestDifference(changed, before) > 0.01);
         device.writeRows(down, 0, rows);
-        assert.deepEqual(bits(await run(device, model, ids, false)), bits(before));
+        assert.deepEqual(bits(await run(device, model, ids, "nothing")), bits(before));
         device.close();
       });
   });

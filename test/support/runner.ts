@@ -43,7 +43,7 @@ function probedModel(device: Device, tiny: TinyOptions, raw: Raw): Model {
     const out = device.matrix(kvHeads, hidden, "f32");
     const values = Float32Array.from({ length: kvHeads * hidden }, () => rng.gaussian() / Math.sqrt(hidden));
     device.writeRows(out, 0, values);
-    layer.probe = { inner: null, innerBias: null, out, outBias: null };
+    layer.probe = { inner: null, innerBias: null, width: 0, out, outBias: null };
   }
   return model;
 }
