@@ -21,15 +21,15 @@ HT_INLINE void sweep(const Call& c, int count, const Many& many, const One& one)
 
 void blend(const Call& c, const BlendArgs& a) {
   const F16 own = splat(a.own), other = splat(a.other);
-  const bool fresh = a.own == 0;
+  const bool fresh = a.own == 0, zero = a.other == 0;  // a factor of 0 makes 0 of everything
   sweep(
       c, a.count,
       [&](int64_t i) __attribute__((always_inline)) {
-        const F16 x = load(a.x + i) * other;
+        const F16 x = zero ? splat(0) : load(a.x + i) * other;
         store(a.out + i, fresh ? x : fma(load(a.out + i), own, x));
       },
       [&](int64_t i) __attribute__((always_inline)) {
-        const float x = a.x[i] * a.other;
+        const float x = zero ? 0 : a.x[i] * a.other;
         a.out[i] = fresh ? x : fmaf(a.out[i], a.own, x);
       });
 }

@@ -27,7 +27,7 @@ export const TRAINING = {
     scale: real,
     bf16: flag,
   },
-  /** out = own * out + other * x. */
+  /** out = own * out + other * x; a factor of 0 makes 0 of everything, NaN too. */
   blend: { out: floats("both", null, "count"), x: floats("read", null, "count"), count: whole, own: real, other: real },
   /** out[index[i]] += x[i], i ascending; rows of `dim`. */
   scatter: {

@@ -5,6 +5,7 @@ import { openDevice } from "../request/session.ts";
 import { verifyAnswers } from "./verify/answers.ts";
 import type { Check, VerifyOptions } from "./verify/check.ts";
 import { verifyDecodePolicies } from "./verify/decode-policies.ts";
+import { verifyGradients } from "./verify/gradients.ts";
 import { verifyLogits } from "./verify/logits.ts";
 import { verifyPolicies } from "./verify/policies.ts";
 import { verifyTemplates } from "./verify/templates.ts";
@@ -34,6 +35,7 @@ export async function verify(folder: string, options: VerifyOptions = {}): Promi
   const kind = String(golden.kind);
   const runs = {
     logits: verifyLogits,
+    gradients: verifyGradients,
     text: verifyText,
     policies: verifyPolicies,
     "decode-policies": verifyDecodePolicies,

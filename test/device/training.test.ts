@@ -61,6 +61,7 @@ function* cases(random: Seeded): Generator<Case> {
     const x = noise(random, count);
     yield { op: "blend", args: { out: noise(random, count), x, count, own: 0.5, other: 2 }, outputs: ["out"] };
     yield { op: "blend", args: { out: zeros(count).fill(NaN), x, count, own: 0, other: 2 }, outputs: ["out"] };
+    yield { op: "blend", args: { out: x, x: zeros(count).fill(NaN), count, own: 0.5, other: 0 }, outputs: ["out"] };
     yield { op: "squares", args: { out: zeros(3), x, count, at: 1 }, outputs: ["out"] };
     yield { op: "unit", args: { x, count, least: 1e-7 }, outputs: ["x"] };
     const [gate, up, dout] = [noise(random, count, 4), noise(random, count), noise(random, count)];

@@ -8,6 +8,8 @@ export interface Golden {
   float(name: string): Float32Array;
   int(name: string): Int32Array;
   bytes(name: string): Uint8Array;
+  /** The first side of a tensor's shape. */
+  rows(name: string): number;
 }
 
 const MOST = 1 << 30;
@@ -37,5 +39,6 @@ export async function readGoldenTensors(path: string): Promise<Golden> {
     float: (name) => new Float32Array(find(name, "F32").buffer),
     int: (name) => new Int32Array(find(name, "I32").buffer),
     bytes: (name) => find(name, "U8"),
+    rows: (name) => data.get(name)?.tensor.shape[0] ?? 0,
   };
 }

@@ -16,7 +16,8 @@ export function product(given: Given<"product">): void {
 }
 
 export function blend({ out, x, count, own, other }: Given<"blend">): void {
-  for (let i = 0; i < count; i++) out[i] = (own === 0 ? 0 : own * out[i]) + other * x[i];
+  const part = (factor: number, x: number) => (factor === 0 ? 0 : factor * x);
+  for (let i = 0; i < count; i++) out[i] = part(own, out[i]) + part(other, x[i]);
 }
 
 export function scatter({ out, x, index, count, dim }: Given<"scatter">): void {
