@@ -35,13 +35,23 @@ export interface Seeded {
   gaussian(): number;
 }
 
-/** The stream of `seed` (a 32-bit whole number). */
-export function seeded(seed: number): Seeded {
+/** The stream of `seed`, of one `purpose` and one `index` (32-bit whole numbers): where one differs, streams do. */
+export function seeded(seed: number, purpose = 0x9e3779b9, index = 0): Seeded {
   let drawn = 0;
-  const next = () => uniform(seed, 0x9e3779b9, 0, drawn++);
+  const next = () => uniform(seed, purpose, index, drawn++);
   return {
     next,
     below: (n) => Math.floor(next() * n),
     gaussian: () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()),
   };
+}
+
+/** The items in a random order, all orders equally likely (Fisher and Yates). */
+export function shuffled<T>(rng: Seeded, items: Iterable<T>): T[] {
+  const out = [...items];
+  for (let i = out.length - 1; i > 0; i--) {
+    const j = rng.below(i + 1);
+    [out[i], out[j]] = [out[j], out[i]];
+  }
+  return out;
 }

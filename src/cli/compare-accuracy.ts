@@ -1,4 +1,5 @@
 import { badArgument } from "../base/errors.ts";
+import { abacusProblems } from "../eval/abacus/problems.ts";
 import { beadsProblems } from "../eval/beads.ts";
 import type { Candidate } from "../eval/compare/compare.ts";
 import { parseProblems } from "../eval/compare/problems.ts";
@@ -80,9 +81,11 @@ const sum = (runs: readonly ProblemRun[], of: (run: ProblemRun) => number): numb
   runs.reduce((n, run) => n + of(run), 0);
 
 async function readProblems(what: string, seed: number): Promise<Problem[]> {
-  const beads = /^beads(?::([1-9]\d*))?$/.exec(what);
-  if (/^beads?:/.test(what) && !beads)
-    throw badArgument(`--problems: expected beads, beads:N with N >= 1, or a JSONL file, got "${what}"`);
-  if (!beads) return parseProblems(what, await readText(what));
-  return beadsProblems({ count: Number(beads[1] ?? 40), seed });
+  const [, name, count] = /^(beads|abacus)(?::([1-9]\d*))?$/.exec(what) ?? [];
+  if (/^(?:beads?|abacus):/.test(what) && !name)
+    throw badArgument(
+      `--problems: expected beads, beads:N, abacus or abacus:N with N >= 1, or a JSONL file, got "${what}"`,
+    );
+  if (!name) return parseProblems(what, await readText(what));
+  return (name === "beads" ? beadsProblems : abacusProblems)({ count: Number(count ?? 40), seed });
 }

@@ -1,6 +1,7 @@
 import { appendFile, stat, unlink, writeFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { badArgument, HyperthinkError } from "../base/errors.ts";
+import { ABACUS_TOKENS } from "../eval/abacus/problems.ts";
 import type { Candidate } from "../eval/compare/compare.ts";
 import { recipes } from "../policy/index.ts";
 import { parseSpec } from "../policy/spec.ts";
@@ -31,7 +32,7 @@ export function registerCompare(program: Command): void {
     .option("--text <file>", "a text; windows of it are read and scored token by token")
     .option(
       "--problems <what>",
-      "beads, beads:N, or a JSONL file of {prompt, answer}, as GSM8K, MATH and AIME have it: accuracy instead of divergence",
+      "beads, beads:N, abacus, abacus:N, or a JSONL file of {prompt, answer}, as GSM8K, MATH and AIME have it: accuracy instead of divergence",
     )
     .option("--cr <list>", "ratios for policies that name no budget", ratios, [2, 4, 8])
     .option("--texts <n>", "windows of the text", whole, 8)
@@ -39,7 +40,7 @@ export function registerCompare(program: Command): void {
     .option("--prefix <n>", "tokens of a window that are its prompt", whole, 512)
     .option("--scored <n>", "tokens of a window that are fed one by one after it", whole, 512)
     .option("--width <n>", "problems: chains each", whole, 4)
-    .option("--max-tokens <n>", "problems: most new tokens a chain", whole, 440)
+    .option("--max-tokens <n>", `problems: most new tokens a chain (abacus: ${ABACUS_TOKENS})`, whole, 440)
     .option("--seed <n>", "problems: seed of problems and chains", whole, 0)
     .option("--resume <file>", "keep results by text here, and go on from what it holds")
     .option("--plot <file>", "write divergence against achieved CR as SVG")
@@ -75,7 +76,7 @@ const flagOf = (name: string): string => `--${name.replace(/[A-Z]/, (letter) => 
 
 async function run(specs: string[], flags: CompareFlags, command: Command): Promise<void> {
   if ((flags.text === undefined) === (flags.problems === undefined))
-    throw badArgument("expected --text FILE or --problems beads|FILE, one of them");
+    throw badArgument("expected --text FILE or --problems beads|abacus|FILE, one of them");
   const least = { texts: 1, prefix: 1, scored: 2, width: 1, maxTokens: 1, replayTexts: 1 } as const;
   for (const [name, n] of Object.entries(least))
     if (flags[name as keyof typeof least] < n)
@@ -89,12 +90,14 @@ async function run(specs: string[], flags: CompareFlags, command: Command): Prom
   if (flags.plot) await writable(flags.plot);
   if (flags.resume) await writable(flags.resume);
   await using session = await open({ ...loadOptions(flags, flags.text ? "beads" : "beads-dms-full-4x"), signal });
-  const tokens = flags.text ? flags.prefix + flags.scored : flags.maxTokens;
+  const longer = /^abacus\b/.test(flags.problems ?? "") && command.getOptionValueSource("maxTokens") !== "cli";
+  const maxTokens = longer ? ABACUS_TOKENS : flags.maxTokens;
+  const tokens = flags.text ? flags.prefix + flags.scored : maxTokens;
   const chosen = specs.length ? [...new Set(specs)] : recipes.map(({ name }) => name);
   const { candidates, unrun } = makeCandidates(session, chosen, specs.length === 0, flags, tokens);
   let idle: string[] = [];
   if (flags.problems !== undefined) {
-    const rows = await accuracyRows(session, candidates, flags, signal);
+    const rows = await accuracyRows(session, candidates, { ...flags, maxTokens }, signal);
     idle = unmoved(rows.rows.map(({ policy, cr }) => ({ label: policy, cr })));
     if (flags.json) console.log(JSON.stringify({ rows: rows.rows, unrun }));
     else console.log(rows.text);

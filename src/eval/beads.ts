@@ -2,7 +2,7 @@
 // The bundled model was trained on them, so its accuracy can be measured on as many fresh ones as an interval needs.
 
 import { badArgument } from "../base/errors.ts";
-import { type Seeded, seeded } from "../base/rng.ts";
+import { type Seeded, seeded, shuffled } from "../base/rng.ts";
 import type { Extraction } from "../scale/answer.ts";
 import { answerKey } from "../scale/key.ts";
 
@@ -77,15 +77,6 @@ function needed(rng: Seeded, chain: readonly string[], i: number): Fact {
 }
 
 const loose = (rng: Seeded): number => 2 + rng.below(8);
-
-function shuffled<T>(rng: Seeded, items: readonly T[]): T[] {
-  const out = [...items];
-  for (let i = out.length - 1; i > 0; i--) {
-    const j = rng.below(i + 1);
-    [out[i], out[j]] = [out[j], out[i]];
-  }
-  return out;
-}
 
 /** The text of a problem: one sentence a fact, then the question. */
 export function question({ facts, chain }: Beads): string {

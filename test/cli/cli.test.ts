@@ -81,6 +81,7 @@ describe("errors are one line, and an exit code", () => {
     ],
     [["generate", ""], 2, /expected a prompt/],
     [["verify", root], 1, /golden\.json/],
+    [["compare", "--problems", "abacus:0", "full"], 2, /expected beads, beads:N, abacus or abacus:N with N >= 1/],
   ];
   for (const [args, code, message] of cases)
     test(args.slice(0, 3).join(" ").slice(0, 60), () => {

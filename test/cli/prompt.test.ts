@@ -268,6 +268,22 @@ describe("sampling", () => {
         .out;
     assert.equal(compared(sampled), compared(beads));
   });
+  test("compare gives abacus problems room for their solutions, or what a flag says", () => {
+    const config = { ...JSON.parse(readFileSync(`${beads}/config.json`, "utf8")), eos_token_id: 511 }; // no token's
+    const endless = altered("endless", {
+      "config.json": config,
+      "generation_config.json": {},
+      "tokenizer_config.json": { chat_template: "{{ messages[0].content }}" },
+    });
+    const tokens = (...flags: string[]) => {
+      const { out, err } = run(["compare", "full", "-m", endless, "--width", "1", "--json", "--problems", ...flags]);
+      assert.ok(out, err);
+      return JSON.parse(out).rows.map((row: { problems: number; tokens: number }) => [row.problems, row.tokens]);
+    };
+    assert.deepEqual(tokens("abacus:1"), [[1, 1472]]);
+    assert.deepEqual(tokens("abacus:2", "--max-tokens", "9"), [[2, 9]]);
+    assert.deepEqual(tokens("beads:1"), [[1, 440]]);
+  });
 });
 
 test("one of a thing is singular", () => {
