@@ -20,7 +20,7 @@ export class PieceStore {
     return this.#ends.at(-1) ?? 0;
   }
 
-  /** Puts a copy of tokens from `from` to `to` (exclusive) as the next piece. `learn` counts where pieces are marked. */
+  /** Puts tokens `from` to `to` (exclusive) there as the next piece. `learn` counts where pieces are marked. */
   add(ids: readonly number[], learn: Uint8Array | null, from: number, to: number): void {
     const start = this.tokens;
     const end = start + to - from;

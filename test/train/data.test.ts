@@ -125,9 +125,9 @@ describe("plain text", () => {
           "<|im_start|>A jug holds 7.<|im_end|>",
           "<|im_start|>user\nWhy?<|im_end|>\n",
         ]);
-        writeFileSync(join(data, "a.jsonl"), lines({ prompt: "A jug", completion: " holds 7." }));
+        writeFileSync(join(data, "a.jsonl"), lines({ prompt: "A jug holds", completion: " 7 beads." }));
         const marked = await loadPieces([data], { ...model, tokenizer: around }, { ...options, learn: "assistant" });
-        assert.equal(learned(marked.pieces.at(0)), " holds 7.<|im_end|>");
+        assert.equal(learned(marked.pieces.at(0)), " 7 beads.<|im_end|>");
       });
       around.close();
     });
