@@ -102,13 +102,13 @@ export class Safetensors implements AsyncDisposable {
 
   /**
    * Calls `take` with consecutive float32 blocks of whole rows of `cols` numbers: `first` is the first
-   * row, `bytes` what the block takes in the file. A block is valid until `take` returns. Throws
+   * row, `bytes` what the block takes in the file. A block is valid until `take` is done. Throws
    * `bad-model` where a number is NaN or infinite.
    */
   async rows(
     tensor: Tensor,
     cols: number,
-    take: (values: Float32Array, first: number, bytes: number) => void,
+    take: (values: Float32Array, first: number, bytes: number) => void | Promise<void>,
   ): Promise<void> {
     const size = SIZES[tensor.dtype];
     const total = tensor.bytes / size / cols;
@@ -127,7 +127,7 @@ export class Safetensors implements AsyncDisposable {
       );
       const block = values.subarray(0, count * cols);
       if (!widened(buffer, tensor.dtype as FloatType, block)) throw notFinite(tensor, block, row, cols);
-      take(block, row, bytes);
+      await take(block, row, bytes);
     }
   }
 }
@@ -138,7 +138,8 @@ function widened(bytes: Uint8Array, dtype: FloatType, out: Float32Array): boolea
   return (dtype === "BF16" ? bf16ToF32 : f16ToF32)(new Uint16Array(bytes.buffer, bytes.byteOffset, out.length), out);
 }
 
-function allFinite(x: Float32Array): boolean {
+/** Whether no number is NaN or infinite. */
+export function allFinite(x: Float32Array): boolean {
   const words = new Uint32Array(x.buffer, x.byteOffset, x.length);
   let carry = 0; // out of an exponent of ones: NaN or infinity
   for (let i = 0; i < words.length; i++) carry |= ((words[i] >>> 23) & 0xff) + 1;

@@ -57,7 +57,7 @@ describe("a long text without blanks", () => {
     assert.ok(slices.length >= 3 && slices.join("") === text);
     const tokenizer = await loadTokenizer(await openSource(fileURLToPath(folder)));
     const { process } = await TokenizerProcess.open(file, []);
-    assert.deepEqual(await tokenizer.encode(text, plain), [...(await process.encode(text, null))]);
+    assert.deepEqual(await tokenizer.encode(text, plain), [...(await process.encode([text], null))[0]]);
     process.close();
     tokenizer.close();
     // Not where a token could be cut, or a text begins otherwise than its parts.
@@ -71,6 +71,21 @@ describe("a long text without blanks", () => {
     ] as const)
       assert.equal(slicer({ ...json, pre_tokenizer }, added)(text).length, 1);
     assert.ok(slicer({ ...json, pre_tokenizer: step }, [])(text).length > 1);
+  });
+
+  test("many texts at once have the ids of each alone, marked and surrounded ones too", async () => {
+    const tokenizer = await openBeads();
+    const texts = Array.from({ length: 400 }, (_, i) => ({
+      text: `A <|im_end|> jug ${"holds beads. ".repeat((i * i) % 997)}`,
+      special: i % 2 === 0,
+      literal: i % 3 === 0 ? [2] : [],
+    }));
+    const together = await tokenizer.encodeAll(texts);
+    for (const [i, { text, ...how }] of texts.entries())
+      assert.deepEqual(together[i], await tokenizer.encode(text, how), `text ${i}`);
+    assert.notDeepEqual(together[0].slice(0, 3), together[1].slice(0, 3), "spelled, and the token");
+    assert.deepEqual(await tokenizer.encodeAll([]), []);
+    tokenizer.close();
   });
 
   test("one that was aborted before is not begun", async () => {
@@ -121,6 +136,10 @@ describe("what the native library does not survive", () => {
     const harmless = tokenizer.encode("ab", plain);
     await assert.rejects(hostile, isError("bad-argument", /cannot encode this text \(41 characters\).*retry-limit/));
     assert.deepEqual(await harmless, [2]);
+    await assert.rejects(
+      tokenizer.encodeAll(["ab", `${"a".repeat(40)}b`].map((text) => ({ text, ...plain }))),
+      isError("bad-argument", /cannot encode one of 2 texts.*retry-limit/),
+    );
     tokenizer.close();
   });
 

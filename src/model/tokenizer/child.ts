@@ -5,8 +5,8 @@ import { Tokenizer as Library } from "tokenizers";
 import { rename } from "./rename.ts";
 
 /** What the parent asks, one at a time. The first opens (and tells the file's added tokens); the others need it. */
-export type Request = { open: string; added: string[] } | { encode: string; marker: string | null };
-export type Answer = { opened: Opened } | { ids: Uint32Array } | { error: string };
+export type Request = { open: string; added: string[] } | { encode: readonly string[]; marker: string | null };
+export type Answer = { opened: Opened } | { ids: Uint32Array[] } | { error: string };
 
 export interface Opened {
   /** Ids of the added tokens, in the file's order. The library gives them: a file may say others. */
@@ -29,7 +29,7 @@ process.on("message", async (request: Request) => {
   let answer: Answer;
   try {
     if ("open" in request) answer = { opened: await open(request.open, request.added) };
-    else answer = { ids: Uint32Array.from(await ids(await libraryFor(request.marker), request.encode)) };
+    else answer = { ids: await encodeAll(await libraryFor(request.marker), request.encode) };
   } catch (error) {
     answer = { error: (error as Error).message };
   }
@@ -38,6 +38,13 @@ process.on("message", async (request: Request) => {
 
 const ids = async (library: Library, text: string, special = false): Promise<number[]> =>
   (await library.encode(text, null, { addSpecialTokens: special })).getIds();
+
+/** Several texts are spread over the machine's cores. */
+async function encodeAll(library: Library, texts: readonly string[]): Promise<Uint32Array[]> {
+  if (texts.length === 1) return [Uint32Array.from(await ids(library, texts[0]))];
+  const encodings = await library.encodeBatch([...texts], { addSpecialTokens: false });
+  return encodings.map((encoding) => Uint32Array.from(encoding.getIds()));
+}
 
 /** One of these has tokens in any vocabulary of text. */
 const PROBES = ["a", "1", " ", "一"];

@@ -35,10 +35,10 @@ export class TokenizerProcess {
   }
 
   /**
-   * Ids of a text, none added; with a marker, of the tokenizer whose control tokens are renamed by
-   * it. Throws `bad-argument`, `aborted`.
+   * Ids of texts, none added; with a marker, of the tokenizer whose control tokens are renamed by
+   * it. Throws `bad-argument` where one of them cannot be encoded, `aborted`.
    */
-  encode(text: string, marker: string | null, signal?: AbortSignal): Promise<Uint32Array> {
+  encode(texts: readonly string[], marker: string | null, signal?: AbortSignal): Promise<Uint32Array[]> {
     const work = async () => {
       if (signal?.aborted) throw aborted(signal);
       if (this.#closed) throw closed();
@@ -46,15 +46,14 @@ export class TokenizerProcess {
       signal?.addEventListener("abort", abort);
       try {
         if (!this.#child) await this.#start();
-        const answer = await this.#ask({ encode: text, marker });
+        const answer = await this.#ask({ encode: texts, marker });
         if ("ids" in answer) return answer.ids;
         throw new Error("error" in answer ? answer.error : "no ids");
       } catch (error) {
         if (signal?.aborted) throw aborted(signal);
         if (this.#closed) throw closed();
-        throw badArgument(
-          `the tokenizer cannot encode this text (${text.length} characters): ${(error as Error).message}`,
-        );
+        const what = texts.length === 1 ? `this text (${texts[0].length} characters)` : `one of ${texts.length} texts`;
+        throw badArgument(`the tokenizer cannot encode ${what}: ${(error as Error).message}`);
       } finally {
         signal?.removeEventListener("abort", abort);
       }

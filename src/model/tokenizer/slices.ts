@@ -2,7 +2,7 @@ import type { AddedToken } from "./control.ts";
 import { preTokenizers } from "./vocabulary.ts";
 
 /** Characters of a slice, at least: the library takes some 200 bytes of memory for each while it works on them. */
-const SLICE = 1 << 18;
+export const SLICE = 1 << 18;
 /**
  * Between a letter and one blank or newline before another letter, where every pattern below
  * cuts and no composition reaches over.

@@ -1,0 +1,69 @@
+// Files that are whole or not there, whatever ends the program or the machine.
+import { type FileHandle, open, rename, rm, statfs } from "node:fs/promises";
+import { dirname } from "node:path";
+import { badArgument, HyperthinkError, noMemory } from "../base/errors.ts";
+
+/**
+ * Writes a file beside the one that is meant (`NAME.tmp-PID`), which it then replaces at once. On any error that one
+ * stays as it was, and nothing is left beside it. `bytes`: what the file takes, for the message of a full disk. Throws
+ * `no-memory` where the disk is full, `bad-argument` where the file cannot be written.
+ */
+export async function writeAside<T>(
+  file: string,
+  bytes: number,
+  write: (handle: FileHandle) => Promise<T>,
+): Promise<T> {
+  const aside = `${file}.tmp-${process.pid}`;
+  try {
+    const result = await writeSynced(aside, write);
+    await rename(aside, file);
+    await syncFolder(dirname(file));
+    return result;
+  } catch (error) {
+    await rm(aside, { force: true }).catch(() => {});
+    throw await writeFault(error, file, bytes);
+  }
+}
+
+/** Replaces a file by a JSON value. Throws as `writeAside` does. */
+export async function writeJsonAtomic(file: string, value: unknown): Promise<void> {
+  const text = `${JSON.stringify(value, null, 2)}\n`;
+  await writeAside(file, Buffer.byteLength(text), (handle) => handle.writeFile(text));
+}
+
+/** Writes a file and waits until the disk has it. */
+export async function writeSynced<T>(file: string, write: (handle: FileHandle) => Promise<T>): Promise<T> {
+  const handle = await open(file, "w");
+  try {
+    const result = await write(handle);
+    await handle.sync();
+    return result;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Waits until the disk has the names in a folder. Windows has no such call, and needs none. */
+export async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Errors of the system when a disk, or a user's share of one, is full. */
+const FULL = ["ENOSPC", "EDQUOT"];
+
+/** What a user should read of an error that came while `file` was written, which takes `bytes`. */
+export async function writeFault(error: unknown, file: string, bytes: number): Promise<unknown> {
+  if (error instanceof HyperthinkError || !(error instanceof Error) || !("code" in error)) return error;
+  if (!FULL.includes(error.code as string))
+    return badArgument(`${file}: cannot be written: ${error.message}; expected a folder that can be written to`);
+  const free = await statfs(dirname(file)).catch(() => null);
+  return noMemory(
+    `${file}: the disk is full: it takes ${bytes} bytes${free ? `, ${free.bavail * free.bsize} are free` : ""}; make room, or write elsewhere`,
+  );
+}
