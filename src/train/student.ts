@@ -73,6 +73,11 @@ export class Student {
     };
   }
 
+  /** Queries that a doomed key still serves. */
+  get window(): number {
+    return this.#options.window;
+  }
+
   /** Low-rank changes into the weights that follow: before the first pass of a step. */
   merge(pass: Pass): void {
     mergeLowRank(pass, this.parameters.all);
