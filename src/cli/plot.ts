@@ -1,5 +1,6 @@
 import type { TopLevelSpec } from "vega-lite";
 import { badArgument } from "../base/errors.ts";
+import { svgOf } from "../base/svg.ts";
 import type { Summary } from "../eval/compare/summary.ts";
 
 /** Below this a policy is the full cache, up to rounding: it would stretch a logarithmic axis by decades. */
@@ -17,8 +18,6 @@ function familyOf(label: string): string {
  * logarithmic axis: `full` is left out, and an interval that reaches 0 ends at the bottom.
  */
 export async function plotSvg(summaries: readonly Summary[], title: string): Promise<string> {
-  // Only this needs them, and they take a third of a second to load.
-  const [{ compile }, { parse, View }] = await Promise.all([import("vega-lite"), import("vega")]);
   const shown = summaries.filter(({ kl }) => kl.mean > ROUNDING);
   if (shown.length === 0) throw badArgument("nothing to plot: no policy differs from the full cache on these texts");
   const bottom = Math.min(...shown.map(({ kl }) => (kl.low > 0 ? kl.low : kl.mean / 2)));
@@ -62,5 +61,5 @@ export async function plotSvg(summaries: readonly Summary[], title: string): Pro
       },
     ],
   };
-  return new View(parse(compile(spec).spec), { renderer: "none" }).toSVG();
+  return svgOf(spec);
 }

@@ -44,9 +44,10 @@ const stepOf = (name: string): number => Number(/^step-(\d{6,})$/.exec(name)?.[1
 export type StateTensor = Omit<SavedTensor, "dtype">;
 
 /**
- * Writes a checkpoint of a run whose folder is `dir`, and returns its path. It appears whole or not at all; then only it
- * and the newest before it stay. (Those of later steps, which are left from what was given up, go too: a new run wants a
- * folder of its own.) Throws `no-memory` where the disk is full, `bad-model` where a number is NaN or infinite.
+ * Writes a checkpoint of a run whose folder is `dir`, and returns its path. It appears whole or not at all; then only
+ * it and the newest before it stay. (Those of later steps, which are left from what was given up, go too: a new run
+ * wants a folder of its own.) Throws `no-memory` where the disk is full, `bad-argument` where nothing can be written
+ * there, `bad-model` where a number is NaN or infinite.
  */
 export async function writeCheckpoint(dir: string, state: RunState, tensors: readonly StateTensor[]): Promise<string> {
   const path = join(dir, nameOf(state.step));

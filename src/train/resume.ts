@@ -3,8 +3,8 @@ import { brief } from "../model/brief.ts";
 import type { Checkpoint, RunState } from "./checkpoint.ts";
 
 /**
- * Throws `bad-argument` where a run with these settings and data cannot go on from a checkpoint: it names each setting that
- * differs, with both values.
+ * Throws `bad-argument` where a run with these settings and data cannot go on from a checkpoint: it names each setting
+ * that differs, with both values.
  */
 export function checkResume(checkpoint: Checkpoint, { settings, data }: Pick<RunState, "settings" | "data">): void {
   const { path, state } = checkpoint;

@@ -1,5 +1,5 @@
-// A run that does nothing but write: goes on from its folder's newest checkpoint, a checkpoint and a line of the journal
-// a step, until it is killed, and tells each step once its checkpoint is there.
+// A run that does nothing but write: it goes on from its folder's newest checkpoint until it is killed, and each step
+// writes a line of the journal and a checkpoint. It tells a step once its checkpoint is there.
 import { writeSync } from "node:fs";
 import { join } from "node:path";
 import { cleanCheckpoints, latestCheckpoint, readCheckpoint, writeCheckpoint } from "../../src/train/checkpoint.ts";

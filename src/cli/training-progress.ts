@@ -1,0 +1,143 @@
+import { count } from "./format.ts";
+import { redraws } from "./terminal.ts";
+
+/** A step that was taken. */
+export interface TrainingStep {
+  step: number; // from 1
+  steps: number; // of the run
+  tokens: number; // that the step learned from
+  loss: number;
+  heldOut?: number; // where this step was followed by an evaluation: its loss
+  targetCr?: number | null;
+  cr?: number | null; // achieved
+}
+
+/** How a run goes on: one line that is redrawn where a terminal can, else a line now and then. */
+export interface TrainingProgress {
+  show(step: TrainingStep): void;
+  /** Says something else, on a line of its own. */
+  say(text: string): void;
+  /** Leaves the last line there. */
+  done(): void;
+}
+
+type Clock = () => number; // milliseconds
+
+export const openTrainingProgress = (
+  stream: NodeJS.WriteStream,
+  clock: Clock = () => performance.now(),
+  isLive = redraws(stream),
+): TrainingProgress => (isLive ? new LiveProgress(stream, clock) : new PlainProgress(stream, clock));
+
+/** Milliseconds between redraws, and between lines where nothing can be redrawn. Evaluations always show. */
+const FRAME = 80;
+const PAUSE = 10_000;
+
+class PlainProgress implements TrainingProgress {
+  readonly #stream: NodeJS.WriteStream;
+  readonly #clock: Clock;
+  readonly #status: Status;
+  #last: number;
+
+  constructor(stream: NodeJS.WriteStream, clock: Clock) {
+    this.#stream = stream;
+    this.#clock = clock;
+    this.#status = new Status(clock());
+    this.#last = clock();
+  }
+
+  show(step: TrainingStep): void {
+    const now = this.#clock();
+    this.#status.take(step, now);
+    if (now - this.#last < PAUSE && step.heldOut === undefined && step.step < step.steps) return;
+    this.#last = now;
+    this.say(this.#status.line());
+  }
+
+  say(text: string): void {
+    this.#stream.write(`${text}\n`);
+  }
+
+  done(): void {}
+}
+
+class LiveProgress implements TrainingProgress {
+  readonly #stream: NodeJS.WriteStream;
+  readonly #clock: Clock;
+  readonly #status: Status;
+  #last = Number.NEGATIVE_INFINITY;
+  #line = "";
+
+  constructor(stream: NodeJS.WriteStream, clock: Clock) {
+    this.#stream = stream;
+    this.#clock = clock;
+    this.#status = new Status(clock());
+  }
+
+  show(step: TrainingStep): void {
+    const now = this.#clock();
+    this.#status.take(step, now);
+    if (now - this.#last < FRAME && step.heldOut === undefined && step.step < step.steps) return;
+    this.#last = now;
+    // A line that wraps could not be redrawn.
+    this.#line = this.#status.line().slice(0, Math.max(20, this.#stream.columns ?? 80) - 1);
+    this.#stream.write(`\r${this.#line}\x1b[K`);
+  }
+
+  say(text: string): void {
+    this.#stream.write(`\r\x1b[K${text}\n${this.#line}`);
+  }
+
+  done(): void {
+    if (this.#line) this.#stream.write("\n");
+    this.#line = "";
+  }
+}
+
+/** Steps that speed is measured over. */
+const RECENT = 20;
+
+/** What a line tells: the newest step, the last evaluation, and how fast the last steps were. */
+class Status {
+  /** When these steps were done, and tokens up to then. */
+  readonly #marks: { step: number; time: number; tokens: number }[] = [];
+  readonly #started: number;
+  #newest: TrainingStep | null = null;
+  #heldOut: number | null = null;
+
+  constructor(started: number) {
+    this.#started = started;
+  }
+
+  take(step: TrainingStep, time: number): void {
+    if (this.#marks.length === 0) this.#marks.push({ step: step.step - 1, time: this.#started, tokens: 0 });
+    this.#marks.push({ step: step.step, time, tokens: this.#marks.at(-1)!.tokens + step.tokens });
+    if (this.#marks.length > RECENT + 1) this.#marks.shift();
+    this.#newest = step;
+    this.#heldOut = step.heldOut ?? this.#heldOut;
+  }
+
+  line(): string {
+    const { step, steps, loss, targetCr = null, cr = null } = this.#newest!;
+    const [from, to] = [this.#marks[0], this.#marks.at(-1)!];
+    const seconds = (to.time - from.time) / 1000;
+    const parts = [`step ${step}/${steps}`, `loss ${short(loss)}`];
+    if (this.#heldOut !== null) parts.push(`held out ${short(this.#heldOut)}`);
+    if (cr !== null || targetCr !== null)
+      parts.push(`CR ${cr === null ? "-" : cr.toFixed(2)}${targetCr === null ? "" : ` of ${targetCr.toFixed(2)}`}`);
+    if (seconds > 0) {
+      parts.push(`${count((to.tokens - from.tokens) / seconds)} tokens/s`);
+      if (step < steps) parts.push(`${duration(((steps - step) * seconds) / (to.step - from.step))} left`);
+    }
+    return parts.join("  ");
+  }
+}
+
+const short = (loss: number): string => (Math.abs(loss) < 1 ? loss.toPrecision(3) : loss.toFixed(3));
+
+/** "45 s", "12 min", "3 h 20 min". */
+export function duration(seconds: number): string {
+  if (seconds < 59.5) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
