@@ -42,7 +42,12 @@ export class Trainer {
   }
 
   /** Throws `bad-model` where the loss or its gradients are no numbers: nothing was changed by this step then. */
-  async step(batches: readonly TrainBatch[], step: number, part: number, target: GateTarget | null): Promise<StepResult> {
+  async step(
+    batches: readonly TrainBatch[],
+    step: number,
+    part: number,
+    target: GateTarget | null,
+  ): Promise<StepResult> {
     const student = this.#student;
     const { device } = student;
     const tokens = batches.reduce((sum, { weights }) => sum + weights.reduce((a, b) => a + b), 0);

@@ -176,7 +176,11 @@ async function multiply(parameters: Parameters, overrides: Settings["overrides"]
     if (!key.endsWith(MULTIPLIED)) continue;
     const ending = key.slice(0, -MULTIPLIED.length);
     for (const p of parameters.all)
-      if (p.name.endsWith(ending)) await parameters.write(p, (await parameters.read(p)).map((x) => x * Number(factor)));
+      if (p.name.endsWith(ending))
+        await parameters.write(
+          p,
+          (await parameters.read(p)).map((x) => x * Number(factor)),
+        );
   }
 }
 

@@ -1,0 +1,111 @@
+// A run: steps, evaluations, its journal and its checkpoints; killed at any moment it goes on with the same bits.
+import { join } from "node:path";
+import { HyperthinkError } from "../base/errors.ts";
+import type { Device, Hidden } from "../device/device.ts";
+import { newBatch, packBatch, type TrainBatch, type Trigger } from "./batch.ts";
+import { cleanCheckpoints, latestCheckpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import { Journal, type JournalEntry } from "./journal.ts";
+import type { Optimizer } from "./optimizer.ts";
+import type { Parameter } from "./parameters.ts";
+import type { Pieces } from "./pieces.ts";
+import { checkResume } from "./resume.ts";
+import { evictedShare, type Ramp, rateAt, ratioAt, type Schedule } from "./schedule.ts";
+import type { Trainer } from "./trainer.ts";
+
+export interface RunOptions {
+  dir: string;
+  /** JSON of all that the result depends on: a resumed run must have the same. */
+  settings: Record<string, unknown>;
+  pieces: Pieces; // endless
+  windows: number; // of a batch
+  length: number; // tokens of a window
+  accumulate: number; // batches of a step
+  schedule: Schedule;
+  ramp: Ramp | null; // null: no gates
+  sparsityWeight: number;
+  trigger?: Trigger;
+  /** What evaluations read. */
+  heldOut: readonly TrainBatch[];
+  evaluateEach: number; // steps
+  checkpointEach: number; // steps
+  signal?: AbortSignal;
+  /** After each step's lines are in the journal. */
+  onEntry?: (entry: JournalEntry) => Promise<void> | void;
+  note?: (text: string) => void;
+}
+
+export interface RunParts {
+  device: Device;
+  trainer: Trainer;
+  optimizer: Optimizer;
+  learned: readonly Parameter[];
+}
+
+export const JOURNAL = "journal.jsonl";
+
+/** Runs to the last step, from a checkpoint in `dir` where there is one. Throws `aborted` after saving, when stopped. */
+export async function run({ device, trainer, optimizer, learned }: RunParts, options: RunOptions): Promise<void> {
+  const { dir, settings, pieces, schedule, ramp, signal } = options;
+  const state = { settings, data: pieces.fingerprint };
+  const tensors = [
+    ...learned.map((p) => ({ name: p.name, shape: p.shape, buffer: p.value })),
+    ...optimizer.state(),
+  ].map(({ name, shape, buffer }) => onDisk(device, name, shape, buffer));
+  await cleanCheckpoints(dir);
+  const { checkpoint, notes } = await latestCheckpoint(dir);
+  for (const text of notes) options.note?.(text);
+  let [step, cursor] = [0, 0];
+  if (checkpoint) {
+    checkResume(checkpoint, state);
+    await readCheckpoint(checkpoint, tensors);
+    ({ step, cursor } = checkpoint.state);
+    options.note?.(`going on after step ${step} of ${checkpoint.path}`);
+  }
+  await using journal = await Journal.open(join(dir, JOURNAL), checkpoint ? step : undefined);
+  const save = async () => {
+    await journal.sync();
+    await writeCheckpoint(dir, { step, cursor, ...state }, tensors);
+  };
+  const write = async (entry: JournalEntry) => {
+    await journal.write(entry);
+    await options.onEntry?.(entry);
+  };
+  const evaluation = async () => {
+    if (options.heldOut.length === 0) return {};
+    const { loss, cr } = await trainer.evaluate(options.heldOut, ramp !== null);
+    return { heldOut: loss, heldOutCr: cr };
+  };
+  const batches = Array.from({ length: options.accumulate }, () => newBatch(options.windows, options.length));
+  if (step === 0) await write({ step, ...(await evaluation()) });
+  while (step < schedule.steps) {
+    const started = performance.now();
+    let next = cursor;
+    for (const batch of batches) next = packBatch(batch, pieces, next, options.trigger);
+    step++;
+    const targetCr = ramp && ratioAt(step, ramp);
+    const target = targetCr === null ? null : { share: evictedShare(targetCr), weight: options.sparsityWeight };
+    const part = rateAt(step, schedule);
+    const { loss, sparsity, evicted, norm, tokens } = await trainer.step(batches, step, part, target);
+    cursor = next;
+    const last = step === schedule.steps;
+    const entry: JournalEntry = { step, loss, learningRate: part, norm, tokens };
+    if (target) Object.assign(entry, { sparsity, targetCr, cr: 1 / (1 - evicted!) });
+    if (last || step % options.evaluateEach === 0) Object.assign(entry, await evaluation());
+    await write({ ...entry, seconds: Math.round(performance.now() - started) / 1000 });
+    const stopped = signal?.aborted ?? false;
+    if (last || stopped || step % options.checkpointEach === 0) await save();
+    if (stopped && !last)
+      throw new HyperthinkError("aborted", `stopped after step ${step}; the same command goes on from there`);
+  }
+}
+
+/** A tensor on the device as checkpoints read and write it. */
+function onDisk(device: Device, name: string, shape: readonly number[], buffer: Hidden) {
+  const cols = shape.at(-1) ?? 1;
+  return {
+    name,
+    shape: [...shape],
+    read: (into: Float32Array, row: number) => device.read(buffer, row * cols, into),
+    write: (values: Float32Array, row: number) => device.write(buffer, row * cols, values),
+  };
+}
