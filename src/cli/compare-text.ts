@@ -32,7 +32,7 @@ export async function onText(
   const settings = JSON.stringify({
     text: createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16),
     model: await stateOf(flags.model),
-    adapter: await stateOf(flags.adapter),
+    adapter: flags.adapter ? await Promise.all(flags.adapter.map(stateOf)) : null,
     probe: await stateOf(flags.probe),
     weights,
     kv,

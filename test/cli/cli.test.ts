@@ -108,6 +108,13 @@ describe("the other verbs", () => {
     assert.equal(facts.kvBytesPerToken, 4 * 4 * (2 * 32 * 2 + 4));
     assert.equal(facts.fits[1].tokens, Math.floor((4 * (2 ** 30 - facts.weightBytes)) / facts.kvBytesPerToken));
     assert.match(run(["inspect"]).out, /window 16, trained for CR 4/);
+    const golden = `${root}golden`;
+    const both = ["--adapter", `${golden}/llama-odd-lora-dms`, "--adapter", `${golden}/llama-odd-lora-dms`];
+    assert.match(run(["inspect", `${golden}/llama-odd`, ...both]).err, /have DMS gates each/);
+    assert.match(
+      run(["inspect", `${golden}/llama-odd`, ...both.slice(2)]).out,
+      /gates +window 12.*\n.*\n.*\n +LoRA +rank 3, scale 1, 22\.6 KiB on disk, over 3 down_proj, 3 k_proj, 3 o_proj, 3 q_proj: /,
+    );
   });
   test("verify tells a pass from a failure", () => {
     const good = run(["verify", "--device", "reference", `${root}golden/qwen3-dms-short`]);
