@@ -130,6 +130,17 @@ describe("verify can fail", () => {
     };
     assert.equal(await damaged("baselines", "snapkv.kept", next), false);
   });
+  test("a LoRA of another scale", async () => {
+    const copy = mkdtempSync(join(tmpdir(), "hyperthink-golden-"));
+    try {
+      for (const folder of ["qwen3", "qwen3-lora"]) cpSync(golden + folder, join(copy, folder), { recursive: true });
+      const file = join(copy, "qwen3-lora", "adapter_config.json");
+      writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), lora_alpha: 16.1 }));
+      assert.equal(passed(await verify(join(copy, "qwen3-lora"), { device: "reference" })), false);
+    } finally {
+      rmSync(copy, { recursive: true });
+    }
+  });
   test("the undamaged copy passes", async () => {
     assert.equal(await damaged("qwen3-dms-short", "prompt", () => {}), true);
   });

@@ -3,6 +3,7 @@ import { appendFile, readdir, readFile, realpath, stat, writeFile } from "node:f
 import { basename, join } from "node:path";
 import { badArgument, HyperthinkError } from "../base/errors.ts";
 import { type Candidate, Comparison, type TextRun } from "../eval/compare/compare.ts";
+import { checkReference, checkTokens } from "../eval/compare/reference.ts";
 import { type Summary, summarise } from "../eval/compare/summary.ts";
 import { readText, windows } from "../eval/compare/texts.ts";
 import type { Session } from "../request/session.ts";
@@ -12,6 +13,7 @@ import { redraws } from "./terminal.ts";
 
 export interface TextFlags {
   text?: string;
+  reference?: string;
   texts: number;
   prefix: number;
   scored: number;
@@ -21,6 +23,7 @@ export interface TextFlags {
 /** Divergence of each policy on windows of a text; results that `--resume` names are kept there. */
 export async function onText(
   session: Session,
+  reference: Session | null,
   candidates: Candidate[],
   flags: ModelFlags & TextFlags,
   signal: AbortSignal,
@@ -28,12 +31,17 @@ export async function onText(
   const { prefix, scored, texts, resume } = flags;
   const ids = await session.tokenizer.encode(await readText(flags.text!), { special: false, signal });
   const parts = windows(ids, texts, prefix + scored);
+  if (reference) {
+    checkReference(session, reference);
+    await checkTokens(session.tokenizer, reference.tokenizer, session.tokenizer.decode(parts[0]), signal);
+  }
   const { weights, kv, context, chunk, device } = flags;
   const settings = JSON.stringify({
     text: createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16),
     model: await stateOf(flags.model),
-    adapter: await stateOf(flags.adapter),
+    adapter: flags.adapter ? await Promise.all(flags.adapter.map(stateOf)) : null,
     probe: await stateOf(flags.probe),
+    reference: flags.reference && (await stateOf(flags.reference)), // not there in the files of runs without
     weights,
     kv,
     context,
@@ -55,7 +63,12 @@ export async function onText(
       `\rtext ${text + 1} of ${texts}, policy ${done} of ${candidates.length}, about ${Math.ceil(left)} s left \x1b[K`,
     );
   };
-  const comparison = new Comparison(session, candidates, { prefix, onScore: progress, signal });
+  const comparison = new Comparison(session, candidates, {
+    prefix,
+    reference: reference ?? undefined,
+    onScore: progress,
+    signal,
+  });
   for (const [text, part] of parts.entries()) {
     if (runs.some((r) => r.text === text)) continue;
     const result = await comparison.run(text, part).catch((error) => {
@@ -87,7 +100,9 @@ function differences(head: string, settings: string): string {
   try {
     const [theirs, ours] = [JSON.parse(head), JSON.parse(settings)];
     if (typeof theirs !== "object" || theirs === null) return "no results";
-    const names = Object.keys(ours).filter((name) => JSON.stringify(ours[name]) !== JSON.stringify(theirs[name]));
+    const names = Object.keys({ ...ours, ...theirs }).filter(
+      (name) => JSON.stringify(ours[name]) !== JSON.stringify(theirs[name]),
+    );
     return `another ${names.join(" and ")}`;
   } catch {
     return "no results";
@@ -118,7 +133,7 @@ async function readRuns(file: string, settings: string): Promise<TextRun[]> {
   return runs;
 }
 
-const COLUMNS: readonly [string, (s: Summary) => string][] = [
+const columns = (base: string): [string, (s: Summary) => string][] => [
   ["policy", (s) => s.label],
   ["CR", (s) => s.cr.toFixed(2)],
   [
@@ -135,7 +150,7 @@ const COLUMNS: readonly [string, (s: Summary) => string][] = [
   ["top-1", (s) => `${(100 * s.agreement).toFixed(1)}%`],
   ["ppl", (s) => s.perplexity.toFixed(2)],
   [
-    "loss - full",
+    `loss - ${base}`,
     ({ loss }) =>
       loss.mean.toFixed(3) + (Number.isFinite(loss.low) ? ` [${loss.low.toFixed(3)}, ${loss.high.toFixed(3)}]` : ""),
   ],
@@ -148,5 +163,8 @@ const COLUMNS: readonly [string, (s: Summary) => string][] = [
   ["ms/token", (s) => s.msPerToken.toFixed(2)],
 ];
 
-export const textTable = (summaries: readonly Summary[]): string =>
-  table([COLUMNS.map(([head]) => head), ...summaries.map((s) => COLUMNS.map(([, cell]) => cell(s)))]);
+/** `base` is what losses are told against. */
+export function textTable(summaries: readonly Summary[], base: "full" | "reference"): string {
+  const all = columns(base);
+  return table([all.map(([head]) => head), ...summaries.map((s) => all.map(([, cell]) => cell(s)))]);
+}

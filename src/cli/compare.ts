@@ -5,7 +5,7 @@ import { ABACUS_TOKENS } from "../eval/abacus/problems.ts";
 import type { Candidate } from "../eval/compare/compare.ts";
 import { recipes } from "../policy/index.ts";
 import { parseSpec } from "../policy/spec.ts";
-import type { Session } from "../request/session.ts";
+import type { LoadOptions, Session } from "../request/session.ts";
 import { type AccuracyFlags, accuracyRows } from "./compare-accuracy.ts";
 import { onText, type TextFlags, textTable } from "./compare-text.ts";
 import { counted } from "./format.ts";
@@ -34,6 +34,10 @@ export function registerCompare(program: Command): void {
       "--problems <what>",
       "beads, beads:N, abacus, abacus:N, or a JSONL file of {prompt, answer}, as GSM8K, MATH and AIME have it: accuracy instead of divergence",
     )
+    .option(
+      "--reference <dir>",
+      "text: measure against the full cache of this model (of the same tokenizer), and full as the others: for weights that an adapter changed",
+    )
     .option("--cr <list>", "ratios for policies that name no budget", ratios, [2, 4, 8])
     .option("--texts <n>", "windows of the text", whole, 8)
     .option("--replay-texts <n>", "windows for policies that replay the prompt, which is slow", whole, 4)
@@ -56,6 +60,7 @@ pages bind on short texts. KV bytes are of pages: the most in the prompt, after 
 ride in a pass, each by decode attention.
 Examples:
   hyperthink compare --model DIR --text book.txt snapkv h2o random --plot kl.svg
+  hyperthink compare --model DIR --adapter LORA_DIR --reference DIR --text book.txt
   hyperthink compare --problems beads:40 full tova:cr=2`,
   );
   command.action(run);
@@ -69,7 +74,7 @@ function ratios(text: string): number[] {
 
 /** Flags that only one of the two kinds of comparison has a use for. */
 const ONLY = {
-  text: ["texts", "replayTexts", "prefix", "scored", "plot", "resume"],
+  text: ["reference", "texts", "replayTexts", "prefix", "scored", "plot", "resume"],
   problems: ["width", "maxTokens", "seed"],
 };
 const flagOf = (name: string): string => `--${name.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)}`;
@@ -85,11 +90,12 @@ async function run(specs: string[], flags: CompareFlags, command: Command): Prom
   const stray = ONLY[other].find((name) => command.getOptionValueSource(name) === "cli");
   if (stray) throw badArgument(`${flagOf(stray)} belongs to --${other}: expected it not with --${used}`);
   const signal = interruptible();
-  if (flags.plot && specs.length > 0 && specs.every((spec) => parseSpec(spec).name === "full"))
+  if (flags.plot && !flags.reference && specs.length > 0 && specs.every((spec) => parseSpec(spec).name === "full"))
     throw badArgument("--plot: expected a policy besides full, whose divergence is nothing");
   if (flags.plot) await writable(flags.plot);
   if (flags.resume) await writable(flags.resume);
   await using session = await open({ ...loadOptions(flags, flags.text ? "beads" : "beads-dms-full-4x"), signal });
+  await using reference = flags.reference === undefined ? null : await open({ ...referenceOptions(flags), signal });
   const longer = /^abacus\b/.test(flags.problems ?? "") && command.getOptionValueSource("maxTokens") !== "cli";
   const maxTokens = longer ? ABACUS_TOKENS : flags.maxTokens;
   const tokens = flags.text ? flags.prefix + flags.scored : maxTokens;
@@ -102,20 +108,32 @@ async function run(specs: string[], flags: CompareFlags, command: Command): Prom
     if (flags.json) console.log(JSON.stringify({ rows: rows.rows, unrun }));
     else console.log(rows.text);
   } else {
-    const summaries = await onText(session, candidates, flags, signal);
+    const summaries = await onText(session, reference, candidates, flags, signal);
     idle = unmoved(summaries);
     if (flags.json) console.log(JSON.stringify({ summaries, unrun }));
-    else console.log(textTable(summaries));
+    else console.log(textTable(summaries, reference ? "reference" : "full"));
     if (flags.plot)
       await writeFile(
         flags.plot,
-        await plotSvg(summaries, `${counted(flags.texts, "window")}, ${flags.prefix} + ${flags.scored} tokens`),
+        await plotSvg(
+          summaries,
+          `${counted(flags.texts, "window")}, ${flags.prefix} + ${flags.scored} tokens`,
+          reference ? "the reference's full cache" : undefined,
+        ),
       );
   }
   if (!flags.json)
     for (const label of idle) note(`${label} evicted nothing here: its budget, window or floor was never exceeded`);
   for (const { name, why } of unrun) note(`UNRUN ${name}: ${why}`);
 }
+
+/** The untouched model, held as the other one. */
+const referenceOptions = (flags: CompareFlags): LoadOptions => ({
+  ...loadOptions(flags, ""),
+  model: flags.reference!,
+  adapter: undefined,
+  probe: undefined,
+});
 
 /** Policies that did nothing, which may surprise: budgets are shares of what a chain may say, not of what it says. */
 const unmoved = (rows: readonly { label: string; cr: number }[]): string[] =>

@@ -1,10 +1,10 @@
 import { freemem } from "node:os";
 import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
-import { type Inspection, inspect } from "../model/inspect.ts";
+import { type Inspection, inspect, type LoraFacts } from "../model/inspect.ts";
 import { count, size, table } from "./format.ts";
-import { embedded, type ModelFlags } from "./options.ts";
-import { bytes, kvFormat, weightFormat } from "./parse.ts";
+import { ADAPTER, embedded, type ModelFlags } from "./options.ts";
+import { bytes, kvFormat, texts, weightFormat } from "./parse.ts";
 
 type Flags = Pick<ModelFlags, "model" | "adapter" | "weights" | "kv"> & { memory?: number; json?: boolean };
 
@@ -14,7 +14,7 @@ export function registerInspect(program: Command): void {
     .description("a checkpoint's config, parameters and cache bytes, and what fits into this machine")
     .argument("[dir]", "the same as --model")
     .option("-m, --model <dir>", "Hugging Face folder or .safetensors file (default: the embedded beads-dms-full-4x)")
-    .option("--adapter <dir>", "folder with DMS gates, laid over the model")
+    .option("--adapter <dir>", ADAPTER, texts)
     .option("--weights <type>", "f32 or bf16 in memory (default: bf16 where the checkpoint is bf16)", weightFormat)
     .option("--kv <type>", "f32 or bf16 keys and values (default: bf16)", kvFormat)
     .option("--memory <size>", "memory to plan for (default: what is free now)", bytes)
@@ -34,6 +34,12 @@ export function registerInspect(program: Command): void {
     });
 }
 
+function lora({ path, modules, ranks, scales, bytes }: LoraFacts): string {
+  const where = Object.entries(modules).map(([name, n]) => `${n} ${name}`);
+  const numbers = (list: readonly number[]) => list.map((x) => Number(x.toPrecision(6))).join(", ");
+  return `  LoRA           rank ${numbers(ranks)}, scale ${numbers(scales)}, ${size(bytes)} on disk, over ${where.join(", ")}: ${path}`;
+}
+
 function render(f: Inspection): string {
   const c = f.config;
   const gates = c.dms
@@ -48,6 +54,7 @@ function render(f: Inspection): string {
       .map(([type, n]) => `${n} ${type}`)
       .join(", ")}), ${count(f.parameters)} parameters`,
     `  bytes          ${size(f.diskBytes)} on disk, ${size(f.weightBytes)} in memory as ${f.weights}`,
+    ...f.loras.map(lora),
     `  KV cache       ${count(f.kvBytesPerToken)} bytes a token as ${f.kv}, uncompressed`,
     `  fits in ${size(f.freeBytes)} beside the weights:`,
     table([

@@ -10,6 +10,7 @@ import {
   number,
   protectable,
   stopTexts,
+  texts,
   variables,
   weightFormat,
   whole,
@@ -22,7 +23,7 @@ export const embedded = (name: string): string => fileURLToPath(new URL(`../../m
 
 export interface ModelFlags {
   model?: string;
-  adapter?: string;
+  adapter?: string[];
   probe?: string;
   device?: "cpu" | "reference";
   threads?: number;
@@ -52,6 +53,9 @@ export interface SamplingFlags {
   stopId?: number[];
 }
 
+export const ADAPTER =
+  "folder with DMS gates, a PEFT LoRA, or both, laid over the model; may be given several times: LoRAs add up";
+
 /** Where a model comes from and how it is held. */
 export function modelOptions(command: Command): Command {
   return command
@@ -59,7 +63,7 @@ export function modelOptions(command: Command): Command {
       "-m, --model <dir>",
       "Hugging Face folder or .safetensors file (default: an embedded beads model; scale takes the one with 4x gates)",
     )
-    .option("--adapter <dir>", "folder with DMS gates, laid over the model")
+    .option("--adapter <dir>", ADAPTER, texts)
     .option("--probe <dir>", "folder with a KVzap probe for the model (nvidia/KVzap-*)")
     .option("--device <name>", "cpu or reference (default: cpu where its addon is built)", choice("cpu", "reference"))
     .option("--threads <n>", "threads of the cpu device (default: all cores)", whole)

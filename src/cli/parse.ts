@@ -42,6 +42,8 @@ export const protectable = (text: string): number | "prompt" | "system" =>
 
 export const wholes = (text: string, before: number[] = []): number[] => [...before, whole(text)];
 
+export const texts = (text: string, before: string[] = []): string[] => [...before, text];
+
 const ESCAPES: Record<string, string> = { n: "\n", r: "\r", t: "\t", "\\": "\\" };
 
 /**

@@ -17,9 +17,9 @@ function familyOf(label: string): string {
  * Divergence against achieved ratio with its interval, one line per policy, as SVG. Zero divergence has no place on a
  * logarithmic axis: `full` is left out, and an interval that reaches 0 ends at the bottom.
  */
-export async function plotSvg(summaries: readonly Summary[], title: string): Promise<string> {
+export async function plotSvg(summaries: readonly Summary[], title: string, from = "the full cache"): Promise<string> {
   const shown = summaries.filter(({ kl }) => kl.mean > ROUNDING);
-  if (shown.length === 0) throw badArgument("nothing to plot: no policy differs from the full cache on these texts");
+  if (shown.length === 0) throw badArgument(`nothing to plot: no policy differs from ${from} on these texts`);
   const bottom = Math.min(...shown.map(({ kl }) => (kl.low > 0 ? kl.low : kl.mean / 2)));
   const values = shown.map(({ label, cr, kl }) => ({
     policy: familyOf(label),
@@ -31,7 +31,7 @@ export async function plotSvg(summaries: readonly Summary[], title: string): Pro
   const nats = {
     type: "quantitative",
     scale: { type: "log" },
-    title: "mean KL from the full cache (nats a token), 95% interval",
+    title: `mean KL from ${from} (nats a token), 95% interval`,
   } as const;
   const spec: TopLevelSpec = {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",

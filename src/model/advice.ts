@@ -8,10 +8,14 @@ const PICKLE =
   "PyTorch pickles, which are not read (they can run code): transformers makes safetensors of them, " +
   "AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)";
 
+/** What to do with an adapter that is no plain LoRA. */
+export const MERGE =
+  "merge it into its base model (peft: merge_and_unload(), then save_pretrained()), and give the merged model";
+
 const NO_CHECKPOINTS: readonly Advice[] = [
   [
     /^adapter_(config\.json|model\.(safetensors|bin))$/,
-    "a PEFT (LoRA) adapter, not a model: merge it into its base model (peft: merge_and_unload(), then save_pretrained())",
+    "a PEFT adapter, not a model: give its base model as --model, and this folder as --adapter",
   ],
   [/\.gguf$/i, GGUF],
   [
@@ -74,7 +78,7 @@ export const pointerFault = (text: string): string | null =>
 const IN_CHECKPOINTS: readonly Advice[] = [
   [
     /\.(lora_\w+|base_layer)\b/,
-    "LoRA tensors that were not merged: merge them (peft: merge_and_unload()) and save again",
+    "LoRA tensors that were not merged: merge them (peft: merge_and_unload(), then save_pretrained())",
   ],
   [
     /\.(qweight|qzeros|g_idx|scales|weight_(scale|zero_point|packed|shape)\w*|absmax|quant_map)$|\.quant_state\./,

@@ -38,7 +38,7 @@ export interface DmsConfig {
 
 const count = (most: number) => z.int().min(1).max(most);
 /** Python writes null for what was not set: a key that is null is as one that is not there. */
-const or = <T>(schema: z.ZodType<T>, fallback: T) => schema.nullish().transform((value) => value ?? fallback);
+export const or = <T>(schema: z.ZodType<T>, fallback: T) => schema.nullish().transform((value) => value ?? fallback);
 const id = z.int().min(0);
 const ids = z.union([id, z.array(id).max(64)], "expected a token id or a list of them").nullish();
 
@@ -141,9 +141,11 @@ export function applyAdapter(config: ModelConfig, adapterJson: unknown): ModelCo
   return { ...config, dms: { ...dms, borrowed: false } };
 }
 
+export const hasGates = (json: unknown): boolean =>
+  typeof json === "object" && json !== null && Object.keys(json).some((key) => key.startsWith("dms_"));
+
 function parseGates(json: unknown): DmsConfig | null {
-  if (typeof json !== "object" || json === null || !Object.keys(json).some((key) => key.startsWith("dms_")))
-    return null;
+  if (!hasGates(json)) return null;
   const raw = read(gateShape, json, "config.json");
   return {
     scale: raw.dms_alpha_scale,
@@ -190,7 +192,8 @@ function refuse(raw: z.infer<typeof shape>): void {
     );
 }
 
-function read<T extends z.ZodType>(schema: T, json: unknown, file: string): z.infer<T> {
+/** Throws `bad-model` that names the file, the key and what stands there. */
+export function read<T extends z.ZodType>(schema: T, json: unknown, file: string): z.infer<T> {
   const result = schema.safeParse(json);
   if (result.success) return result.data;
   const issue = result.error.issues[0];

@@ -1,7 +1,9 @@
 import { HyperthinkError } from "../base/errors.ts";
 import { type KvFormat, PAGE_FORMATS, PAGE_SLOTS, WEIGHT_FORMATS, type WeightFormat } from "../device/device.ts";
+import { openAdapters, openLoras } from "./adapters.ts";
 import type { ModelConfig } from "./config.ts";
 import { defaultDtype, loadConfig } from "./load.ts";
+import type { LoraFile } from "./lora.ts";
 import { match } from "./match.ts";
 import { entries, tensorTable } from "./names.ts";
 import { Safetensors } from "./safetensors.ts";
@@ -15,6 +17,8 @@ export interface Inspection {
   dtypes: Record<string, number>; // tensors of each type
   parameters: number; // gates included
   diskBytes: number;
+  /** LoRAs that are added to the weights, none of whose numbers are counted above. */
+  loras: LoraFacts[];
   weightBytes: number; // in memory, at `weights`
   weights: WeightFormat;
   kv: KvFormat;
@@ -24,6 +28,14 @@ export interface Inspection {
   fits: Fit[];
   /** What a user should know of it: tensors that are not used, or why it does not load. */
   notes: string[];
+}
+
+export interface LoraFacts {
+  path: string;
+  modules: Record<string, number>; // matrices by the last word of their name, such as q_proj
+  ranks: number[]; // each once, ascending
+  scales: number[]; // as `ranks`: alpha / rank, or alpha / sqrt(rank)
+  bytes: number; // on disk
 }
 
 export interface Fit {
@@ -37,31 +49,33 @@ const CRS = [1, 4, 8];
 
 export async function inspect(
   path: string,
-  options: { adapter?: string; weights?: WeightFormat; kv?: KvFormat; freeBytes: number },
+  options: { adapter?: string | readonly string[]; weights?: WeightFormat; kv?: KvFormat; freeBytes: number },
 ): Promise<Inspection> {
   const source = await openSource(path);
-  const adapter = options.adapter ? await openSource(options.adapter) : undefined;
+  const { gates, loras: sources } = await openAdapters(options.adapter);
   const notes: string[] = [];
   const note = (text: string) => notes.push(text);
-  const whole = await loadConfig(source, adapter, note);
+  const whole = await loadConfig(source, gates, note);
   const { frequencies, ...config } = whole;
   let tensors = 0;
   let diskBytes = 0;
   const dtypes: Record<string, number> = {};
   const files: Safetensors[] = [];
+  const loras: LoraFile[] = [];
   try {
-    for (const part of adapter ? [source, adapter] : [source]) files.push(await Safetensors.open(part));
+    for (const part of gates ? [source, gates] : [source]) files.push(await Safetensors.open(part));
     for (const tensor of files.flatMap((file) => [...file.tensors.values()])) {
       tensors++;
       diskBytes += tensor.bytes;
       dtypes[tensor.dtype] = (dtypes[tensor.dtype] ?? 0) + 1;
     }
     match(whole, files, path, note);
+    loras.push(...(await openLoras(sources, whole, files[0], note)));
   } catch (error) {
     if (!(error instanceof HyperthinkError && error.code === "bad-model")) throw error;
     note(`it does not load: ${error.message}`);
   } finally {
-    for (const file of files) await file.close();
+    for (const file of [...files, ...loras]) await file.close();
   }
   const weights = options.weights ?? (await defaultDtype(source));
   const kv = options.kv ?? "bf16";
@@ -81,6 +95,7 @@ export async function inspect(
     dtypes,
     parameters,
     diskBytes,
+    loras: loras.map(factsOf),
     weightBytes,
     weights,
     kv,
@@ -88,6 +103,22 @@ export async function inspect(
     freeBytes: options.freeBytes,
     fits: CRS.map((cr) => fit(room / kvBytesPerToken, cr, config.dms?.window ?? 0)),
     notes,
+  };
+}
+
+function factsOf({ path, parts }: LoraFile): LoraFacts {
+  const modules: Record<string, number> = {};
+  for (const { wanted } of parts) {
+    const word = wanted.names[0].split(".").at(-2)!;
+    modules[word] = (modules[word] ?? 0) + 1;
+  }
+  const each = (numbers: number[]) => [...new Set(numbers)].sort((a, b) => a - b);
+  return {
+    path,
+    modules,
+    ranks: each(parts.map(({ rank }) => rank)),
+    scales: each(parts.map(({ scale }) => scale)),
+    bytes: parts.reduce((sum, { a, b }) => sum + a.bytes + b.bytes, 0),
   };
 }
 

@@ -1,8 +1,11 @@
 import { HyperthinkError, noMemory } from "../base/errors.ts";
 import { type Device, WEIGHT_FORMATS, type WeightFormat } from "../device/device.ts";
+import { openLoras } from "./adapters.ts";
 import { allocate } from "./allocate.ts";
 import { applyAdapter, type ModelConfig, parseConfig } from "./config.ts";
-import { hasOwnHead, match } from "./match.ts";
+import type { Lora, LoraFile } from "./lora.ts";
+import { hasOwnHead, match, type Note } from "./match.ts";
+import { addLoras } from "./merge.ts";
 import { entries, tensorTable } from "./names.ts";
 import { Safetensors } from "./safetensors.ts";
 import type { Source } from "./source.ts";
@@ -12,14 +15,14 @@ export interface WeightOptions {
   weights: WeightFormat;
   /** Bytes that this machine has; more is refused before anything is allocated. Default: no limit. */
   memory?: number;
+  /** A folder with gates. */
   adapter?: Source;
+  /** Folders with a LoRA each, which are added to the weights in float32, before these are rounded. */
+  loras?: readonly Source[];
   note?: Note;
   onProgress?: (doneBytes: number, totalBytes: number) => void;
   signal?: AbortSignal;
 }
-
-/** Hears of what a user should know and what is no error. */
-export type Note = (text: string) => void;
 
 /**
  * The configuration of a model as its files make it: an adapter's gates laid over it, and tied only where no head of
@@ -62,50 +65,69 @@ export async function loadWeights(
   source: Source,
   options: WeightOptions,
 ): Promise<Weights> {
+  const { note = () => {} } = options;
   const files: Safetensors[] = [];
+  const loras: LoraFile[] = [];
   try {
     files.push(await Safetensors.open(source));
     if (options.adapter) files.push(await Safetensors.open(options.adapter));
-    const found = match(config, files, source.path, options.note ?? (() => {}));
-    checkMemory(config, options);
+    const found = match(config, files, source.path, note);
+    loras.push(...(await openLoras(options.loras ?? [], config, files[0], note)));
+    checkMemory(config, options, loras);
+    const added = await readLoras(loras);
     const { weights, targets } = allocate(device, config, {
       weights: options.weights,
       has: (wanted) => found.has(wanted.names[0]),
-      rounds: (wanted) => found.get(wanted.names[0])?.tensor.dtype !== "BF16",
+      rounds: ({ names: [name] }) => added.has(name) || found.get(name)?.tensor.dtype !== "BF16",
     });
     const jobs = targets.map(({ wanted, put }) => ({
       ...found.get(wanted.names[0])!,
       put,
       cols: wanted.shape[1] ?? 1,
+      add: added.get(wanted.names[0]),
     }));
     const total = jobs.reduce((sum, job) => sum + job.tensor.bytes, 0);
     let done = 0;
-    for (const { file, tensor, cols, put } of jobs)
+    for (const { file, tensor, cols, put, add } of jobs)
       await file.rows(tensor, cols, (values, row, bytes) => {
         if (options.signal?.aborted) throw new HyperthinkError("aborted", "loading was aborted");
+        if (add) addLoras(values, row, cols, add, tensor.name);
         put(values, row);
         done += bytes;
         options.onProgress?.(done, total);
       });
     return weights;
   } finally {
-    for (const file of files) await file.close();
+    for (const file of [...files, ...loras]) await file.close();
   }
+}
+
+/** By the name of the tensor that they are added to. */
+async function readLoras(files: readonly LoraFile[]): Promise<Map<string, Lora[]>> {
+  const added = new Map<string, Lora[]>();
+  for (const file of files)
+    for (const part of file.parts) {
+      const name = part.wanted.names[0];
+      added.set(name, [...(added.get(name) ?? []), await file.read(part)]);
+    }
+  return added;
 }
 
 /** A system that gives memory which it does not have ends the process when weights reach it, without a word. */
 function checkMemory(
   config: ModelConfig,
   { weights, memory: machine = Number.POSITIVE_INFINITY }: WeightOptions,
+  loras: readonly LoraFile[],
 ): void {
   const bytes = entries(tensorTable(config))
     .filter((wanted) => !wanted.optional)
     .reduce((sum, { shape: [rows, cols = 1], exact }) => {
       return sum + rows * WEIGHT_FORMATS[exact ? "f32" : weights].bytesPerRow(cols);
     }, 0);
-  if (bytes <= machine) return;
+  const more = loras.reduce((sum, lora) => sum + lora.bytes, 0);
+  if (bytes + more <= machine) return;
   const gib = (n: number) => `${(n / 2 ** 30).toFixed(1)} GiB`;
   throw noMemory(
-    `the weights take ${gib(bytes)} as ${weights}, this machine has ${gib(machine)}: expected a smaller model${weights === "f32" ? ", or --weights bf16" : ""}`,
+    `the weights take ${gib(bytes)} as ${weights}${more ? ` and their adapters ${gib(more)}` : ""}, this machine has ${gib(machine)}: expected a smaller model${weights === "f32" ? ", or --weights bf16" : ""}`,
   );
 }

@@ -4,6 +4,9 @@ import type { ModelConfig } from "./config.ts";
 import { byUsualName, EMBEDDING, entries, HEAD, isBeside, isTable, tensorTable, type Wanted } from "./names.ts";
 import type { Safetensors, Tensor } from "./safetensors.ts";
 
+/** Hears of what a user should know and what is no error. */
+export type Note = (text: string) => void;
+
 export interface Found {
   file: Safetensors;
   tensor: Tensor;
@@ -17,7 +20,7 @@ export function match(
   config: ModelConfig,
   files: readonly Safetensors[],
   path: string,
-  note: (text: string) => void,
+  note: Note,
 ): Map<string, Found> {
   const found = new Map<string, Found>();
   const places = files.map((file) => ({ file, names: usualNames(file, config) }));
@@ -88,7 +91,8 @@ function misfit({ name, shape, dtype }: Tensor, wanted: Wanted): string | null {
 
 const SHOWN = 5;
 
-function tell(what: string, names: string[]): string | null {
+/** A few of the names, or null where there are none. */
+export function tell(what: string, names: readonly string[]): string | null {
   if (names.length === 0) return null;
   const more = names.length > SHOWN ? ` and ${names.length - SHOWN} more` : "";
   return `${what}: ${names.slice(0, SHOWN).join(", ")}${more}`;

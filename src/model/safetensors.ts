@@ -50,12 +50,12 @@ export class Safetensors implements AsyncDisposable {
     this.tensors = tensors;
   }
 
-  /** Throws `bad-file` naming the file and what is wrong with its header. */
-  static async open(source: Source): Promise<Safetensors> {
+  /** A checkpoint's files, or those named. Throws `bad-file` naming the file and what is wrong with its header. */
+  static async open(source: Source, shards?: readonly string[]): Promise<Safetensors> {
     const files: FileHandle[] = [];
     const tensors = new Map<string, Tensor>();
     try {
-      for (const name of await source.shards()) {
+      for (const name of shards ?? (await source.shards())) {
         const file = await source.open(name);
         files.push(file);
         const path = `${source.path}/${name}`;
@@ -86,15 +86,15 @@ export class Safetensors implements AsyncDisposable {
     return bytes;
   }
 
-  /** Whether two tensors are bit for bit the same. Reads as far as they are. */
-  async same(a: Tensor, b: Tensor): Promise<boolean> {
+  /** Whether two tensors (`b` perhaps of other files) are bit for bit the same. Reads as far as they are. */
+  async same(a: Tensor, b: Tensor, files: Safetensors = this): Promise<boolean> {
     if (a.dtype !== b.dtype || a.shape.join() !== b.shape.join()) return false;
     const other = new Uint8Array(STAGING);
     for (let done = 0; done < a.bytes; done += STAGING) {
       const bytes = Math.min(STAGING, a.bytes - done);
       const [left, right] = [this.#staging.subarray(0, bytes), other.subarray(0, bytes)];
       await readFully(this.#files[a.file], left, a.start + done, a.name);
-      await readFully(this.#files[b.file], right, b.start + done, b.name);
+      await readFully(files.#files[b.file], right, b.start + done, b.name);
       if (Buffer.compare(left, right) !== 0) return false;
     }
     return true;

@@ -11,6 +11,10 @@ import { brief } from "./brief.ts";
 export interface Source {
   /** What messages call it. */
   readonly path: string;
+  /** The one file of weights that was given instead of its folder, or null. */
+  readonly single: string | null;
+  /** Whether the folder holds such a file. */
+  has(name: string): Promise<boolean>;
   /**
    * Parsed JSON of a file (an object or a list), or null where it is not there. Throws
    * `bad-file` when it is neither, or too large.
@@ -33,8 +37,8 @@ const MOST_TOKENIZER = 256 << 20;
 const MOST_SHARDS = 10_000;
 const MOST_LOOKED = 100; // folders that may be the one that was meant
 
-const WEIGHTS = "model.safetensors";
-const INDEX = `${WEIGHTS}.index.json`;
+export const WEIGHTS = "model.safetensors";
+export const INDEX = `${WEIGHTS}.index.json`;
 
 /** Throws `bad-file` where `path` is neither a folder nor a .safetensors file, and says what it may be. */
 export async function openSource(path: string): Promise<Source> {
@@ -93,11 +97,15 @@ export async function readJson(file: string, most?: number): Promise<object | nu
 
 class FolderSource implements Source {
   readonly path: string;
-  readonly #single: string | null;
+  readonly single: string | null;
 
   constructor(folder: string, single: string | null) {
     this.path = folder;
-    this.#single = single;
+    this.single = single;
+  }
+
+  async has(name: string): Promise<boolean> {
+    return (await stat(join(this.path, name)).catch(() => null)) !== null;
   }
 
   json(name: string): Promise<object | null> {
@@ -109,8 +117,8 @@ class FolderSource implements Source {
   }
 
   async shards(): Promise<string[]> {
-    if (this.#single) return [this.#single];
-    if (await stat(join(this.path, WEIGHTS)).catch(() => null)) return [WEIGHTS];
+    if (this.single) return [this.single];
+    if (await this.has(WEIGHTS)) return [WEIGHTS];
     const index = (await this.json(INDEX)) as { weight_map?: Record<string, unknown> } | null;
     if (index === null) throw await this.lacks("weights");
     const wrong = (message: string) => badFile(`${this.path}/${INDEX}${message}`);

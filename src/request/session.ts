@@ -5,6 +5,7 @@ import type { Device, KvFormat, WeightFormat } from "../device/device.ts";
 import { reference } from "../device/reference.ts";
 import { Engine } from "../engine/engine.ts";
 import { Runner } from "../engine/runner.ts";
+import { openAdapters } from "../model/adapters.ts";
 import { type ChatTemplate, loadChat, replyOpening } from "../model/chat.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { endsOf } from "../model/ends.ts";
@@ -23,8 +24,11 @@ import { type Suggested, suggestedSampling } from "./suggested.ts";
 export interface LoadOptions {
   /** A Hugging Face folder, or a .safetensors file with config.json beside it. */
   model: string;
-  /** A folder with DMS gates, laid over the model. */
-  adapter?: string;
+  /**
+   * Folders with DMS gates, a PEFT LoRA, or both, laid over the model: LoRAs add up and are merged into the weights;
+   * gates come of one folder.
+   */
+  adapter?: string | readonly string[];
   /** A folder with a KVzap probe for this model (nvidia/KVzap-*), for the policy kvzap. */
   probe?: string;
   /** Default: cpu where its addon is built, else reference. */
@@ -200,17 +204,18 @@ export async function load(options: LoadOptions): Promise<Session> {
   if (typeof options?.model !== "string")
     throw badArgument(`expected { model: FOLDER }, got model ${typeof options?.model}`);
   const source = await openSource(options.model);
-  const adapter = options.adapter ? await openSource(options.adapter) : undefined;
+  const { gates, loras } = await openAdapters(options.adapter);
   const notes: string[] = [];
   const note = (text: string) => notes.push(text);
-  const config = await loadConfig(source, adapter, note);
+  const config = await loadConfig(source, gates, note);
   const device = openDevice(options.device, options.threads);
   const opening = loadTokenizer(source).catch((error: Error) => error); // while the weights come
   try {
     const weights = await loadWeights(device, config, source, {
       weights: options.weights ?? (await defaultDtype(source)),
       memory: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
-      adapter,
+      adapter: gates,
+      loras,
       note,
       onProgress: options.onProgress,
       signal: options.signal,

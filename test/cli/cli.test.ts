@@ -5,6 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { seeded } from "../../src/base/rng.ts";
+import { loadConfig } from "../../src/model/load.ts";
+import { loraNames, loraTargets } from "../../src/model/lora-match.ts";
+import { openSource } from "../../src/model/source.ts";
+import { beadsFiles, f32, safetensors, type Tensors, withFolder } from "../support/checkpoint.ts";
 import { program } from "../support/program.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -13,6 +18,26 @@ const [golden] = JSON.parse(readFileSync(`${root}golden/beads-text/golden.json`,
 const question: string = golden.messages[0].content;
 
 const run = (args: string[], input = "") => program(args, { input });
+
+/** A LoRA that changes every linear layer of the embedded model a little. */
+async function beadsLora(): Promise<Record<string, Uint8Array | object>> {
+  const rng = seeded(3);
+  const tensors: Tensors = {};
+  for (const [module, { shape }] of loraTargets(await loadConfig(await openSource(beads)))) {
+    const names = loraNames(module);
+    const some = (...size: number[]) =>
+      f32(
+        size,
+        Array.from({ length: size[0] * size[1] }, () => rng.gaussian() / 20),
+      );
+    tensors[names.a] = some(2, shape[1]);
+    tensors[names.b] = some(shape[0], 2);
+  }
+  return {
+    "adapter_config.json": { peft_type: "LORA", r: 2, lora_alpha: 2, bias: "none" },
+    "adapter_model.safetensors": safetensors(tensors),
+  };
+}
 
 describe("generate", () => {
   const exact = ["--weights", "f32", "--kv", "f32", "--max-tokens", "400", "--policy", "full"];
@@ -109,6 +134,13 @@ describe("the other verbs", () => {
     assert.equal(facts.kvBytesPerToken, 4 * 4 * (2 * 32 * 2 + 4));
     assert.equal(facts.fits[1].tokens, Math.floor((4 * (2 ** 30 - facts.weightBytes)) / facts.kvBytesPerToken));
     assert.match(run(["inspect"]).out, /window 16, trained for CR 4/);
+    const golden = `${root}golden`;
+    const both = ["--adapter", `${golden}/llama-odd-lora-dms`, "--adapter", `${golden}/llama-odd-lora-dms`];
+    assert.match(run(["inspect", `${golden}/llama-odd`, ...both]).err, /have DMS gates each/);
+    assert.match(
+      run(["inspect", `${golden}/llama-odd`, ...both.slice(2)]).out,
+      /gates +window 12.*\n.*\n.*\n +LoRA +rank 3, scale 1, 22\.6 KiB on disk, over 3 down_proj, 3 k_proj, 3 o_proj, 3 q_proj: /,
+    );
   });
   test("verify tells a pass from a failure", () => {
     const good = run(["verify", "--device", "reference", `${root}golden/qwen3-dms-short`]);
@@ -157,6 +189,62 @@ describe("the other verbs", () => {
       ["--cr", "0.5"],
     ])
       assert.equal(run([...common, "--text", "README.md", ...wrong]).code, 2, wrong.join(" "));
+  });
+  test("compare against another model: a LoRA from its base", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "hyperthink-compare-"));
+    const file = (name: string) => join(folder, name);
+    writeFileSync(file("text"), "A jug holds 7 beads and a can holds 4 jugs. ".repeat(40));
+    const common = ["compare", "h2o", "--cr", "2", "--texts", "2", "--prefix", "48", "--scored", "32", "--json"];
+    const base = [...common, "-m", beads, "--text", file("text")];
+    const summaries = (args: string[]): { label: string; kl: { mean: number }; loss: { mean: number } }[] => {
+      const { code, out, err } = run(args);
+      assert.equal(code, 0, err);
+      return JSON.parse(out).summaries;
+    };
+    try {
+      const own = [...base, "--reference", beads];
+      const plain = summaries(base);
+      const kept = summaries([...own, "--resume", file("runs")]);
+      for (const [i, { label, kl, loss }] of plain.entries()) {
+        assert.equal(kept[i].label, label);
+        assert.ok(Math.abs(kept[i].kl.mean - kl.mean) < 1e-5 && Math.abs(kept[i].loss.mean - loss.mean) < 1e-5, label);
+      }
+      assert.deepEqual(summaries([...own, "--resume", file("runs")]), kept);
+      assert.match(run([...base, "--resume", file("runs")]).err, /it holds another reference; expected a new file/);
+
+      await withFolder(await beadsLora(), async (lora) => {
+        const merged = [...base, "-m", beads, "--adapter", lora];
+        assert.equal(summaries(merged)[0].kl.mean, 0);
+        assert.ok(summaries([...merged, "--reference", beads])[0].kl.mean > 1e-4);
+        const shown = run([
+          ...merged.filter((arg) => arg !== "--json"),
+          "--reference",
+          beads,
+          "--plot",
+          file("kl.svg"),
+        ]);
+        assert.match(shown.out, /^policy .* loss - reference .*\n-.*\nfull +1\.00 /);
+        assert.match(readFileSync(file("kl.svg"), "utf8"), /KL from the reference's full cache/);
+      });
+
+      const tokenizer = JSON.parse(readFileSync(`${beads}/tokenizer.json`, "utf8"));
+      const { vocab } = tokenizer.model;
+      const [first, second] = Object.keys(vocab).filter((token) => /^[a-z]+$/.test(token));
+      [vocab[first], vocab[second]] = [vocab[second], vocab[first]];
+      await withFolder({ ...beadsFiles(), "tokenizer.json": tokenizer }, async (other) => {
+        const { code, err } = run([...base, "--reference", other]);
+        assert.equal(code, 2);
+        assert.match(err, /the reference has "\w+" for token \d+, this model "\w+": expected a model with the same/);
+      });
+      for (const [args, message] of [
+        [[...base, "--reference", `${root}golden/qwen3`], /a vocabulary of 320 tokens/],
+        [[...base, "--reference", "/nonexistent"], /no such folder/],
+        [["compare", "--problems", "beads:2", "--reference", beads], /--reference belongs to --text/],
+      ] as const)
+        assert.match(run([...args]).err, message);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
   test("demo compares the caches at equal reads", () => {
     const { rows, gain } = JSON.parse(run(["demo", "--json", "--problems", "6", "--most", "4"]).out);

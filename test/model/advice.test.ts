@@ -61,7 +61,11 @@ describe("folders without config.json", () => {
     ["empty", {}, /expected config\.json, found none; the folder is empty/],
     ["something", { "README.md": "x" }, /found none; is it a Hugging Face model folder\?/],
     ["weights alone", { "model.safetensors": weights }, /found none; is it a Hugging Face model folder\?/],
-    ["a PEFT adapter", adapter, /adapter_config\.json is there: a PEFT \(LoRA\) adapter.*merge_and_unload/],
+    [
+      "a PEFT adapter",
+      adapter,
+      /adapter_config\.json is there: a PEFT adapter, not a model: give its base model as --model, and this/,
+    ],
     ["GGUF", { "m-Q4_K_M.gguf": "GGUF" }, /m-Q4_K_M\.gguf is there: GGUF, which is not read/],
     ["Meta's", { "consolidated.00.pth": "x", "params.json": {} }, /Meta's or Mistral's own format/],
   ] as const)
@@ -74,7 +78,7 @@ describe("folders without config.json", () => {
     }));
   test("as --adapter", () =>
     withFolder({ "config.json": llamaConfig, "model.safetensors": weights }, (model) =>
-      withFolder(adapter, (folder) => says(model, /a PEFT \(LoRA\) adapter/, { adapter: folder })),
+      withFolder({ "README.md": "x" }, (folder) => says(model, /config\.json, found none/, { adapter: folder })),
     ));
 });
 
@@ -84,7 +88,7 @@ describe("folders without weights", () => {
     ["pytorch_model-00001-of-00002.bin", /PyTorch pickles/],
     ["model.pth", /PyTorch pickles/],
     ["model.gguf", /GGUF/],
-    ["adapter_model.safetensors", /a PEFT \(LoRA\) adapter/],
+    ["adapter_model.safetensors", /a PEFT adapter/],
     ["consolidated.safetensors", /Meta's or Mistral's own format/],
     ["tf_model.h5", /another runtime/],
     ["model-00001-of-00002.safetensors", /a shard; without the index/],

@@ -6,7 +6,9 @@ import type { Policy } from "../../policy/policy.ts";
 import type { Session } from "../../request/session.ts";
 import { Stop } from "../../request/stop.ts";
 import { type Baseline, divergence, newBaseline, record } from "./distance.ts";
+import { checkReference, fullCacheOf } from "./reference.ts";
 import { SharedPrompt } from "./shared-prompt.ts";
+import { feedSteps } from "./steps.ts";
 
 /** A policy to compare, under the name it is shown by. */
 export interface Candidate {
@@ -41,19 +43,28 @@ export interface TextScore {
 export interface TextRun {
   text: number; // index
   scores: TextScore[];
+  /** Of a reference's full cache: mean, of the tokens that came. */
+  referenceNll?: number;
 }
 
 export interface CompareOptions {
   /** Tokens read as the prompt; the rest of a text is fed one by one. */
   prefix: number;
+  /**
+   * A model with the same tokens, whose full cache takes the place of this model's: `full` is then measured as the
+   * others are. For weights that an adapter has changed.
+   */
+  reference?: Session;
   onScore?: (text: number, done: number) => void;
   signal?: AbortSignal;
 }
 
-/**
- * Most tokens per pass: each goes through decode attention (and cuts) on its own, but weights are read once for all.
- */
-const ROWS = 64;
+/** One text, and the distributions that it is measured against, where they are not its own full cache's. */
+interface Work {
+  ids: readonly number[];
+  given?: Baseline;
+  signal: AbortSignal;
+}
 
 /**
  * Teacher-forced comparison of policies with the full cache, text by text. A text's prompt is
@@ -64,12 +75,13 @@ export class Comparison {
   readonly #session: Session;
   readonly #candidates: readonly Candidate[];
   readonly #options: CompareOptions;
-  readonly #logits: Float32Array;
   readonly #prompt: SharedPrompt;
   #baseline: Baseline | null = null;
 
   constructor(session: Session, candidates: readonly Candidate[], options: CompareOptions) {
-    if (candidates[0]?.policy.key !== "full")
+    const { reference } = options;
+    if (reference) checkReference(session, reference);
+    else if (candidates[0]?.policy.key !== "full")
       throw badArgument("the first policy of a comparison is `full`: the others are measured against it");
     this.#session = session;
     this.#runner = session.runner;
@@ -82,7 +94,6 @@ export class Comparison {
       this.#runner,
       this.#candidates.map(({ policy }) => policy),
     );
-    this.#logits = new Float32Array(this.#runner.model.config.vocabulary);
   }
 
   /** Scores every policy on one text of token ids. */
@@ -90,25 +101,29 @@ export class Comparison {
     const { prefix } = this.#options;
     if (!(prefix >= 1 && ids.length > prefix + 1))
       throw badArgument(`expected a text of more than ${prefix + 1} tokens, got ${ids.length}`);
-    if (ids.length > this.#runner.options.contextLength)
-      throw badArgument(
-        `a text has ${ids.length} tokens, the context ${this.#runner.options.contextLength}: raise --context or take shorter texts`,
-      );
-    const stop = new Stop(this.#options.signal);
+    const { reference, signal: caller } = this.#options;
+    for (const { runner } of reference ? [this.#session, reference] : [this.#session])
+      if (ids.length > runner.options.contextLength)
+        throw badArgument(
+          `a text has ${ids.length} tokens, the context ${runner.options.contextLength}: raise --context or take shorter texts`,
+        );
+    const said = reference && (await fullCacheOf(reference, ids, prefix, caller));
+    const stop = new Stop(caller);
     const { signal } = stop;
     const { engine } = this.#session;
-    const work = () => engine.alone(() => this.#run(text, ids, signal), signal);
-    return this.#session.during(stop, work).finally(() => stop.release());
+    const work = () => engine.alone(() => this.#run(text, { ids, signal, given: said?.baseline }), signal);
+    const run = await this.#session.during(stop, work).finally(() => stop.release());
+    return said ? { ...run, referenceNll: said.nll } : run;
   }
 
-  async #run(text: number, ids: readonly number[], signal: AbortSignal): Promise<TextRun> {
+  async #run(text: number, work: Work): Promise<TextRun> {
     const { prefix, onScore } = this.#options;
     const scores: TextScore[] = [];
     try {
-      await this.#prompt.read(ids, prefix, signal);
+      await this.#prompt.read(work.ids, prefix, work.signal);
       for (const [i, candidate] of this.#candidates.entries()) {
         if (candidate.texts !== undefined && text >= candidate.texts) continue;
-        scores.push(await this.#score(candidate, ids, signal));
+        scores.push(await this.#score(candidate, work));
         onScore?.(text, i + 1);
       }
     } finally {
@@ -117,13 +132,14 @@ export class Comparison {
     return { text, scores };
   }
 
-  async #score(candidate: Candidate, ids: readonly number[], signal: AbortSignal): Promise<TextScore> {
+  async #score(candidate: Candidate, work: Work): Promise<TextScore> {
+    const { ids, signal } = work;
     const { table, sets } = this.#runner;
     const { set, cutMs, pages } = await this.#prompt.start(candidate.policy, ids, this.#options.prefix, signal);
     if (set < 0) throw noMemory("no set of lanes is free: raise --chains");
     try {
       return {
-        ...(await this.#decode(candidate, set, ids, signal)),
+        ...(await this.#decode(candidate, set, work)),
         prefillBytes: pages * table.device.bytesPerPage,
         cutMs,
       };
@@ -135,18 +151,13 @@ export class Comparison {
   async #decode(
     candidate: Candidate,
     set: number,
-    ids: readonly number[],
-    signal: AbortSignal,
+    { ids, signal, given }: Work,
   ): Promise<Omit<TextScore, "prefillBytes" | "cutMs">> {
-    const runner = this.#runner;
-    const { table } = runner;
+    const { table } = this.#runner;
     const { policy, label } = candidate;
     const { prefix } = this.#options;
-    const V = this.#logits.length;
-    const isFull = candidate === this.#candidates[0];
-    if (isFull)
-      this.#baseline =
-        this.#baseline?.plogp.length === ids.length - prefix ? this.#baseline : newBaseline(ids.length - prefix, V);
+    const records = !given && candidate === this.#candidates[0];
+    const baseline = given ?? this.#own(ids.length - prefix);
     const meter = newMeter();
     const kl: number[] = [];
     let agrees = 0;
@@ -154,35 +165,27 @@ export class Comparison {
     let decodeMs = 0;
     const liveAtStart = table.meanLive(set);
     const startBytes = table.pagesOf(set) * table.device.bytesPerPage;
-    const score = (at: number) => {
-      const next = ids[at + 1];
-      let lse: number;
-      if (isFull) {
-        ({ lse } = record(this.#baseline!, at - prefix, this.#logits));
-        kl.push(0);
-        agrees++;
-      } else {
-        const d = divergence(this.#baseline!, at - prefix, this.#logits);
-        lse = d.lse;
+    await feedSteps(this.#runner, {
+      set,
+      ids,
+      from: prefix,
+      single: policy.cut?.rescore !== undefined,
+      signal,
+      onPass: (to, count, ms) => {
+        decodeMs += ms;
+        meterPass(meter, table, set, "decode", count, to);
+      },
+      onRow: (at, logits) => {
+        const row = at - prefix;
+        const d = records
+          ? { ...record(baseline, row, logits), kl: 0, agrees: true }
+          : divergence(baseline, row, logits);
+        if (!Number.isFinite(d.lse + d.kl)) throw badLogits(`${label}, token ${at + 1} of the text`);
         kl.push(d.kl);
         if (d.agrees) agrees++;
-      }
-      if (!Number.isFinite(lse + kl.at(-1)!)) throw badLogits(`${label}, token ${at + 1} of the text`);
-      if (next !== undefined) nll += lse - this.#logits[next];
-    };
-    const rows = policy.cut?.rescore ? 1 : Math.min(ROWS, runner.options.logitRows);
-    for (let from = prefix; from < ids.length; from += rows) {
-      signal.throwIfAborted();
-      const count = Math.min(rows, ids.length - from);
-      const started = performance.now();
-      await runner.run([{ set, kind: "steps", ids, from, count, logits: "all" }]);
-      decodeMs += performance.now() - started;
-      meterPass(meter, table, set, "decode", count, from + count);
-      for (let i = 0; i < count; i++) {
-        await runner.logits(0, this.#logits, i);
-        score(from + i);
-      }
-    }
+        if (at + 1 < ids.length) nll += d.lse - logits[ids[at + 1]];
+      },
+    });
     return {
       label,
       kl,
@@ -197,5 +200,11 @@ export class Comparison {
       endBytes: table.pagesOf(set) * table.device.bytesPerPage,
       decodeMs,
     };
+  }
+
+  /** Room for the distributions of this model's full cache: used again where texts are equally long. */
+  #own(rows: number): Baseline {
+    if (this.#baseline?.plogp.length !== rows) this.#baseline = newBaseline(rows, this.#runner.model.config.vocabulary);
+    return this.#baseline;
   }
 }

@@ -164,7 +164,7 @@ function gatesOf(
 }
 
 /** Reads a prompt into a set, chunk by chunk. */
-async function readPrompt(
+export async function readPrompt(
   runner: Runner,
   set: number,
   ids: readonly number[],

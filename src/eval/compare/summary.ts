@@ -12,7 +12,7 @@ export interface Summary {
   klP95: number; // of tokens
   agreement: number; // share of tokens
   perplexity: number;
-  /** Mean difference of a token's log-loss from the full cache's on the same texts, nats. */
+  /** Mean difference of a token's log-loss from the full cache's (a reference's, if any) on the same texts, nats. */
   loss: Interval;
   cr: number; // of reads while decoding
   crByLane: number[][]; // [layers][KV heads]
@@ -37,9 +37,9 @@ const spread = (a: readonly number[], b: readonly number[]): Interval =>
 
 export function summarise(runs: readonly TextRun[], candidates: readonly Candidate[], kvHeads: number): Summary[] {
   return candidates.flatMap(({ label, policy, cr }) => {
-    const pairs = runs.flatMap(({ scores }) => {
+    const pairs = runs.flatMap(({ scores, referenceNll }) => {
       const own = scores.find((score) => score.label === label);
-      return own ? [{ own, full: scores[0] }] : [];
+      return own ? [{ own, full: referenceNll ?? scores[0].nll }] : [];
     });
     if (pairs.length === 0) return [];
     const scores = pairs.map(({ own }) => own);
@@ -63,7 +63,7 @@ export function summarise(runs: readonly TextRun[], candidates: readonly Candida
         agreement: total(scores, ({ agrees }) => agrees) / tokens,
         perplexity: Math.exp(mean(scores.map(({ nll }) => nll))),
         loss: spread(
-          pairs.map(({ full }) => full.nll),
+          pairs.map(({ full }) => full),
           scores.map(({ nll }) => nll),
         ),
         cr: laneFull / total(scores, ({ reads }) => reads),

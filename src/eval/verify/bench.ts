@@ -1,10 +1,11 @@
 import { Runner, type RunnerOptions, type Segment } from "../../engine/runner.ts";
+import { openAdapters } from "../../model/adapters.ts";
 import { loadConfig, loadWeights } from "../../model/load.ts";
 import { addProbe } from "../../model/probe.ts";
 import { openSource } from "../../model/source.ts";
 import { makePolicy } from "../../policy/index.ts";
 import type { Policy, PolicyOptions } from "../../policy/policy.ts";
-import { openDevice } from "../../request/session.ts";
+import { type LoadOptions, openDevice } from "../../request/session.ts";
 import type { VerifyOptions } from "./check.ts";
 
 /** A model and a runner with one set open, for feeding given tokens and looking at everything. */
@@ -28,7 +29,7 @@ export interface Bench {
 export interface BenchSetup {
   rows: number;
   prompt?: number;
-  adapter?: string;
+  adapter?: LoadOptions["adapter"];
   probe?: string;
   policy?: string;
   settings?: PolicyOptions;
@@ -39,10 +40,11 @@ export interface BenchSetup {
 export async function openBench(model: string, setup: BenchSetup, options: VerifyOptions): Promise<Bench> {
   const { rows, prompt = rows } = setup;
   const source = await openSource(model);
-  const gates = setup.adapter ? await openSource(setup.adapter) : undefined;
+  const { gates, loras } = await openAdapters(setup.adapter);
   const config = await loadConfig(source, gates);
   const device = openDevice(options.device, options.threads);
-  const weights = await loadWeights(device, config, source, { weights: options.weights ?? "f32", adapter: gates });
+  const format = options.weights ?? "f32";
+  const weights = await loadWeights(device, config, source, { weights: format, adapter: gates, loras });
   if (setup.probe) await addProbe(device, config, weights, await openSource(setup.probe));
   const runnerOptions: RunnerOptions = {
     kv: options.kv ?? "f32",
