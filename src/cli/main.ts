@@ -8,6 +8,7 @@ import { registerDemo } from "./demo.ts";
 import { registerGenerate } from "./generate.ts";
 import { registerInspect } from "./inspect.ts";
 import { registerPolicies } from "./policies.ts";
+import { registerPretrain } from "./pretrain.ts";
 import { registerScale } from "./scale.ts";
 import { guardStreams } from "./streams.ts";
 import { message } from "./terminal.ts";
@@ -27,6 +28,7 @@ for (const register of [
   registerVerify,
   registerPolicies,
   registerCompare,
+  registerPretrain,
   registerDemo,
 ])
   register(program);

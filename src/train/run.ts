@@ -1,7 +1,9 @@
 // A run: steps, evaluations, its journal and its checkpoints; killed at any moment it goes on with the same bits.
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { HyperthinkError } from "../base/errors.ts";
 import type { Device, Hidden } from "../device/device.ts";
+import { writeJsonAtomic } from "./aside.ts";
 import { newBatch, packBatch, type TrainBatch, type Trigger } from "./batch.ts";
 import { cleanCheckpoints, latestCheckpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { Journal, type JournalEntry } from "./journal.ts";
@@ -13,7 +15,7 @@ import { evictedShare, type Ramp, rateAt, ratioAt, type Schedule } from "./sched
 import type { Trainer } from "./trainer.ts";
 
 export interface RunOptions {
-  dir: string;
+  out: string; // folder of the result
   /** JSON of all that the result depends on: a resumed run must have the same. */
   settings: Record<string, unknown>;
   pieces: Pieces; // endless
@@ -41,11 +43,16 @@ export interface RunParts {
   learned: readonly Parameter[];
 }
 
+/** Files of a run's folder beside its result: every step's line, checkpoints, and at its end how it was made. */
 export const JOURNAL = "journal.jsonl";
+export const CHECKPOINTS = "checkpoints";
+export const TRAINING = "training.json";
 
 /** Runs to the last step, from a checkpoint in `dir` where there is one. Throws `aborted` after saving, when stopped. */
 export async function run({ device, trainer, optimizer, learned }: RunParts, options: RunOptions): Promise<void> {
-  const { dir, settings, pieces, schedule, ramp, signal } = options;
+  const { out, settings, pieces, schedule, ramp, signal } = options;
+  const dir = join(out, CHECKPOINTS);
+  await mkdir(dir, { recursive: true });
   const state = { settings, data: pieces.fingerprint };
   const tensors = [
     ...learned.map((p) => ({ name: p.name, shape: p.shape, buffer: p.value })),
@@ -61,7 +68,7 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
     ({ step, cursor } = checkpoint.state);
     options.note?.(`going on after step ${step} of ${checkpoint.path}`);
   }
-  await using journal = await Journal.open(join(dir, JOURNAL), checkpoint ? step : undefined);
+  await using journal = await Journal.open(join(out, JOURNAL), checkpoint ? step : undefined);
   const save = async () => {
     await journal.sync();
     await writeCheckpoint(dir, { step, cursor, ...state }, tensors);
@@ -97,6 +104,12 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
     if (stopped && !last)
       throw new HyperthinkError("aborted", `stopped after step ${step}; the same command goes on from there`);
   }
+}
+
+/** After the result is saved: says how it was made, and removes what a stopped run would have gone on from. */
+export async function finish(out: string, training: Record<string, unknown>): Promise<void> {
+  await writeJsonAtomic(join(out, TRAINING), training);
+  await rm(join(out, CHECKPOINTS), { recursive: true });
 }
 
 /** A tensor on the device as checkpoints read and write it. */

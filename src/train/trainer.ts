@@ -18,7 +18,7 @@ export interface StepResult {
   sparsity: number; // the term itself
   evicted: number | null; // share of decisions; null: no gates
   norm: number; // of the gradients
-  tokens: number; // that were learned from
+  tokens: number; // that were read
 }
 
 /** What an evaluation found, with gates as the engine has them. */
@@ -51,7 +51,8 @@ export class Trainer {
     const student = this.#student;
     const { device } = student;
     const tokens = batches.reduce((sum, { weights }) => sum + weights.reduce((a, b) => a + b), 0);
-    const result: StepResult = { loss: 0, sparsity: 0, evicted: target && 0, norm: 0, tokens };
+    const read = batches.reduce((sum, { used }) => sum + used, 0);
+    const result: StepResult = { loss: 0, sparsity: 0, evicted: target && 0, norm: 0, tokens: read };
     for (const [i, batch] of batches.entries()) {
       this.#bring(batch, 1 / Math.max(1, tokens));
       const gates = target ? "soft" : null;

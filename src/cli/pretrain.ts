@@ -1,0 +1,122 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { badArgument } from "../base/errors.ts";
+import { loadChat } from "../model/chat.ts";
+import { openSource, readJson } from "../model/source.ts";
+import { loadTokenizer } from "../model/tokenizer.ts";
+import { openDevice } from "../request/session.ts";
+import { loadPieces } from "../train/data.ts";
+import { heldOut, type Pieces, shuffledPieces } from "../train/pieces.ts";
+import { pretrain } from "../train/pretrain.ts";
+import { TRAINING } from "../train/run.ts";
+import { interruptible, note } from "./open.ts";
+import { choice, number, whole } from "./parse.ts";
+import { trainingBoard } from "./training-board.ts";
+import { generatedPieces, type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
+
+interface Flags extends TrainingFlags {
+  config?: string;
+  from?: string;
+  tokenizer?: string;
+  optimizer: "adamw" | "muon";
+  muonRate: number;
+  deviation: number;
+  lookBack?: number[];
+  dtype: "bf16" | "f32";
+}
+
+export function registerPretrain(program: Command): void {
+  const command = program
+    .command("pretrain")
+    .description("train a small model on the tokens that follow, from random weights or from a checkpoint")
+    .option("--config <file>", "config.json of the model, as transformers writes it: begins from random weights")
+    .option("--from <dir>", "model folder whose weights, config and tokenizer it begins from")
+    .option("--tokenizer <dir>", "folder with tokenizer.json and chat template (default: --from's, or beside --config)")
+    .option("--optimizer <name>", "of matrices: adamw, or muon (all else: adamw)", choice("adamw", "muon"), "muon")
+    .option("--muon-rate <r>", "Muon's rate at its peak", number, 0.02)
+    .option("--deviation <d>", "standard deviation of random weights", number, 0.02)
+    .option("--look-back <list>", "KV groups of layer 0 that begin by looking so many tokens back, such as 1,2", places)
+    .option("--dtype <type>", "of the saved matrices: bf16 or f32", choice("bf16", "f32"), "bf16");
+  trainingOptions(command, { windows: 8, length: 1024, steps: 1000 });
+  command.addHelpText(
+    "after",
+    `
+Heads that look back make lookups form in models of a few million parameters (models/README.md).
+Muon: kellerjordan.github.io/posts/muon. AdamW: arXiv 1711.05101.
+Examples:
+  hyperthink pretrain --config config.json --tokenizer models/abacus --data stories.txt --out tiny --steps 2000
+  hyperthink pretrain --from tiny --data chats.jsonl --out tiny-chat --rate 1e-3`,
+  );
+  command.action(runPretrain);
+}
+
+const places = (text: string): number[] => text.split(",").map((part) => whole(part));
+
+async function runPretrain(flags: Flags): Promise<void> {
+  if ((flags.config === undefined) === (flags.from === undefined))
+    throw badArgument("expected --config FILE (random weights) or --from DIR (its weights), one of them");
+  if (existsSync(join(flags.out, TRAINING)))
+    throw badArgument(`${flags.out} holds a finished run: expected another --out, or that folder removed`);
+  const signal = interruptible();
+  const settings = trainSettings(flags, { matrices: flags.optimizer, muonRate: flags.muonRate });
+  const beside = flags.tokenizer ?? flags.from ?? null;
+  const config = await configOf(flags);
+  const { train, test } = await dataOf(flags, beside, config, signal);
+  const device = openDevice(flags.device, flags.threads);
+  const board = trainingBoard(flags, settings.steps);
+  try {
+    await pretrain(device, () => openDevice(flags.device, flags.threads), {
+      ...{ config, beside, out: flags.out, train, test, settings, signal, onEntry: board.entry },
+      from: flags.from ?? { seed: flags.seed, deviation: flags.deviation, lookBack: flags.lookBack ?? [] },
+      note: board.say,
+      dtype: flags.dtype === "bf16" ? "BF16" : "F32",
+    });
+  } finally {
+    board.done();
+    device.close();
+  }
+  await board.finish(flags.out);
+}
+
+async function configOf({ config, from }: Flags): Promise<Record<string, unknown>> {
+  const file = config ?? join(from!, "config.json");
+  const json = await readJson(file);
+  if (json === null) throw badArgument(`${file}: expected the model's config.json, found none`);
+  return json as Record<string, unknown>;
+}
+
+async function dataOf(
+  { data, seed, length, skipBadLines }: Flags,
+  beside: string | null,
+  config: Record<string, unknown>,
+  signal: AbortSignal,
+): Promise<{ train: Pieces; test: Pieces }> {
+  if (data.length === 1) {
+    const generated = generatedPieces(data[0], seed, length);
+    if (generated) return generated;
+  }
+  if (beside === null) throw badArgument("expected --tokenizer DIR with the tokenizer of the data");
+  const source = await openSource(beside);
+  const tokenizer = await loadTokenizer(source);
+  try {
+    const chat = await loadChat(source).catch((error: Error) => error);
+    const model = {
+      tokenizer,
+      get chat() {
+        if (chat instanceof Error) throw chat;
+        return chat;
+      },
+      config: { vocabulary: Number(config.vocab_size) },
+    };
+    const { pieces, notes } = await loadPieces(data, model, { length, skipBadLines, signal });
+    notes.forEach(note);
+    const { train, test } = heldOut(pieces, HELD_OUT, seed);
+    return { train: shuffledPieces(train, seed), test };
+  } finally {
+    tokenizer.close();
+  }
+}
+
+/** Share of the pieces that evaluations may read. */
+const HELD_OUT = 0.02;

@@ -1,0 +1,40 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type JournalEntry, readJournal } from "../train/journal.ts";
+import { trainingPlot } from "../train/plot.ts";
+import { JOURNAL, TRAINING } from "../train/run.ts";
+import { openTrainingProgress } from "./training-progress.ts";
+
+export const PLOT = "training.svg";
+
+/** What a run shows: its progress on stderr, with --json its journal on stdout, and at its end a plot. */
+export interface TrainingBoard {
+  entry(entry: JournalEntry): void;
+  say(text: string): void;
+  done(): void;
+  /** After the result is saved. */
+  finish(out: string): Promise<void>;
+}
+
+export function trainingBoard({ json }: { json?: boolean }, steps: number): TrainingBoard {
+  const progress = openTrainingProgress(process.stderr);
+  return {
+    entry(entry) {
+      if (json) console.log(JSON.stringify(entry));
+      const { step, loss, tokens } = entry;
+      if (loss === undefined) {
+        if (entry.heldOut !== undefined) progress.say(`before the first step: held out ${entry.heldOut.toFixed(3)}`);
+        return;
+      }
+      const cr = entry.heldOutCr ?? entry.cr;
+      progress.show({ ...entry, step, steps, loss, cr, tokens: Number(tokens) });
+    },
+    say: (text) => progress.say(text),
+    done: () => progress.done(),
+    async finish(out) {
+      await writeFile(join(out, PLOT), await trainingPlot(await readJournal(join(out, JOURNAL)), out));
+      if (json) console.log(await readFile(join(out, TRAINING), "utf8"));
+      else console.log(`saved in ${out}; ${TRAINING} says how it was made, ${PLOT} shows the run`);
+    },
+  };
+}

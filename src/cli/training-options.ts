@@ -1,0 +1,118 @@
+import type { Command } from "commander";
+import { badArgument } from "../base/errors.ts";
+import { ABACUS_CONTEXT, type AbacusOptions, abacusPiece } from "../eval/abacus/example.ts";
+import { fingerprintOf } from "../train/fingerprint.ts";
+import type { Pieces } from "../train/pieces.ts";
+import { TRAIN_SETTINGS, type TrainSettings } from "../train/settings.ts";
+import { choice, number, texts, whole } from "./parse.ts";
+
+/** Flags of both trainers. */
+export interface TrainingFlags {
+  data: string[];
+  out: string;
+  steps: number;
+  windows: number;
+  length: number;
+  accumulate: number;
+  rate: number;
+  warmup: number;
+  schedule: "constant" | "linear" | "cosine";
+  last: number;
+  decay: number;
+  clip: number;
+  seed: number;
+  products: "f32" | "bf16";
+  recompute?: boolean;
+  heldOut: number;
+  evaluateEach: number;
+  checkpointEach: number;
+  device?: "cpu" | "reference";
+  threads?: number;
+  skipBadLines?: boolean;
+  json?: boolean;
+}
+
+const D = TRAIN_SETTINGS;
+
+export function trainingOptions(command: Command, defaults: Partial<TrainSettings> = {}): Command {
+  const d = { ...D, ...defaults };
+  return command
+    .requiredOption(
+      "--data <what>",
+      ".txt or .jsonl file ({text}, {messages} or {prompt, completion} a line), a folder of them, or abacus:NAME=VALUE,...; may be given several times",
+      texts,
+    )
+    .requiredOption("-o, --out <dir>", "folder of the result; a run that was stopped goes on in it")
+    .option("--steps <n>", "changes of the weights", whole, d.steps)
+    .option("--windows <n>", "windows of a batch", whole, d.windows)
+    .option("--length <n>", "tokens of a window", whole, d.length)
+    .option("--accumulate <n>", "batches of a step", whole, d.accumulate)
+    .option("--rate <r>", "AdamW's rate at its peak", number, d.optimizer.rate)
+    .option("--warmup <n>", "steps until the peak", whole, d.schedule.warmup)
+    .option(
+      "--schedule <shape>",
+      "rates after it: constant, linear or cosine",
+      choice("constant", "linear", "cosine"),
+      d.schedule.shape,
+    )
+    .option("--last <share>", "share of the peak at the end", number, d.schedule.last)
+    .option("--decay <d>", "weight decay of matrices", number, d.optimizer.decay)
+    .option("--clip <norm>", "most norm of the gradients; 0: no limit", number, d.optimizer.clip)
+    .option("--seed <n>", "same seed, same bits, whatever the threads", whole, d.seed)
+    .option(
+      "--products <type>",
+      "factors of products: bf16 (sums in float32) or f32",
+      choice("f32", "bf16"),
+      d.bf16 ? "bf16" : "f32",
+    )
+    .option("--recompute", "compute activations again on the way back, a layer at a time: less memory, a third slower")
+    .option("--held-out <n>", "windows that evaluations read", whole, d.heldOutWindows)
+    .option("--evaluate-each <n>", "steps between evaluations", whole, d.evaluateEach)
+    .option("--checkpoint-each <n>", "steps between checkpoints", whole, d.checkpointEach)
+    .option("--skip-bad-lines", "leave out lines of the data that cannot be read, and say how many")
+    .option("--device <name>", "cpu or reference (default: cpu where its addon is built)", choice("cpu", "reference"))
+    .option("--threads <n>", "threads of the cpu device (default: all cores)", whole)
+    .option("--json", "print the result as JSON, and progress as lines of the journal");
+}
+
+/** Settings as flags say them. */
+export const trainSettings = (flags: TrainingFlags, more: Partial<TrainSettings["optimizer"]> = {}): TrainSettings => ({
+  steps: flags.steps,
+  windows: flags.windows,
+  length: flags.length,
+  accumulate: flags.accumulate,
+  seed: flags.seed,
+  optimizer: { ...D.optimizer, rate: flags.rate, decay: flags.decay, clip: flags.clip, ...more },
+  schedule: { warmup: flags.warmup, shape: flags.schedule, last: flags.last },
+  bf16: flags.products === "bf16",
+  recompute: flags.recompute ?? false,
+  heldOutWindows: flags.heldOut,
+  evaluateEach: flags.evaluateEach,
+  checkpointEach: flags.checkpointEach,
+});
+
+/** abacus:steps=2-12,distractors=0-10,slip=0.03/0.01,checks=1/1/1,cut=0.1,quotes: problems without end; else null. */
+export function generatedPieces(spec: string, seed: number, length: number): { train: Pieces; test: Pieces } | null {
+  const [name, settings = ""] = spec.split(/:(.*)/s);
+  if (name !== "abacus") return null;
+  if (length < ABACUS_CONTEXT)
+    throw badArgument(`--length: expected at least ${ABACUS_CONTEXT}, the longest abacus solution, got ${length}`);
+  const options: AbacusOptions = {};
+  for (const part of settings.split(",").filter((text) => text !== "")) {
+    const [key, value = ""] = part.split("=");
+    const numbers = key === "quotes" ? [] : value.split(/[-/]/).map(Number);
+    if (numbers.some(Number.isNaN)) throw badArgument(`--data ${spec}: ${key}: expected numbers, got "${value}"`);
+    if (key === "quotes") options.quotesOnly = true;
+    else if (key === "steps" || key === "distractors") options[key] = [numbers[0], numbers.at(-1)!];
+    else if (key === "slip" || key === "checks") options[key] = numbers;
+    else if (key === "cut") options.cut = numbers[0];
+    else throw badArgument(`--data ${spec}: expected steps, distractors, slip, checks, cut or quotes, got ${key}`);
+  }
+  const piecesOf = (own: number): Pieces => ({
+    description: spec,
+    fingerprint: fingerprintOf([spec, own]),
+    count: Number.POSITIVE_INFINITY,
+    at: (index) => abacusPiece(index, own, options),
+  });
+  return { train: piecesOf(2 * seed), test: piecesOf(2 * seed + 1) };
+}

@@ -1,0 +1,64 @@
+// Next-token training of a small model, from random weights or from a checkpoint.
+import type { Device } from "../device/device.ts";
+import { parseConfig } from "../model/config.ts";
+import { openSource } from "../model/source.ts";
+import { evaluationBatches } from "./evaluation.ts";
+import { saveModel } from "./export.ts";
+import { type InitialOptions, initialParameters } from "./initial.ts";
+import { loadParameters } from "./load.ts";
+import { Optimizer } from "./optimizer.ts";
+import type { Pieces } from "./pieces.ts";
+import { finish, type RunOptions, run } from "./run.ts";
+import { checkSettings, type TrainSettings } from "./settings.ts";
+import { Student } from "./student.ts";
+import { Trainer } from "./trainer.ts";
+
+export interface PretrainOptions extends Pick<RunOptions, "signal" | "onEntry" | "note"> {
+  /** config.json, as transformers writes it. */
+  config: Record<string, unknown>;
+  /** Where weights begin: drawn, or of a folder's checkpoint. */
+  from: InitialOptions | string;
+  /** A folder whose tokenizer and chat template go along; null: none. */
+  beside: string | null;
+  out: string;
+  train: Pieces; // endless
+  test: Pieces;
+  settings: TrainSettings;
+  /** Type of the saved matrices. */
+  dtype: "BF16" | "F32";
+}
+
+/** Trains and saves a model folder. `staging`: opens a device that loads a checkpoint. */
+export async function pretrain(device: Device, staging: () => Device, options: PretrainOptions): Promise<void> {
+  const { out, settings, train, test, from } = options;
+  checkSettings(settings);
+  const { windows, length, schedule, heldOutWindows } = settings;
+  const config = parseConfig(options.config);
+  const parameters =
+    typeof from === "string"
+      ? await loadParameters(device, staging(), config, await openSource(from))
+      : await initialParameters(device, config, from);
+  for (const p of parameters.all) parameters.learn(p);
+  const rows = windows * length;
+  const keeps = settings.recompute ? "inputs" : "all";
+  const plain = { window: 0, tau: 1, rank: 0, teacher: null };
+  const student = new Student(device, parameters, { ...plain, rows, keeps, bf16: settings.bf16 });
+  const optimizer = new Optimizer(device, parameters.trained, settings.optimizer);
+  const trainer = new Trainer(student, optimizer, { kind: "next" }, settings.seed);
+  const recipe = { kind: "pretrain", from, config: options.config, ...settings };
+  await run(
+    { device, trainer, optimizer, learned: parameters.all },
+    {
+      ...options,
+      ...settings,
+      settings: recipe,
+      pieces: train,
+      schedule: { ...schedule, steps: settings.steps },
+      ramp: null,
+      sparsityWeight: 0,
+      heldOut: evaluationBatches(test, heldOutWindows, windows, length),
+    },
+  );
+  await saveModel(device, parameters.all, out, options.config, { from: options.beside, dtype: options.dtype });
+  await finish(out, { ...recipe, data: train.description, fingerprint: train.fingerprint });
+}

@@ -1,0 +1,64 @@
+import { badArgument } from "../base/errors.ts";
+import { OPTIMIZER, type OptimizerSettings } from "./optimizer.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** What pretraining and retrofits are both told. */
+export interface TrainSettings {
+  steps: number;
+  windows: number; // of a batch
+  length: number; // tokens of a window
+  accumulate: number; // batches of a step
+  seed: number;
+  optimizer: OptimizerSettings;
+  schedule: Omit<Schedule, "steps">;
+  /** Factors of products are rounded to bf16; sums are float32. */
+  bf16: boolean;
+  /** Activations of one layer at a time, computed again on the way back. */
+  recompute: boolean;
+  heldOutWindows: number;
+  evaluateEach: number;
+  checkpointEach: number;
+}
+
+export const TRAIN_SETTINGS: TrainSettings = {
+  steps: 300,
+  windows: 2,
+  length: 512,
+  accumulate: 1,
+  seed: 0,
+  optimizer: OPTIMIZER,
+  schedule: { warmup: 10, shape: "cosine", last: 0.1 },
+  bf16: true,
+  recompute: false,
+  heldOutWindows: 8,
+  evaluateEach: 25,
+  checkpointEach: 50,
+};
+
+/** Throws `bad-argument` for a setting that makes no sense. */
+export function checkSettings(settings: TrainSettings): void {
+  const { optimizer, schedule } = settings;
+  for (const name of ["steps", "windows", "accumulate", "evaluateEach", "checkpointEach"] as const)
+    if (!(Number.isInteger(settings[name]) && settings[name] >= 1))
+      throw badArgument(`${name}: expected a whole number from 1, got ${settings[name]}`);
+  for (const [name, value] of Object.entries({
+    heldOutWindows: settings.heldOutWindows,
+    warmup: schedule.warmup,
+    seed: settings.seed,
+  }))
+    if (!(Number.isInteger(value) && value >= 0))
+      throw badArgument(`${name}: expected a whole number from 0, got ${value}`);
+  if (!(Number.isInteger(settings.length) && settings.length >= 2))
+    throw badArgument(`length: expected windows of 2 tokens or more, got ${settings.length}`);
+  if (settings.windows * settings.length > 1 << 20)
+    throw badArgument(
+      `windows x length: expected at most ${1 << 20} tokens a batch, got ${settings.windows} x ${settings.length}; ` +
+        "accumulate several batches instead",
+    );
+  const parts = { momentum: optimizer.momentum, beta1: optimizer.beta1, beta2: optimizer.beta2, last: schedule.last };
+  for (const [name, value] of Object.entries(parts))
+    if (!(value >= 0 && value <= 1)) throw badArgument(`${name}: expected a number from 0 to 1, got ${value}`);
+  const { rate, muonRate, gateRate, eps, decay, clip } = optimizer;
+  for (const [name, value] of Object.entries({ rate, muonRate, gateRate, eps, decay, clip }))
+    if (!(value >= 0 && value < Infinity)) throw badArgument(`${name}: expected a number from 0, got ${value}`);
+}
