@@ -9,7 +9,7 @@ export const PLOT = "training.svg";
 
 /** What a run shows: its progress on stderr, with --json its journal on stdout, and at its end a plot. */
 export interface TrainingBoard {
-  entry(entry: JournalEntry): void;
+  entry(entry: JournalEntry): undefined;
   say(text: string): void;
   done(): void;
   /** After the result is saved. */
@@ -19,7 +19,7 @@ export interface TrainingBoard {
 export function trainingBoard({ json }: { json?: boolean }, steps: number): TrainingBoard {
   const progress = openTrainingProgress(process.stderr);
   return {
-    entry(entry) {
+    entry(entry): undefined {
       if (json) console.log(JSON.stringify(entry));
       const { step, loss, tokens } = entry;
       if (loss === undefined) {

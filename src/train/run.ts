@@ -31,8 +31,8 @@ export interface RunOptions {
   evaluateEach: number; // steps
   checkpointEach: number; // steps
   signal?: AbortSignal;
-  /** After each step's lines are in the journal. */
-  onEntry?: (entry: JournalEntry) => Promise<void> | void;
+  /** After a step's line is in the journal; "enough" ends the run after this step. */
+  onEntry?: (entry: JournalEntry) => Promise<"enough" | undefined> | "enough" | undefined;
   note?: (text: string) => void;
 }
 
@@ -75,7 +75,7 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
   };
   const write = async (entry: JournalEntry) => {
     await journal.write(entry);
-    await options.onEntry?.(entry);
+    return (await options.onEntry?.(entry)) === "enough";
   };
   const evaluation = async () => {
     if (options.heldOut.length === 0) return {};
@@ -84,7 +84,8 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
   };
   const batches = Array.from({ length: options.accumulate }, () => newBatch(options.windows, options.length));
   if (step === 0) await write({ step, ...(await evaluation()) });
-  while (step < schedule.steps) {
+  let enough = false;
+  while (step < schedule.steps && !enough) {
     const started = performance.now();
     let next = cursor;
     for (const batch of batches) next = packBatch(batch, pieces, next, options.trigger);
@@ -98,10 +99,10 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
     const entry: JournalEntry = { step, loss, learningRate: part, norm, tokens };
     if (target) Object.assign(entry, { sparsity, targetCr, cr: 1 / (1 - evicted!) });
     if (last || step % options.evaluateEach === 0) Object.assign(entry, await evaluation());
-    await write({ ...entry, seconds: Math.round(performance.now() - started) / 1000 });
+    enough = await write({ ...entry, seconds: Math.round(performance.now() - started) / 1000 });
     const stopped = signal?.aborted ?? false;
-    if (last || stopped || step % options.checkpointEach === 0) await save();
-    if (stopped && !last)
+    if (last || stopped || enough || step % options.checkpointEach === 0) await save();
+    if (stopped && !last && !enough)
       throw new HyperthinkError("aborted", `stopped after step ${step}; the same command goes on from there`);
   }
 }
@@ -109,7 +110,7 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
 /** After the result is saved: says how it was made, and removes what a stopped run would have gone on from. */
 export async function finish(out: string, training: Record<string, unknown>): Promise<void> {
   await writeJsonAtomic(join(out, TRAINING), training);
-  await rm(join(out, CHECKPOINTS), { recursive: true });
+  await rm(join(out, CHECKPOINTS), { recursive: true, force: true });
 }
 
 /** A tensor on the device as checkpoints read and write it. */
