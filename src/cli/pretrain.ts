@@ -10,7 +10,7 @@ import { interruptible } from "./open.ts";
 import { choice, number, whole } from "./parse.ts";
 import { trainingBoard } from "./training-board.ts";
 import { trainingData } from "./training-data.ts";
-import { type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
+import { machineMemory, type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
 
 interface Flags extends TrainingFlags {
   config?: string;
@@ -67,6 +67,8 @@ async function runPretrain(flags: Flags): Promise<void> {
       ...{ config, beside, out: flags.out, train, test, settings, signal, onEntry: board.entry },
       from: flags.from ?? { seed: flags.seed, deviation: flags.deviation, lookBack: flags.lookBack ?? [] },
       note: board.say,
+      onForecast: board.forecast,
+      memory: machineMemory(),
       dtype: flags.dtype === "bf16" ? "BF16" : "F32",
     });
   } finally {

@@ -11,7 +11,7 @@ import { interruptible, note } from "./open.ts";
 import { choice, number, texts, whole } from "./parse.ts";
 import { trainingBoard } from "./training-board.ts";
 import { trainingData } from "./training-data.ts";
-import { type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
+import { machineMemory, type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
 
 interface Flags extends TrainingFlags {
   model: string;
@@ -155,6 +155,8 @@ async function runRetrofit(flags: Flags): Promise<void> {
       retrofit: retrofitSettings(flags),
       onEntry: board.entry,
       note: board.say,
+      onForecast: board.forecast,
+      memory: machineMemory(),
       dtype: flags.dtype === "bf16" ? "BF16" : "F32",
     });
   } finally {

@@ -1,3 +1,4 @@
+import { totalmem } from "node:os";
 import type { Command } from "commander";
 import { TRAIN_SETTINGS, type TrainSettings } from "../train/settings.ts";
 import { choice, number, texts, whole } from "./parse.ts";
@@ -86,3 +87,6 @@ export const trainSettings = (flags: TrainingFlags, more: Partial<TrainSettings[
   evaluateEach: flags.evaluateEach,
   checkpointEach: flags.checkpointEach,
 });
+
+export const machineMemory = (): number =>
+  Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);

@@ -8,6 +8,7 @@ import { openAdapters } from "../model/adapters.ts";
 import { parseConfig } from "../model/config.ts";
 import { loadConfig } from "../model/load.ts";
 import { openSource } from "../model/source.ts";
+import { forecast } from "./estimate.ts";
 import { evaluationBatches } from "./evaluation.ts";
 import { saveAdapter, saveModel } from "./export.ts";
 import type { JournalEntry } from "./journal.ts";
@@ -16,7 +17,7 @@ import type { Loss } from "./lossRows.ts";
 import { Optimizer } from "./optimizer.ts";
 import { isGate, type Parameters, type TrainedWeights, type TrainMode } from "./parameters.ts";
 import type { Pieces } from "./pieces.ts";
-import { finish, type RunOptions, run } from "./run.ts";
+import { finish, run, type Talk } from "./run.ts";
 import type { Ramp } from "./schedule.ts";
 import { checkSettings, type TrainSettings } from "./settings.ts";
 import { startLowRank } from "./start.ts";
@@ -49,7 +50,7 @@ export interface GateStart {
   shift: 0 | 1;
 }
 
-export interface RetrofitOptions extends Pick<RunOptions, "signal" | "onEntry" | "note"> {
+export interface RetrofitOptions extends Talk {
   model: string;
   adapters: readonly string[];
   /** The uncompressed self, where that is not what `model` and `adapters` make. */
@@ -79,6 +80,11 @@ export async function retrofit(device: Device, staging: () => Device, options: R
   const keys = dmsKeys(r);
   const gated = found.dms ? found : parseConfig({ ...base, ...keys });
   gated.tied = found.tied;
+  const distills = r.loss.kind === "distill";
+  const teacherApart = distills && (options.teacher !== null || r.train === "full");
+  const shape = { config: gated, settings, train: r.train, rank: r.rank, distills, teacherApart };
+  const { memory = Number.POSITIVE_INFINITY } = options;
+  options.onForecast?.(await forecast(device, shape, settings.steps, settings.bf16, memory));
   const load = (own: boolean) =>
     loadParameters(device, staging(), found, source, {
       adapter: gates,

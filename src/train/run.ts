@@ -3,9 +3,11 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { HyperthinkError } from "../base/errors.ts";
 import type { Device, Hidden } from "../device/device.ts";
+import { RECIPE } from "../model/recipe.ts";
 import { writeJsonAtomic } from "./aside.ts";
 import { newBatch, packBatch, type TrainBatch, type Trigger } from "./batch.ts";
 import { cleanCheckpoints, latestCheckpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import type { Forecast } from "./estimate.ts";
 import { Journal, type JournalEntry } from "./journal.ts";
 import type { Optimizer } from "./optimizer.ts";
 import type { Parameter } from "./parameters.ts";
@@ -36,6 +38,13 @@ export interface RunOptions {
   note?: (text: string) => void;
 }
 
+/** What every trainer is given to speak and to stop. */
+export interface Talk extends Pick<RunOptions, "signal" | "onEntry" | "note"> {
+  /** Before anything large is allocated. */
+  onForecast?: (forecast: Forecast) => void;
+  memory?: number; // bytes that the machine has; default: no limit
+}
+
 export interface RunParts {
   device: Device;
   trainer: Trainer;
@@ -46,7 +55,7 @@ export interface RunParts {
 /** Files of a run's folder beside its result: every step's line, checkpoints, and at its end how it was made. */
 export const JOURNAL = "journal.jsonl";
 export const CHECKPOINTS = "checkpoints";
-export const TRAINING = "training.json";
+export { RECIPE as TRAINING } from "../model/recipe.ts";
 
 /** Runs to the last step, from a checkpoint in `dir` where there is one. Throws `aborted` after saving, when stopped. */
 export async function run({ device, trainer, optimizer, learned }: RunParts, options: RunOptions): Promise<void> {
@@ -109,7 +118,7 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
 
 /** After the result is saved: says how it was made, and removes what a stopped run would have gone on from. */
 export async function finish(out: string, training: Record<string, unknown>): Promise<void> {
-  await writeJsonAtomic(join(out, TRAINING), training);
+  await writeJsonAtomic(join(out, RECIPE), training);
   await rm(join(out, CHECKPOINTS), { recursive: true, force: true });
 }
 
