@@ -3,6 +3,7 @@ import { noMemory } from "../base/errors.ts";
 import type { Device } from "../device/device.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { entries, tensorTable } from "../model/names.ts";
+import { MOST_LOGITS } from "./lossRows.ts";
 import type { TrainMode } from "./parameters.ts";
 import type { TrainSettings } from "./settings.ts";
 
@@ -41,7 +42,7 @@ export function estimate({ config: c, settings, train, rank, distills, teacherAp
   const layer = 7 * c.hidden + 4 * queries + 4 * keys + 3 * c.intermediate;
   const kept = recompute ? layer + c.layers * (c.hidden + 4 * c.kvHeads) : c.layers * (layer + 4 * c.kvHeads);
   const backward = 5 * c.hidden + 2 * queries + 2 * keys + 3 * c.intermediate;
-  const logits = Math.min(rows * c.vocabulary, 1 << 23) * (distills ? 2 : 1);
+  const logits = Math.min(rows * c.vocabulary, MOST_LOGITS) * (distills ? 2 : 1);
   const packing = PACKED * Math.max(rows * c.intermediate, logits);
   const bytes = 4 * (weights + rows * (kept + backward) + logits + packing);
 

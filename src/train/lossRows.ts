@@ -7,8 +7,8 @@ import type { Parameter } from "./parameters.ts";
 /** What the student is compared with: the tokens that follow, or the logits of its own untouched self. */
 export type Loss = { kind: "next" } | { kind: "distill"; direction: "reverse" | "forward" };
 
-/** Most numbers of a block of logits. */
-const MOST_LOGITS = 1 << 23;
+/** Most numbers of a block of logits. Each block packs the whole head, which a few hundred rows must be worth. */
+export const MOST_LOGITS = 1 << 25;
 
 /** Rows of one block. */
 interface Block {
@@ -36,7 +36,8 @@ export class LossRows {
     this.#device = device;
     this.#hidden = hidden;
     this.#vocabulary = vocabulary;
-    const each = Math.min(rows, Math.max(16, Math.floor(MOST_LOGITS / vocabulary)));
+    const blocks = Math.ceil(rows / Math.max(16, Math.floor(MOST_LOGITS / vocabulary)));
+    const each = Math.ceil(rows / blocks);
     this.#each = each;
     this.#blocks = Array.from({ length: Math.ceil(rows / each) }, () => ({
       index: device.i32(each),
