@@ -123,8 +123,8 @@ export function registerRetrofit(program: Command): void {
   command.addHelpText(
     "after",
     `
-Paper: arXiv 2506.05345. Public recipe and code: NVIDIA Model-Optimizer, experimental/dms. The achieved ratio counts keys that queries
-read, as the engine's meter does: it is below the nominal one, since keys in the window are always there.
+Paper: arXiv 2506.05345. Public recipe and code: NVIDIA Model-Optimizer, experimental/dms. The achieved ratio counts
+keys that queries read, as the engine's meter does: it is below the nominal one, since keys in the window stay.
 Examples:
   hyperthink retrofit --model DIR --data books/ --cr 4 --out DIR-dms
   hyperthink retrofit --model DIR --data chats.jsonl --train full --cr 12 --achieve 2,4,8 --steps 1100 --out DIR-dms`,

@@ -6,7 +6,9 @@ import type { LayerWeights, Weights } from "../model/weights.ts";
 import { type Parameter, Parameters } from "./parameters.ts";
 
 export interface LoadParameters extends Omit<WeightOptions, "weights"> {
-  /** Of the parameters, where they shall have gates that the checkpoint has not. Those are new: closed, without bias. */
+  /**
+   * Of the parameters, where they shall have gates that the checkpoint has not. Those are new: closed, without bias.
+   */
   gated?: ModelConfig;
   /** New gates have a bias. */
   biased?: boolean;

@@ -1,5 +1,5 @@
-// The head and the loss, over the rows that count, some at a time: logits of all rows of a large vocabulary would be the
-// largest thing in memory.
+// The head and the loss, over the rows that count, some at a time: logits of all rows of a large vocabulary would be
+// the largest thing in memory.
 import type { Device, F32, Hidden, I32, Pass } from "../device/device.ts";
 import type { Precision } from "./linear.ts";
 import type { Parameter } from "./parameters.ts";
@@ -69,8 +69,8 @@ export class LossRows {
   }
 
   /**
-   * Records losses of the chosen rows; where `dfinal` is given, adds their gradients to it. `headBack` takes the gradient
-   * of a block's logits to the head's, and to its input.
+   * Records losses of the chosen rows; where `dfinal` is given, adds their gradients to it. `headBack` takes the
+   * gradient of a block's logits to the head's, and to its input.
    */
   record(
     pass: Pass,

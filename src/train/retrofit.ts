@@ -61,7 +61,9 @@ export interface RetrofitOptions extends Talk {
   settings: TrainSettings;
   retrofit: RetrofitSettings;
   start: GateStart | null; // null: closed gates
-  /** Achieved ratios, ascending: at each the result so far is saved in a folder of its own; the run ends with the last. */
+  /**
+   * Achieved ratios, ascending: at each the result so far is saved in a folder of its own; the run ends with the last.
+   */
   achieve: readonly number[];
   /** Steps between results that are saved in folders of their own; 0: none. */
   saveEach: number;

@@ -57,7 +57,9 @@ export const JOURNAL = "journal.jsonl";
 export const CHECKPOINTS = "checkpoints";
 export { RECIPE as TRAINING } from "../model/recipe.ts";
 
-/** Runs to the last step, from a checkpoint in `dir` where there is one. Throws `aborted` after saving, when stopped. */
+/**
+ * Runs to the last step, from a checkpoint in `dir` where there is one. Throws `aborted` after saving, when stopped.
+ */
 export async function run({ device, trainer, optimizer, learned }: RunParts, options: RunOptions): Promise<void> {
   const { out, settings, pieces, schedule, ramp, signal } = options;
   const dir = join(out, CHECKPOINTS);
