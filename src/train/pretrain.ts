@@ -31,9 +31,9 @@ export interface PretrainOptions extends Talk {
 }
 
 /**
- * Trains and saves a model folder, on a device that `open` opens (default: the fastest that is there). Throws `bad-argument` for settings that make no sense
- * or differ from those of the run that is gone on with, `bad-model` where the loss is no number any more, `no-memory`,
- * `aborted` once a stopped run is saved.
+ * Trains and saves a model folder, on a device that `open` opens (default: the fastest that is there). Throws
+ * `bad-argument` for settings that make no sense or differ from those of the run that is gone on with, `bad-model`
+ * where the loss is no number any more, `no-memory`, `aborted` once a stopped run is saved.
  */
 export async function pretrain(options: PretrainOptions, open: () => Device = () => openDevice()): Promise<void> {
   const device = open();
