@@ -46,9 +46,9 @@ export async function pretrain(options: PretrainOptions, open: () => Device = ()
 
 async function trained(device: Device, staging: () => Device, options: PretrainOptions): Promise<void> {
   const { out, settings, train, test, from } = options;
-  checkSettings(settings);
   const { windows, length, schedule, heldOutWindows } = settings;
   const config = parseConfig(options.config);
+  checkSettings(settings, config.contextLength);
   const shape = { config, settings, train: "all", rank: 0, distills: false, teacherApart: false } as const;
   const { memory = Number.POSITIVE_INFINITY } = options;
   const told = await forecast(device, shape, settings.steps, settings.bf16, memory);

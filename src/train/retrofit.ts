@@ -32,8 +32,8 @@ export async function retrofit(options: RetrofitOptions, open: () => Device = ()
 
 async function retrofitted(device: Device, staging: () => Device, options: RetrofitOptions): Promise<void> {
   const { settings, out, train, test, achieve } = options;
-  checkSettings(settings);
   const origin = await originOf(options);
+  checkSettings(settings, origin.config.contextLength);
   const r = origin.settings;
   check(r);
   const distills = r.loss.kind === "distill";

@@ -1,7 +1,7 @@
 // A run: steps, evaluations, its journal and its checkpoints; killed at any moment it goes on with the same bits.
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { HyperthinkError } from "../base/errors.ts";
+import { badArgument, HyperthinkError } from "../base/errors.ts";
 import type { Device, Hidden } from "../device/device.ts";
 import { RECIPE } from "../model/recipe.ts";
 import { writeJsonAtomic } from "./aside.ts";
@@ -63,7 +63,9 @@ export { RECIPE as TRAINING } from "../model/recipe.ts";
 export async function run({ device, trainer, optimizer, learned }: RunParts, options: RunOptions): Promise<void> {
   const { out, settings, pieces, schedule, ramp, signal } = options;
   const dir = join(out, CHECKPOINTS);
-  await mkdir(dir, { recursive: true });
+  await mkdir(dir, { recursive: true }).catch((error: Error) => {
+    throw badArgument(`${out}: expected a folder that can be made and written: ${error.message}`);
+  });
   const state = { settings, data: pieces.fingerprint };
   const tensors = [
     ...learned.map((p) => ({ name: p.name, shape: p.shape, buffer: p.value })),

@@ -35,8 +35,8 @@ export const TRAIN_SETTINGS: TrainSettings = {
   checkpointEach: 50,
 };
 
-/** Throws `bad-argument` for a setting that makes no sense. */
-export function checkSettings(settings: TrainSettings): void {
+/** Throws `bad-argument` for a setting that makes no sense, or not with a model of this context. */
+export function checkSettings(settings: TrainSettings, contextLength: number): void {
   const { optimizer, schedule } = settings;
   for (const name of ["steps", "windows", "accumulate", "evaluateEach", "checkpointEach"] as const)
     if (!(Number.isInteger(settings[name]) && settings[name] >= 1))
@@ -50,6 +50,8 @@ export function checkSettings(settings: TrainSettings): void {
       throw badArgument(`${name}: expected a whole number from 0, got ${value}`);
   if (!(Number.isInteger(settings.length) && settings.length >= 2))
     throw badArgument(`length: expected windows of 2 tokens or more, got ${settings.length}`);
+  if (settings.length > contextLength)
+    throw badArgument(`length: expected at most the model's context of ${contextLength} tokens, got ${settings.length}`);
   if (settings.windows * settings.length > 1 << 20)
     throw badArgument(
       `windows x length: expected at most ${1 << 20} tokens a batch, got ${settings.windows} x ${settings.length}; ` +
