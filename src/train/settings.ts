@@ -51,7 +51,9 @@ export function checkSettings(settings: TrainSettings, contextLength: number): v
   if (!(Number.isInteger(settings.length) && settings.length >= 2))
     throw badArgument(`length: expected windows of 2 tokens or more, got ${settings.length}`);
   if (settings.length > contextLength)
-    throw badArgument(`length: expected at most the model's context of ${contextLength} tokens, got ${settings.length}`);
+    throw badArgument(
+      `length: expected at most the model's context of ${contextLength} tokens, got ${settings.length}`,
+    );
   if (settings.windows * settings.length > 1 << 20)
     throw badArgument(
       `windows x length: expected at most ${1 << 20} tokens a batch, got ${settings.windows} x ${settings.length}; ` +
