@@ -1,4 +1,4 @@
-// Operations on rows, run backward: norm, rope, swiglu, borrow, decide.
+// Operations on rows, run backward: norm, rope, swiglu, GELU, borrow, decide.
 #include "sumRows.h"
 #include "table.h"
 
@@ -93,6 +93,17 @@ void swigluBack(const Call& c, const SwigluBackArgs& a) {
       memcpy(a.dup + i, u, bytes);
     }
   }
+}
+
+void geluBack(const Call& c, const GeluBackArgs& a) {
+  constexpr int BLOCK = 256;
+  HT_TASKS(c, t, (a.count + BLOCK - 1) / BLOCK)
+    for (int i = t * BLOCK; i < least(a.count, (t + 1) * BLOCK); i++) {
+      const float x = a.x[i], density = 0.39894228f * expf(-0.5f * x * x);
+      // Below zero 1 + erf would cancel.
+      const float below = 0.5f * (x < 0 ? erfcf(-x * 0.70710678f) : 1 + erff(x * 0.70710678f));
+      a.dx[i] = a.dout[i] * (below + x * density);
+    }
 }
 
 void borrowBack(const Call& c, const BorrowBackArgs& a) {

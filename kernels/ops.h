@@ -2,7 +2,7 @@
 #pragma once
 #include "words.h"
 
-constexpr const char* SIGNATURE = "07d7f5b0cd7dd8bf";
+constexpr const char* SIGNATURE = "0c0e5b6f93d33d46";
 constexpr int PAGE = 16, SPAN_PAGES = 16, SPAN = 256, DEAD_NONE = -1, DEAD_PENDING = -2, NO_LABELS = -1, MAX_TOP = 20,
       SAMPLER = 4, MOST_HEAD = 1024, SIZES = 8, TABLES = 20;
 
@@ -81,6 +81,7 @@ enum class Direction : int { reverse, forward };
       bool add;) \
   OP(ropeBack, RopeBackArgs, 5, float *dx; const float *angles; int rows, heads, dim;) \
   OP(swigluBack, SwigluBackArgs, 6, float *dgate, *dup; const float *dout, *gate, *up; int count;) \
+  OP(geluBack, GeluBackArgs, 4, float *dx; const float *dout, *x; int count;) \
   OP(borrowBack, BorrowBackArgs, 6, float *dq; const float *draw; int rows, queryHeads, kvHeads, dim;) \
   OP(decideBack, DecideBackArgs, 6, float *draw; const float *dz; int rows, kvHeads; float scale; bool perLayer;) \
   OP(soften, SoftenArgs, 9, float *z, *soft; const float *logits, *noise; List<Document> documents; int kvHeads; \
@@ -91,6 +92,8 @@ enum class Direction : int { reverse, forward };
       int queryHeads, kvHeads, dim, window;) \
   OP(attendSoftBack, AttendSoftBackArgs, 16, float *dq, *dk, *dv, *dsoft; const float *dout, *out, *lse, *q, *k, *v, \
       *soft; List<Document> documents; int queryHeads, kvHeads, dim, window;) \
+  OP(peakAttention, PeakAttentionArgs, 10, float *out; const float *lse, *q, *k, *states; List<Document> documents; \
+      int queryHeads, kvHeads, dim, width;) \
   OP(distill, DistillArgs, 7, float *losses, *logits; const float *teacher, *weights; int rows, vocabulary; \
       Direction direction;) \
   OP(predict, PredictArgs, 6, float *losses, *logits; const int32_t *targets; const float *weights; int rows, \

@@ -66,6 +66,7 @@ size_t scratchOf(Plan& p, const AddMomentsArgs& a) { return widenedBytes(*a.lane
 size_t scratchOf(Plan& p, const ProductArgs& a) { return productBytes(a, p.threads); }
 size_t scratchOf(Plan& p, const AttendSoftArgs& a) { return softBytes(a.documents, a.dim) * (size_t)p.threads; }
 size_t scratchOf(Plan& p, const AttendSoftBackArgs& a) { return softBytes(a.documents, a.dim) * (size_t)p.threads; }
+size_t scratchOf(Plan& p, const PeakAttentionArgs& a) { return softBytes(a.documents, a.dim) * (size_t)p.threads; }
 size_t scratchOf(Plan&, const SumRowsArgs& a) { return sumRowsBytes(a.dim); }
 size_t scratchOf(Plan&, const NormBackArgs& a) { return sumRowsBytes(a.dim); }
 size_t scratchOf(Plan&, const SquaresArgs& a) { return (size_t)squaresParts(a.count) * 8; }

@@ -8,7 +8,7 @@ export const ITEMS = {
   pair: ["source", "set"],
   copy: ["source", "set", "row", "rows", "position"], // row: of the gates
   repeat: ["set", "row", "rows", "position", "target", "from", "to", "tokens"],
-  document: ["row", "rows", "from"], // from: first of its rows whose query sees the soft mask
+  document: ["row", "rows", "from"], // from: first of its rows whose query sees the soft mask, or counts
   draw: ["row", "sampler", "position", "top"], // top: log-probabilities wanted (0..MAX_TOP, -1: none at all)
 } as const;
 export type ItemKind = keyof typeof ITEMS;

@@ -16,6 +16,7 @@ export const RULES: Rules = {
   softenBack: ({ shift }) => shift <= 1 || fail("softenBack", "shift 0 or 1", `${shift}`),
   attendSoft: (args) => groups("attendSoft", args),
   attendSoftBack: (args) => groups("attendSoftBack", args),
+  peakAttention: (args) => groups("peakAttention", args),
   squares: ({ out, at }) => out.length > at || fail("squares", `out of more than ${at} numbers`, `${out.length}`),
   attend: ({ pages, rank }) =>
     !pages || rank === "none" || fail("attend", "scores of every key or a choice of pages", "both"),

@@ -69,6 +69,13 @@ export const TRAINING = {
     up: floats("read", null, "count"),
     count: whole,
   },
+  /** Gradient of x * Phi(x) (`gelu`, where it was not in place); dx may be dout. */
+  geluBack: {
+    dx: floats("write", null, "count"),
+    dout: floats("read", null, "count"),
+    x: floats("read", null, "count"),
+    count: whole,
+  },
   /** dq's last channel of the first query head of group h = draw[r, h]. */
   borrowBack: { dq: floats("both", "rows", queries), draw: floats("read", "rows", "kvHeads"), rows: whole, ...heads },
   /** draw = dz * scale; perLayer: head 0 takes the sum, the others 0. draw may be dz. */
@@ -141,6 +148,21 @@ export const TRAINING = {
     documents,
     ...heads,
     window: whole,
+  },
+  /**
+   * out[i, h]: log of the greatest part that a query of head h gives key i, over the queries at or after the document's
+   * row `from` that see it, as `attendSoft` without a mask attends (lse: its); -1e30 where none does. states: the part
+   * is divided by the norm of the query's row (KVzip+, arXiv 2601.07891).
+   */
+  peakAttention: {
+    out: floats("apart", "documents.row", "queryHeads"),
+    lse: floats("read", "documents.row", "queryHeads"),
+    q: floats("read", "documents.row", queries),
+    k: floats("read", "documents.row", keys),
+    states: maybe(floats("read", "documents.row", "width")),
+    documents,
+    ...heads,
+    width: positive,
   },
 
   /**

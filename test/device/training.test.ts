@@ -67,6 +67,7 @@ function* cases(random: Seeded): Generator<Case> {
     const [gate, up, dout] = [noise(random, count, 4), noise(random, count), noise(random, count)];
     const swiglu = { dgate: zeros(count), dup: zeros(count), dout, gate, up, count };
     yield { op: "swigluBack", args: swiglu, outputs: ["dgate", "dup"] };
+    yield { op: "geluBack", args: { dx: zeros(count), dout, x: gate, count }, outputs: ["dx"] };
     const adamw = {
       ...{
         x,
@@ -128,6 +129,16 @@ function* cases(random: Seeded): Generator<Case> {
       const back = { dq: zeros(q), dk: zeros(kv), dv: zeros(kv), dsoft: soft && zeros(ROWS * kvHeads) };
       const args = { ...back, dout: noise(random, q), ...forward };
       yield { op: "attendSoftBack", args, outputs: ["dq", "dk", "dv", ...(soft ? ["dsoft"] : [])] };
+    }
+    for (const width of [null, 40]) {
+      const peak = {
+        ...{ out: zeros(ROWS * queryHeads), lse: noise(random, ROWS * queryHeads, 3) },
+        ...{ q: noise(random, q), k: noise(random, kv), states: width && noise(random, ROWS * width) },
+        ...{ documents: documentsOf(LENGTHS, (rows) => rows >> 1), queryHeads, kvHeads, dim, width: width ?? 1 },
+      };
+      yield { op: "peakAttention", args: peak, outputs: ["out"] };
+      const none = { ...peak, documents: documentsOf(LENGTHS, (rows) => rows) };
+      yield { op: "peakAttention", args: none, outputs: ["out"] };
     }
   }
   for (const vocabulary of [1, 5, 16, 331, 2100]) {
@@ -262,7 +273,7 @@ describe("finite differences on the reference", () => {
     await directional(inputs, value, { x: host(dx), weight: host(dweight) });
   });
 
-  test("rope, swiglu, bias rows, lookup", async () => {
+  test("rope, swiglu, GELU, bias rows, lookup", async () => {
     const [rows, heads, dim] = [4, 3, 10];
     const g = gaussians(random, rows * heads * dim);
     const angles = f(gaussians(random, rows * dim));
@@ -285,6 +296,16 @@ describe("finite differences on the reference", () => {
       return dot(host(out), host(dout));
     };
     await directional(inputs, acted, { gate: host(dgate), up: host(dup) });
+
+    const smooth = { x: gaussians(random, count) };
+    const args = { dx: f(zeros(count)), dout, x: f(smooth.x), count };
+    await call((pass) => pass.geluBack(args));
+    const bent = async ({ x }: Record<string, Float32Array>) => {
+      const out = f(x);
+      await call((pass) => pass.gelu({ x: out, count }));
+      return dot(host(out), host(dout));
+    };
+    await directional(smooth, bent, { x: host(args.dx) });
 
     const index = ints([3, 0, 3, 1]);
     const [table, dtable, drow] = [gaussians(random, 4 * dim), f(zeros(4 * dim)), f(gaussians(random, 4 * dim))];

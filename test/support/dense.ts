@@ -21,6 +21,14 @@ const rotate = (x: Vector, position: number, f: ArrayLike<number>): Vector =>
     return v * Math.cos(angle) + (j < half ? -x[j + half] : x[j - half]) * Math.sin(angle);
   });
 
+/** What a layer's attention sees, token by token. */
+export interface Look {
+  x: Vector[]; // residual stream before the layer
+  normed: Vector[]; // what the attention is handed
+  v: Vector[][]; // [T][Hkv]
+  parts: Vector[][]; // [T][Hq]: probabilities of the keys that are seen, in order
+}
+
 /**
  * A transformer without pages, chunks or cache: each token attends to all that `visible` allows. Double precision.
  * Returns logits [T][V] and decision logits [L][T][Hkv].
@@ -29,6 +37,7 @@ export function dense(
   { config: c, ...w }: Raw,
   ids: readonly number[],
   visible: Visible,
+  look?: (layer: number, seen: Look) => void,
 ): { logits: Vector[]; z: number[][][] } {
   let x = ids.map((id) => Array.from(w.embed.subarray(id * c.hidden, (id + 1) * c.hidden)));
   const z: number[][][] = [];
@@ -54,6 +63,8 @@ export function dense(
       if (c.dms!.borrowed && h % G === 0) head[c.headDim - 1] = 0;
       return head;
     };
+    const parts: Vector[][] = x.map(() => []);
+    look?.(l, { x, normed, v, parts });
     x = x.map((row, t) => {
       const mixed = q[t].flatMap((raw, h) => {
         const kv = Math.floor(h / G);
@@ -65,6 +76,7 @@ export function dense(
         const most = Math.max(...scores);
         const p = scores.map((s) => Math.exp(s - most));
         const sum = p.reduce((a, b) => a + b, 0);
+        parts[t].push(p.map((e) => e / sum));
         return query.map((_, d) => seen.reduce((s, i, n) => s + (p[n] / sum) * v[i][kv][d], 0));
       });
       const y = times(layer.o, mixed).map((value, n) => value + row[n]);

@@ -1,4 +1,5 @@
 // Operations on rows of numbers.
+import { erf } from "../../base/erf.ts";
 import type { Given } from "./given.ts";
 
 export function embed({ out, table: { cols, values }, ids, rows }: Given<"embed">): void {
@@ -95,22 +96,4 @@ export function mark({ z, probed, marks, rows, kvHeads }: Given<"mark">): void {
 
 export function gelu({ x, count }: Given<"gelu">): void {
   for (let i = 0; i < count; i++) x[i] = (x[i] * (1 + erf(x[i] / Math.SQRT2))) / 2;
-}
-
-/** Series near 0, continued fraction beyond: 1e-15 of it. */
-function erf(x: number): number {
-  const a = Math.abs(x);
-  if (a > 6) return Math.sign(x);
-  if (a < 2.5) {
-    let term = a;
-    let sum = a;
-    for (let n = 1; n < 60; n++) {
-      term *= (-a * a) / n;
-      sum += term / (2 * n + 1);
-    }
-    return (Math.sign(x) * 2 * sum) / Math.sqrt(Math.PI);
-  }
-  let fraction = 0;
-  for (let n = 60; n > 0; n--) fraction = n / 2 / (a + fraction);
-  return Math.sign(x) * (1 - Math.exp(-a * a) / (a + fraction) / Math.sqrt(Math.PI));
 }

@@ -1,4 +1,5 @@
 // Forward operations of rows.ts run backward.
+import { erf } from "../../../base/erf.ts";
 import type { Given } from "../given.ts";
 
 export function normBack({ dx, dweight, dout, x, weight, rows, dim, eps, add }: Given<"normBack">): void {
@@ -41,6 +42,13 @@ export function swigluBack({ dgate, dup, dout, gate, up, count }: Given<"swigluB
     const d = dout[i];
     dup[i] = d * gate[i] * sigmoid;
     dgate[i] = d * up[i] * sigmoid * (1 + gate[i] * (1 - sigmoid));
+  }
+}
+
+export function geluBack({ dx, dout, x, count }: Given<"geluBack">): void {
+  for (let i = 0; i < count; i++) {
+    const density = Math.exp((-x[i] * x[i]) / 2) / Math.sqrt(2 * Math.PI);
+    dx[i] = dout[i] * ((1 + erf(x[i] / Math.SQRT2)) / 2 + x[i] * density);
   }
 }
 

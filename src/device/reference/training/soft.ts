@@ -114,3 +114,22 @@ export function attendSoftBack(given: Given<"attendSoftBack">): void {
     for (const [to, from] of sums) to.set(from, (document.row * from.length) / document.rows);
   }
 }
+
+export function peakAttention(given: Given<"peakAttention">): void {
+  const { out, lse, q, k, states, documents, queryHeads, kvHeads, dim, width } = given;
+  for (const document of documents) {
+    const end = document.row + document.rows;
+    out.fill(-1e30, document.row * queryHeads, end * queryHeads);
+    for (let query = document.row + document.from; query < end; query++) {
+      const state = states?.subarray(query * width, (query + 1) * width);
+      const norm = state ? Math.sqrt(state.reduce((sum, x) => sum + x * x, 0)) : 1;
+      for (let head = 0; head < queryHeads; head++) {
+        const scores = scoresOf({ q, k, soft: null, queryHeads, kvHeads, dim, window: 0, head, query, document });
+        scores.forEach((score, i) => {
+          const at = (document.row + i) * queryHeads + head;
+          out[at] = Math.max(out[at], score - lse[query * queryHeads + head] - Math.log(norm));
+        });
+      }
+    }
+  }
+}

@@ -1,0 +1,128 @@
+// A KVzap probe for a model: `retrofit --method kvzap`.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { badArgument } from "../base/errors.ts";
+import type { Session } from "../request/session.ts";
+import { writeJsonAtomic } from "../train/aside.ts";
+import { loadPieces } from "../train/data.ts";
+import { FIT, type Fit, type FitData } from "../train/fit.ts";
+import { mean } from "../train/judge.ts";
+import { fitKvzap, type KvzapOptions, saveKvzap } from "../train/kvzap.ts";
+import { heldOut, type Pieces, shuffledPieces } from "../train/pieces.ts";
+import { TRAINING } from "../train/run.ts";
+import { fitProgress } from "./fit-progress.ts";
+import { count, table } from "./format.ts";
+import { interruptible, note, open } from "./open.ts";
+import { choice, texts, whole } from "./parse.ts";
+import { generatedPieces } from "./training-options.ts";
+
+/** Flags of the fit alone, and those that it shares with trainers. */
+export interface KvzapFlags {
+  surrogate?: KvzapOptions["surrogate"];
+  scores?: KvzapOptions["scores"];
+  prompts?: number;
+  heldOut?: number;
+  model: string;
+  data: string[];
+  out: string;
+  length?: number;
+  seed?: number;
+  skipBadLines?: boolean;
+  device?: "cpu" | "reference";
+  threads?: number;
+  json?: boolean;
+}
+
+export const kvzapOptions = (command: Command): Command =>
+  command
+    .option("--surrogate <form>", "linear, or mlp: one hidden layer (default: linear)", choice("linear", "mlp"))
+    .option(
+      "--scores <kind>",
+      "what it predicts: kvzip, or kvzip+, which also weighs what a value adds to the stream (default: kvzip+)",
+      choice("kvzip", "kvzip+"),
+    )
+    .option("--prompts <n>", `prompts to learn from; several --data take turns (default: ${FIT.prompts})`, whole)
+    .option("--held-out <n>", `prompts to judge by (default: ${FIT.heldOut})`, whole);
+
+/** Those that the trainers' own options bring along, for a program that is nothing else. */
+export const kvzapAlone = (command: Command): Command =>
+  kvzapOptions(command)
+    .requiredOption("-m, --model <dir>", "Hugging Face folder with a tokenizer")
+    .requiredOption("--data <what>", "texts as for pretrain; may be given several times", texts)
+    .requiredOption("-o, --out <dir>", "folder of the probe")
+    .option("--length <n>", `most tokens of a prompt (default: ${FIT.length})`, whole)
+    .option("--seed <n>", "same seed, same bits, whatever the threads (default: 0)", whole)
+    .option("--skip-bad-lines", "leave out lines of the data that cannot be read, and say how many")
+    .option("--device <name>", "cpu or reference", choice("cpu", "reference"))
+    .option("--threads <n>", "threads of the cpu device (default: all cores)", whole)
+    .option("--json", "print the result as JSON");
+
+/** Share of the pieces that judge. */
+const HELD_OUT = 0.1;
+const SHARES = [0.25, 0.5, 0.75, 0.875, 0.95];
+
+export async function runKvzap(flags: KvzapFlags): Promise<void> {
+  const { out, json } = flags;
+  for (const name of ["config.json", "model.safetensors", TRAINING])
+    if (existsSync(join(out, name)))
+      throw badArgument(`${out} holds ${name} already: expected another --out, or that folder removed`);
+  const { surrogate = "linear", scores = "kvzip+", length = FIT.length, seed = 0 } = flags;
+  const { prompts = FIT.prompts, heldOut: judging = FIT.heldOut } = flags;
+  const signal = interruptible();
+  await using session = await open({ ...flags, adapter: undefined, chains: 1, kvMemory: 1 << 20, signal });
+  const { data, description } = await dataOf(session, { ...flags, length, seed }, signal);
+  const progress = fitProgress(process.stderr);
+  const settings = { surrogate, scores, length, prompts, heldOut: judging, seed };
+  const fit = await fitKvzap(session, data, { ...settings, signal, onProgress: progress.show }).finally(progress.done);
+  const thresholds = fit.quantiles(SHARES);
+  await saveKvzap(out, session.config, fit.surrogate);
+  const { explained, tokens } = fit;
+  const made = {
+    ...{ kind: "kvzap", ...settings, data: description, fitted: fit.surrogate.description, tokens, explained },
+    thresholds: SHARES.map((share, i) => ({ share, threshold: thresholds[i] })),
+  };
+  await writeJsonAtomic(join(out, TRAINING), made);
+  if (json) console.log(JSON.stringify(made));
+  else console.log(summary(fit, thresholds, out));
+}
+
+function summary({ surrogate, explained, tokens }: Fit, thresholds: readonly number[], out: string): string {
+  const percent = (share: number) => `${(100 * share).toFixed(1)}%`;
+  const least = explained.indexOf(Math.min(...explained));
+  return [
+    `${surrogate.description}, from ${count(tokens.learned)} tokens`,
+    `explains ${percent(mean(explained))} of the variance of log scores of ${count(tokens.judged)} others (mean over layers and heads); ` +
+      `layer by layer: ${explained.map((r2) => (100 * r2).toFixed(0)).join(" ")}; least in layer ${least}: ${percent(explained[least])}`,
+    table([
+      ["threshold", "held-out keys below", "CR where all of them leave"],
+      ...SHARES.map((share, i) => [thresholds[i].toFixed(2), percent(share), (1 / (1 - share)).toFixed(2)]),
+    ]),
+    `saved in ${out}; use it with --probe ${out} --policy kvzap --threshold ${thresholds[2].toFixed(2)}`,
+  ].join("\n");
+}
+
+/** Each path is a source of its own, so that a large file does not drown a small one. */
+async function dataOf(
+  session: Session,
+  { data, length, seed, skipBadLines }: KvzapFlags & { length: number; seed: number },
+  signal: AbortSignal,
+): Promise<{ data: FitData; description: string }> {
+  const generated = data.length === 1 ? generatedPieces(data[0], seed, length) : null;
+  if (generated) return { data: { train: [generated.train], test: [generated.test] }, description: data[0] };
+  const [train, test, descriptions]: [Pieces[], Pieces[], string[]] = [[], [], []];
+  for (const path of data) {
+    const { pieces, notes } = await loadPieces([path], session, { length, skipBadLines, signal });
+    notes.forEach(note);
+    descriptions.push(pieces.description);
+    const parts = heldOut(pieces, HELD_OUT, seed);
+    train.push(onceShuffled(parts.train, seed));
+    test.push(onceShuffled(parts.test, seed));
+  }
+  return { data: { train, test }, description: descriptions.join("; ") };
+}
+
+const onceShuffled = (pieces: Pieces, seed: number): Pieces => ({
+  ...shuffledPieces(pieces, seed),
+  count: pieces.count,
+});

@@ -1,0 +1,51 @@
+import { badArgument } from "../base/errors.ts";
+import type { DmsConfig } from "../model/config.ts";
+import type { Session } from "../request/session.ts";
+import { type Fit, type FitData, type FitOptions, fitSurrogate } from "./fit.ts";
+import { linearLearner } from "./learner.ts";
+import { evictedShare } from "./schedule.ts";
+
+export interface GateStartOptions extends FitOptions {
+  /** Ratio that the gates begin with: the share 1 - 1 / cr of held-out keys is labelled. */
+  cr: number;
+  /** Slope of decision logits in log scores; dms.md 7 has 3. */
+  sharpness: number;
+}
+
+export const SHARPNESS = 3;
+
+/** Gates of their own (`dms_proj_alpha`), for norms of ones and label shift 0: a key's own token decides. */
+export interface GateStart extends Pick<Fit, "explained" | "tokens"> {
+  proj: Float32Array[]; // [layers] of [Hkv, H]
+  bias: Float32Array[]; // [layers] of [Hkv]
+  /** Keys of a lower predicted log score are labelled. */
+  logThreshold: number;
+}
+
+/**
+ * Gates that begin as a surrogate of KVzip's scores: a ridge of log scores on the normalised residual stream, and one
+ * threshold for all heads, so that scale * (proj x + bias) - offset = sharpness * (logThreshold - prediction). The
+ * session does nothing else; memory of the fit is freed with it. Throws as `fitSurrogate`, `bad-argument` for a cr that
+ * is none.
+ */
+export async function gatesFromSurrogate(
+  session: Session,
+  data: FitData,
+  { scale, offset }: Pick<DmsConfig, "scale" | "offset">,
+  options: GateStartOptions,
+): Promise<GateStart> {
+  const { cr, sharpness } = options;
+  if (!(cr >= 1 && cr < Infinity)) throw badArgument(`cr: expected a ratio from 1, got ${cr}`);
+  if (!(sharpness > 0 && sharpness < Infinity))
+    throw badArgument(`sharpness: expected a number above 0, got ${sharpness}`);
+  const { surrogate, explained, tokens, quantiles } = await fitSurrogate(session, "residual", data, options, () =>
+    linearLearner(session.config),
+  );
+  const [logThreshold] = quantiles([evictedShare(cr)]);
+  return {
+    proj: surrogate.layers.map(({ out }) => out.weight.map((w) => (-sharpness * w) / scale)),
+    bias: surrogate.layers.map(({ out }) => out.bias.map((b) => (sharpness * (logThreshold - b) + offset) / scale)),
+    logThreshold,
+    ...{ explained, tokens },
+  };
+}
