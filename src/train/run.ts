@@ -3,7 +3,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { HyperthinkError } from "../base/errors.ts";
 import type { Device, Hidden } from "../device/device.ts";
-import { writeJsonAtomic } from "./aside.ts";
+import { cleanAside, writeJsonAtomic } from "./aside.ts";
 import { newBatch, packBatch, type TrainBatch, type Trigger } from "./batch.ts";
 import { cleanCheckpoints, latestCheckpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { Journal, type JournalEntry } from "./journal.ts";
@@ -58,6 +58,7 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
     ...learned.map((p) => ({ name: p.name, shape: p.shape, buffer: p.value })),
     ...optimizer.state(),
   ].map(({ name, shape, buffer }) => onDisk(device, name, shape, buffer));
+  await cleanAside(out);
   await cleanCheckpoints(dir);
   const { checkpoint, notes } = await latestCheckpoint(dir);
   for (const text of notes) options.note?.(text);
