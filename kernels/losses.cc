@@ -5,7 +5,7 @@ namespace HT_NS {
 
 constexpr float NOTHING = -INFINITY;
 
-/** Calls act(vector, index) on 16 numbers a time, the last ones padded with `pad`, and stores what it returns where `out`. */
+/** Calls act(vector, index, count) on 16 numbers a time, the last ones filled up with `pad`. */
 template <class Act>
 HT_INLINE void over(const float* x, int n, float pad, const Act& act) {
   int i = 0;

@@ -1,7 +1,7 @@
 // General products. Both factors are packed: a into tiles of TILE_ROWS rows, b into panels of TILE_COLS columns, each
 // k-major, so that the inner loop reads two streams. Long sums run in stretches of k that keep a panel in L1; between
-// them the tile's sums wait in scratch. Each output is one accumulator over k (pairs of k with the bf16 unit, in its own
-// order), whatever the tiles and threads.
+// them the tile's sums wait in scratch. Each output is one accumulator over k (pairs of k with the bf16 unit, in its
+// own order), whatever the tiles and threads.
 #include "product.h"
 
 #include "table.h"
@@ -17,8 +17,9 @@ HT_INLINE U4 rounded(V4 x) {
   return (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000u;
 }
 
-/** How packed numbers lie: floats, floats rounded to bf16, pairs of bf16 along k. Takes lines k and k + 1, four wide. */
+/** How packed numbers lie: floats, floats rounded to bf16, pairs of bf16 along k. */
 enum class Packed { floats, rounded, pairs };
+/** Lines k and k + 1, four numbers wide. */
 template <Packed P>
 HT_INLINE void put(float* to, size_t line, V4 first, V4 second) {
   if constexpr (P == Packed::pairs) {
@@ -136,11 +137,13 @@ static void multiply(const Call& c, const ProductArgs& a) {
   HT_TASKS(c, t, tiles + panels) {
     if (t < tiles) {
       const float* from = a.turnA ? a.a + (size_t)t * R : a.a + (size_t)t * R * a.k;
-      pack<P, R>(packedA + (size_t)t * R * lines, from, (size_t)(a.turnA ? a.m : a.k), !a.turnA, least(R, a.m - t * R), a.k);
+      float* to = packedA + (size_t)t * R * lines;
+      pack<P, R>(to, from, (size_t)(a.turnA ? a.m : a.k), !a.turnA, least(R, a.m - t * R), a.k);
     } else {
       const int p = t - tiles;
       const float* from = a.turnB ? a.b + (size_t)p * C * a.k : a.b + (size_t)p * C;
-      pack<P, C>(packedB + (size_t)p * C * lines, from, (size_t)(a.turnB ? a.k : a.n), a.turnB, least(C, a.n - p * C), a.k);
+      float* to = packedB + (size_t)p * C * lines;
+      pack<P, C>(to, from, (size_t)(a.turnB ? a.k : a.n), a.turnB, least(C, a.n - p * C), a.k);
     }
   }
   teamMeet(c.team);

@@ -5,7 +5,10 @@
 
 namespace HT_NS {
 
-/** out[d] += what `add(sums, row)` adds to sums[d], over all rows; `out` may be null. All threads; scratch of sumRowsBytes. */
+/**
+ * out[d] += what `add(sums, row)` adds to sums[d], over all rows; `out` may be null. All threads; scratch of
+ * sumRowsBytes.
+ */
 template <class Add>
 HT_INLINE void sumOverRows(const Call& c, float* out, int rows, int dim, const Add& add) {
   float* parts = (float*)c.scratch;

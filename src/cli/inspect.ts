@@ -40,6 +40,17 @@ function lora({ path, modules, ranks, scales, bytes }: LoraFacts): string {
   return `  LoRA           rank ${numbers(ranks)}, scale ${numbers(scales)}, ${size(bytes)} on disk, over ${where.join(", ")}: ${path}`;
 }
 
+/** Settings side by side, as many as a line of 100 columns holds. */
+function recipe({ path, settings }: Inspection["recipes"][number]): string {
+  const lines = [""];
+  for (const [name, value] of Object.entries(settings)) {
+    const word = `${name} ${typeof value === "number" ? Number(value.toPrecision(6)) : value}`;
+    if (lines.at(-1)!.length + word.length > 98) lines.push("");
+    lines.push(`${lines.pop()}${word}; `);
+  }
+  return [`  made by training (${path}):`, ...lines.map((line) => `    ${line.trimEnd()}`)].join("\n");
+}
+
 function render(f: Inspection): string {
   const c = f.config;
   const gates = c.dms
@@ -67,6 +78,7 @@ function render(f: Inspection): string {
       ]),
     ]),
     "  (a DMS cache also keeps its window a lane: short chains reach less than the CR that they were trained for)",
+    ...f.recipes.map(recipe),
     ...f.notes.map((text) => `  note: ${text}`),
   ].join("\n");
 }

@@ -9,6 +9,7 @@ import { registerGenerate } from "./generate.ts";
 import { registerInspect } from "./inspect.ts";
 import { registerPolicies } from "./policies.ts";
 import { registerPretrain } from "./pretrain.ts";
+import { registerRetrofit } from "./retrofit.ts";
 import { registerScale } from "./scale.ts";
 import { guardStreams } from "./streams.ts";
 import { message } from "./terminal.ts";
@@ -29,6 +30,7 @@ for (const register of [
   registerPolicies,
   registerCompare,
   registerPretrain,
+  registerRetrofit,
   registerDemo,
 ])
   register(program);

@@ -2,18 +2,15 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
-import { loadChat } from "../model/chat.ts";
-import { openSource, readJson } from "../model/source.ts";
-import { loadTokenizer } from "../model/tokenizer.ts";
+import { readJson } from "../model/source.ts";
 import { openDevice } from "../request/session.ts";
-import { loadPieces } from "../train/data.ts";
-import { heldOut, type Pieces, shuffledPieces } from "../train/pieces.ts";
 import { pretrain } from "../train/pretrain.ts";
 import { TRAINING } from "../train/run.ts";
-import { interruptible, note } from "./open.ts";
+import { interruptible } from "./open.ts";
 import { choice, number, whole } from "./parse.ts";
 import { trainingBoard } from "./training-board.ts";
-import { generatedPieces, type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
+import { trainingData } from "./training-data.ts";
+import { machineMemory, type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
 
 interface Flags extends TrainingFlags {
   config?: string;
@@ -62,7 +59,7 @@ async function runPretrain(flags: Flags): Promise<void> {
   const settings = trainSettings(flags, { matrices: flags.optimizer, muonRate: flags.muonRate });
   const beside = flags.tokenizer ?? flags.from ?? null;
   const config = await configOf(flags);
-  const { train, test } = await dataOf(flags, beside, config, signal);
+  const { train, test } = await trainingData(flags, beside, Number(config.vocab_size), signal);
   const device = openDevice(flags.device, flags.threads);
   const board = trainingBoard(flags, settings.steps);
   try {
@@ -70,6 +67,8 @@ async function runPretrain(flags: Flags): Promise<void> {
       ...{ config, beside, out: flags.out, train, test, settings, signal, onEntry: board.entry },
       from: flags.from ?? { seed: flags.seed, deviation: flags.deviation, lookBack: flags.lookBack ?? [] },
       note: board.say,
+      onForecast: board.forecast,
+      memory: machineMemory(),
       dtype: flags.dtype === "bf16" ? "BF16" : "F32",
     });
   } finally {
@@ -85,38 +84,3 @@ async function configOf({ config, from }: Flags): Promise<Record<string, unknown
   if (json === null) throw badArgument(`${file}: expected the model's config.json, found none`);
   return json as Record<string, unknown>;
 }
-
-async function dataOf(
-  { data, seed, length, skipBadLines }: Flags,
-  beside: string | null,
-  config: Record<string, unknown>,
-  signal: AbortSignal,
-): Promise<{ train: Pieces; test: Pieces }> {
-  if (data.length === 1) {
-    const generated = generatedPieces(data[0], seed, length);
-    if (generated) return generated;
-  }
-  if (beside === null) throw badArgument("expected --tokenizer DIR with the tokenizer of the data");
-  const source = await openSource(beside);
-  const tokenizer = await loadTokenizer(source);
-  try {
-    const chat = await loadChat(source).catch((error: Error) => error);
-    const model = {
-      tokenizer,
-      get chat() {
-        if (chat instanceof Error) throw chat;
-        return chat;
-      },
-      config: { vocabulary: Number(config.vocab_size) },
-    };
-    const { pieces, notes } = await loadPieces(data, model, { length, skipBadLines, signal });
-    notes.forEach(note);
-    const { train, test } = heldOut(pieces, HELD_OUT, seed);
-    return { train: shuffledPieces(train, seed), test };
-  } finally {
-    tokenizer.close();
-  }
-}
-
-/** Share of the pieces that evaluations may read. */
-const HELD_OUT = 0.02;

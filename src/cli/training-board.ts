@@ -1,15 +1,18 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Forecast } from "../train/estimate.ts";
 import { type JournalEntry, readJournal } from "../train/journal.ts";
 import { trainingPlot } from "../train/plot.ts";
 import { JOURNAL, TRAINING } from "../train/run.ts";
-import { openTrainingProgress } from "./training-progress.ts";
+import { size } from "./format.ts";
+import { duration, openTrainingProgress } from "./training-progress.ts";
 
 export const PLOT = "training.svg";
 
 /** What a run shows: its progress on stderr, with --json its journal on stdout, and at its end a plot. */
 export interface TrainingBoard {
-  entry(entry: JournalEntry): void;
+  forecast(forecast: Forecast): void;
+  entry(entry: JournalEntry): undefined;
   say(text: string): void;
   done(): void;
   /** After the result is saved. */
@@ -19,7 +22,10 @@ export interface TrainingBoard {
 export function trainingBoard({ json }: { json?: boolean }, steps: number): TrainingBoard {
   const progress = openTrainingProgress(process.stderr);
   return {
-    entry(entry) {
+    forecast({ bytes, seconds }) {
+      progress.say(`about ${size(bytes)} of memory and ${duration(seconds)}`);
+    },
+    entry(entry): undefined {
       if (json) console.log(JSON.stringify(entry));
       const { step, loss, tokens } = entry;
       if (loss === undefined) {

@@ -1,8 +1,5 @@
+import { totalmem } from "node:os";
 import type { Command } from "commander";
-import { badArgument } from "../base/errors.ts";
-import { ABACUS_CONTEXT, type AbacusOptions, abacusPiece } from "../eval/abacus/example.ts";
-import { fingerprintOf } from "../train/fingerprint.ts";
-import type { Pieces } from "../train/pieces.ts";
 import { TRAIN_SETTINGS, type TrainSettings } from "../train/settings.ts";
 import { choice, number, texts, whole } from "./parse.ts";
 
@@ -91,28 +88,5 @@ export const trainSettings = (flags: TrainingFlags, more: Partial<TrainSettings[
   checkpointEach: flags.checkpointEach,
 });
 
-/** abacus:steps=2-12,distractors=0-10,slip=0.03/0.01,checks=1/1/1,cut=0.1,quotes: problems without end; else null. */
-export function generatedPieces(spec: string, seed: number, length: number): { train: Pieces; test: Pieces } | null {
-  const [name, settings = ""] = spec.split(/:(.*)/s);
-  if (name !== "abacus") return null;
-  if (length < ABACUS_CONTEXT)
-    throw badArgument(`--length: expected at least ${ABACUS_CONTEXT}, the longest abacus solution, got ${length}`);
-  const options: AbacusOptions = {};
-  for (const part of settings.split(",").filter((text) => text !== "")) {
-    const [key, value = ""] = part.split("=");
-    const numbers = key === "quotes" ? [] : value.split(/[-/]/).map(Number);
-    if (numbers.some(Number.isNaN)) throw badArgument(`--data ${spec}: ${key}: expected numbers, got "${value}"`);
-    if (key === "quotes") options.quotesOnly = true;
-    else if (key === "steps" || key === "distractors") options[key] = [numbers[0], numbers.at(-1)!];
-    else if (key === "slip" || key === "checks") options[key] = numbers;
-    else if (key === "cut") options.cut = numbers[0];
-    else throw badArgument(`--data ${spec}: expected steps, distractors, slip, checks, cut or quotes, got ${key}`);
-  }
-  const piecesOf = (own: number): Pieces => ({
-    description: spec,
-    fingerprint: fingerprintOf([spec, own]),
-    count: Number.POSITIVE_INFINITY,
-    at: (index) => abacusPiece(index, own, options),
-  });
-  return { train: piecesOf(2 * seed), test: piecesOf(2 * seed + 1) };
-}
+export const machineMemory = (): number =>
+  Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);

@@ -98,8 +98,8 @@ export const TRAINING = {
     hard: flag,
   },
   /**
-   * dlogits[j] = (-sigmoid(z[j]) dsoft[j - shift] + pull[j] sigmoid'(z[j])) / tau; pull is the gradient of the bits z > 0
-   * that the sparsity term counts, passed straight through.
+   * dlogits[j] = (-sigmoid(z[j]) dsoft[j - shift] + pull[j] sigmoid'(z[j])) / tau; pull is the gradient of the bits z >
+   * 0 that the sparsity term counts, passed straight through.
    */
   softenBack: {
     dlogits: floats("write", "documents.row", "kvHeads"),
@@ -144,8 +144,8 @@ export const TRAINING = {
   },
 
   /**
-   * losses[r] = KL(student || teacher) where `reverse`, as the public recipe has it, else KL(teacher || student); logits,
-   * the student's, become their gradient times weights[r]. A row of weight 0 costs nothing.
+   * losses[r] = KL(student || teacher) where `reverse`, as the public recipe has it, else KL(teacher || student);
+   * logits, the student's, become their gradient times weights[r]. A row of weight 0 costs nothing.
    */
   distill: {
     losses: floats("write", "rows", "1"),

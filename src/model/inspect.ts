@@ -6,6 +6,7 @@ import { defaultDtype, loadConfig } from "./load.ts";
 import type { LoraFile } from "./lora.ts";
 import { match } from "./match.ts";
 import { entries, tensorTable } from "./names.ts";
+import { readRecipe } from "./recipe.ts";
 import { Safetensors } from "./safetensors.ts";
 import { openSource } from "./source.ts";
 
@@ -19,6 +20,8 @@ export interface Inspection {
   diskBytes: number;
   /** LoRAs that are added to the weights, none of whose numbers are counted above. */
   loras: LoraFacts[];
+  /** How this project's trainer made the model or its adapters, folder by folder. */
+  recipes: { path: string; settings: Record<string, string | number | boolean> }[];
   weightBytes: number; // in memory, at `weights`
   weights: WeightFormat;
   kv: KvFormat;
@@ -77,6 +80,11 @@ export async function inspect(
   } finally {
     for (const file of [...files, ...loras]) await file.close();
   }
+  const recipes: Inspection["recipes"] = [];
+  for (const part of new Map([source, ...(gates ? [gates] : []), ...sources].map((s) => [s.path, s])).values()) {
+    const settings = await readRecipe(part);
+    if (settings) recipes.push({ path: part.path, settings });
+  }
   const weights = options.weights ?? (await defaultDtype(source));
   const kv = options.kv ?? "bf16";
   // What the engine keeps, not what lies in the files: those may hold a copy of a tied head, or old RoPE tables.
@@ -96,6 +104,7 @@ export async function inspect(
     parameters,
     diskBytes,
     loras: loras.map(factsOf),
+    recipes,
     weightBytes,
     weights,
     kv,

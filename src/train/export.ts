@@ -1,8 +1,9 @@
 import { copyFile, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Device } from "../device/device.ts";
+import { loraNames } from "../model/lora-match.ts";
 import { writeJsonAtomic } from "./aside.ts";
-import { isGate, type Parameter } from "./parameters.ts";
+import { isGate, type Parameter, type Parameters } from "./parameters.ts";
 import { type SavedTensor, saveSafetensors } from "./save.ts";
 
 /** A tensor as it goes into a file: gates and vectors of gates stay float32, since their logits are scaled by 100. */
@@ -34,5 +35,47 @@ export async function saveModel(
     join(folder, "model.safetensors"),
     parameters.map((p) => saved(device, p, dtype)),
   );
+  await writeJsonAtomic(join(folder, "config.json"), config);
+}
+
+/** An adapter folder: gates as NVIDIA's trainer writes them, and a LoRA as PEFT does, whichever learned. */
+export async function saveAdapter(
+  device: Device,
+  parameters: Parameters,
+  folder: string,
+  config: Record<string, unknown>,
+  { model, dtype }: { model: string; dtype: SavedTensor["dtype"] },
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const low = parameters.all.filter((p) => p.low !== null);
+  if (low.length > 0) {
+    const tensors = low.flatMap((p) => {
+      const { a, b } = loraNames(p.name.replace(/\.weight$/, ""));
+      return [
+        { ...saved(device, p.low!.a, dtype), name: a },
+        { ...saved(device, p.low!.b, dtype), name: b },
+      ];
+    });
+    await saveSafetensors(join(folder, "adapter_model.safetensors"), tensors);
+    const { rank, scale } = low[0].low!;
+    const modules = new Set(low.map(({ name }) => name.split(".").at(-2)!));
+    await writeJsonAtomic(join(folder, "adapter_config.json"), {
+      peft_type: "LORA",
+      task_type: "CAUSAL_LM",
+      base_model_name_or_path: model,
+      r: rank,
+      lora_alpha: scale * rank,
+      lora_dropout: 0,
+      target_modules: [...modules],
+      bias: "none",
+      fan_in_fan_out: false,
+      inference_mode: true,
+      use_dora: false,
+      use_rslora: false,
+      modules_to_save: null,
+    });
+  }
+  const gates = parameters.all.filter(isGate).map((p) => saved(device, p, "F32"));
+  await saveSafetensors(join(folder, "model.safetensors"), gates);
   await writeJsonAtomic(join(folder, "config.json"), config);
 }

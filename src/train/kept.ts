@@ -3,8 +3,8 @@ import type { TrainBatch } from "./batch.ts";
 
 /**
  * Keys that the queries of a batch read under hard gates, by the engine's rule (a labelled key serves queries up to
- * `window` tokens later), and those that a full cache would have them read; summed over layers and KV heads. z: [layers]
- * of [rows, Hkv].
+ * `window` tokens later), and those that a full cache would have them read; summed over layers and KV heads. z:
+ * [layers] of [rows, Hkv].
  */
 export function keptShare(
   z: readonly Float32Array[],

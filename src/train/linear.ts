@@ -45,7 +45,8 @@ export function linearBack(
   if (gradient)
     pass.product({ ...plain, out: gradient, a: dout, b: x, m: n, n: k, k: rows, turnA: true, add: true, bf16 });
   if (low) {
-    // value = base + scale b a: db = scale dout^T (x a^T), da = scale (dout b)^T x. Narrow products cost little: float32.
+    // value = base + scale b a: db = scale dout^T (x a^T), da = scale (dout b)^T x. Narrow products cost little:
+    // float32.
     const { a, b, rank, scale } = low;
     const narrow = { ...plain, bf16: false };
     pass.product({ ...narrow, out: scratch, a: x, b: a.value, m: rows, n: rank, k, turnB: true });

@@ -5,6 +5,15 @@ import type { Source } from "../model/source.ts";
 import type { LayerWeights, Weights } from "../model/weights.ts";
 import { type Parameter, Parameters } from "./parameters.ts";
 
+export interface LoadParameters extends Omit<WeightOptions, "weights"> {
+  /**
+   * Of the parameters, where they shall have gates that the checkpoint has not. Those are new: closed, without bias.
+   */
+  gated?: ModelConfig;
+  /** New gates have a bias. */
+  biased?: boolean;
+}
+
 /**
  * A checkpoint's weights as float32 parameters of `device`. They come through `staging`, a device of its own that is
  * closed when they are copied: what a loader checks and lays over a model stands in one place.
@@ -14,12 +23,17 @@ export async function loadParameters(
   staging: Device,
   config: ModelConfig,
   source: Source,
-  options: Omit<WeightOptions, "weights"> = {},
+  { gated, biased = false, ...options }: LoadParameters = {},
 ): Promise<Parameters> {
   try {
     const weights = await loadWeights(staging, config, source, { ...options, weights: "f32" });
-    const biased = weights.layers.some(({ alpha }) => alpha?.bias);
-    const parameters = new Parameters(device, config, (wanted) => wanted.names[0].includes("dms_proj_alpha") && biased);
+    const bias = biased || weights.layers.some(({ alpha }) => alpha?.bias);
+    const parameters = new Parameters(device, gated ?? config, () => bias);
+    for (const { alpha } of parameters.weights.layers)
+      if (alpha) {
+        const norm = parameters.vector(alpha.norm);
+        await parameters.write(norm, new Float32Array(norm.rows).fill(1));
+      }
     for (const [to, from] of pairs(parameters, weights)) {
       const values = new Float32Array(to.rows * to.cols);
       if ("format" in from) await staging.readRows(from, 0, values);

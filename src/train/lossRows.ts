@@ -1,5 +1,5 @@
-// The head and the loss, over the rows that count, some at a time: logits of all rows of a large vocabulary would be the
-// largest thing in memory.
+// The head and the loss, over the rows that count, some at a time: logits of all rows of a large vocabulary would be
+// the largest thing in memory.
 import type { Device, F32, Hidden, I32, Pass } from "../device/device.ts";
 import type { Precision } from "./linear.ts";
 import type { Parameter } from "./parameters.ts";
@@ -7,8 +7,8 @@ import type { Parameter } from "./parameters.ts";
 /** What the student is compared with: the tokens that follow, or the logits of its own untouched self. */
 export type Loss = { kind: "next" } | { kind: "distill"; direction: "reverse" | "forward" };
 
-/** Most numbers of a block of logits. */
-const MOST_LOGITS = 1 << 23;
+/** Most numbers of a block of logits. Each block packs the whole head, which a few hundred rows must be worth. */
+export const MOST_LOGITS = 1 << 25;
 
 /** Rows of one block. */
 interface Block {
@@ -36,7 +36,8 @@ export class LossRows {
     this.#device = device;
     this.#hidden = hidden;
     this.#vocabulary = vocabulary;
-    const each = Math.min(rows, Math.max(16, Math.floor(MOST_LOGITS / vocabulary)));
+    const blocks = Math.ceil(rows / Math.max(16, Math.floor(MOST_LOGITS / vocabulary)));
+    const each = Math.ceil(rows / blocks);
     this.#each = each;
     this.#blocks = Array.from({ length: Math.ceil(rows / each) }, () => ({
       index: device.i32(each),
@@ -68,8 +69,8 @@ export class LossRows {
   }
 
   /**
-   * Records losses of the chosen rows; where `dfinal` is given, adds their gradients to it. `headBack` takes the gradient
-   * of a block's logits to the head's, and to its input.
+   * Records losses of the chosen rows; where `dfinal` is given, adds their gradients to it. `headBack` takes the
+   * gradient of a block's logits to the head's, and to its input.
    */
   record(
     pass: Pass,

@@ -3,7 +3,9 @@ import type { Device, Hidden, Pass } from "../device/device.ts";
 import { isGate, type Parameter } from "./parameters.ts";
 
 export interface OptimizerSettings {
-  /** Of projections: AdamW (arXiv 1711.05101), or Muon (kellerjordan.github.io/posts/muon). All else learns by AdamW. */
+  /**
+   * Of projections: AdamW (arXiv 1711.05101), or Muon (kellerjordan.github.io/posts/muon). All else learns by AdamW.
+   */
   matrices: "adamw" | "muon";
   rate: number; // AdamW's, at the schedule's peak
   muonRate: number;

@@ -77,7 +77,8 @@ export class Parameters {
   }
 
   /** Gives every projection a low-rank change, still zero: `a` must be drawn. */
-  addLowRank(rank: number, scale: number): void {
+  async addLowRank(rank: number, scale: number): Promise<void> {
+    const pass = this.#device.begin();
     for (const layer of this.weights.layers)
       for (const name of PROJECTIONS) {
         const p = layer[name];
@@ -85,9 +86,11 @@ export class Parameters {
           parameter(this.#device, `${p.name.replace(/\.weight$/, "")}.lora_${letter}.weight`, shape);
         const [a, b] = [factor("A", [rank, p.cols]), factor("B", [p.rows, rank])];
         p.low = { base: this.#device.hidden(p.rows * p.cols), a, b, rank, scale };
+        pass.blend({ out: p.low.base, x: p.value, count: p.rows * p.cols, own: 0, other: 1 });
         this.learn(a);
         this.learn(b);
       }
+    await this.#device.run(pass);
   }
 
   /** Writes a tensor's numbers, as they are before any low-rank change. */

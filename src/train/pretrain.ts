@@ -2,18 +2,19 @@
 import type { Device } from "../device/device.ts";
 import { parseConfig } from "../model/config.ts";
 import { openSource } from "../model/source.ts";
+import { forecast } from "./estimate.ts";
 import { evaluationBatches } from "./evaluation.ts";
 import { saveModel } from "./export.ts";
 import { type InitialOptions, initialParameters } from "./initial.ts";
 import { loadParameters } from "./load.ts";
 import { Optimizer } from "./optimizer.ts";
 import type { Pieces } from "./pieces.ts";
-import { finish, type RunOptions, run } from "./run.ts";
+import { finish, run, type Talk } from "./run.ts";
 import { checkSettings, type TrainSettings } from "./settings.ts";
 import { Student } from "./student.ts";
 import { Trainer } from "./trainer.ts";
 
-export interface PretrainOptions extends Pick<RunOptions, "signal" | "onEntry" | "note"> {
+export interface PretrainOptions extends Talk {
   /** config.json, as transformers writes it. */
   config: Record<string, unknown>;
   /** Where weights begin: drawn, or of a folder's checkpoint. */
@@ -34,6 +35,9 @@ export async function pretrain(device: Device, staging: () => Device, options: P
   checkSettings(settings);
   const { windows, length, schedule, heldOutWindows } = settings;
   const config = parseConfig(options.config);
+  const shape = { config, settings, train: "all", rank: 0, distills: false, teacherApart: false } as const;
+  const { memory = Number.POSITIVE_INFINITY } = options;
+  options.onForecast?.(await forecast(device, shape, settings.steps, settings.bf16, memory));
   const parameters =
     typeof from === "string"
       ? await loadParameters(device, staging(), config, await openSource(from))

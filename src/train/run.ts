@@ -3,9 +3,11 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { HyperthinkError } from "../base/errors.ts";
 import type { Device, Hidden } from "../device/device.ts";
+import { RECIPE } from "../model/recipe.ts";
 import { cleanAside, writeJsonAtomic } from "./aside.ts";
 import { newBatch, packBatch, type TrainBatch, type Trigger } from "./batch.ts";
 import { cleanCheckpoints, latestCheckpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import type { Forecast } from "./estimate.ts";
 import { Journal, type JournalEntry } from "./journal.ts";
 import type { Optimizer } from "./optimizer.ts";
 import type { Parameter } from "./parameters.ts";
@@ -31,9 +33,16 @@ export interface RunOptions {
   evaluateEach: number; // steps
   checkpointEach: number; // steps
   signal?: AbortSignal;
-  /** After each step's lines are in the journal. */
-  onEntry?: (entry: JournalEntry) => Promise<void> | void;
+  /** After a step's line is in the journal; "enough" ends the run after this step. */
+  onEntry?: (entry: JournalEntry) => Promise<"enough" | undefined> | "enough" | undefined;
   note?: (text: string) => void;
+}
+
+/** What every trainer is given to speak and to stop. */
+export interface Talk extends Pick<RunOptions, "signal" | "onEntry" | "note"> {
+  /** Before anything large is allocated. */
+  onForecast?: (forecast: Forecast) => void;
+  memory?: number; // bytes that the machine has; default: no limit
 }
 
 export interface RunParts {
@@ -46,9 +55,11 @@ export interface RunParts {
 /** Files of a run's folder beside its result: every step's line, checkpoints, and at its end how it was made. */
 export const JOURNAL = "journal.jsonl";
 export const CHECKPOINTS = "checkpoints";
-export const TRAINING = "training.json";
+export { RECIPE as TRAINING } from "../model/recipe.ts";
 
-/** Runs to the last step, from a checkpoint in `dir` where there is one. Throws `aborted` after saving, when stopped. */
+/**
+ * Runs to the last step, from a checkpoint in `dir` where there is one. Throws `aborted` after saving, when stopped.
+ */
 export async function run({ device, trainer, optimizer, learned }: RunParts, options: RunOptions): Promise<void> {
   const { out, settings, pieces, schedule, ramp, signal } = options;
   const dir = join(out, CHECKPOINTS);
@@ -76,7 +87,7 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
   };
   const write = async (entry: JournalEntry) => {
     await journal.write(entry);
-    await options.onEntry?.(entry);
+    return (await options.onEntry?.(entry)) === "enough";
   };
   const evaluation = async () => {
     if (options.heldOut.length === 0) return {};
@@ -85,7 +96,8 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
   };
   const batches = Array.from({ length: options.accumulate }, () => newBatch(options.windows, options.length));
   if (step === 0) await write({ step, ...(await evaluation()) });
-  while (step < schedule.steps) {
+  let enough = false;
+  while (step < schedule.steps && !enough) {
     const started = performance.now();
     let next = cursor;
     for (const batch of batches) next = packBatch(batch, pieces, next, options.trigger);
@@ -99,18 +111,18 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
     const entry: JournalEntry = { step, loss, learningRate: part, norm, tokens };
     if (target) Object.assign(entry, { sparsity, targetCr, cr: 1 / (1 - evicted!) });
     if (last || step % options.evaluateEach === 0) Object.assign(entry, await evaluation());
-    await write({ ...entry, seconds: Math.round(performance.now() - started) / 1000 });
+    enough = await write({ ...entry, seconds: Math.round(performance.now() - started) / 1000 });
     const stopped = signal?.aborted ?? false;
-    if (last || stopped || step % options.checkpointEach === 0) await save();
-    if (stopped && !last)
+    if (last || stopped || enough || step % options.checkpointEach === 0) await save();
+    if (stopped && !last && !enough)
       throw new HyperthinkError("aborted", `stopped after step ${step}; the same command goes on from there`);
   }
 }
 
 /** After the result is saved: says how it was made, and removes what a stopped run would have gone on from. */
 export async function finish(out: string, training: Record<string, unknown>): Promise<void> {
-  await writeJsonAtomic(join(out, TRAINING), training);
-  await rm(join(out, CHECKPOINTS), { recursive: true });
+  await writeJsonAtomic(join(out, RECIPE), training);
+  await rm(join(out, CHECKPOINTS), { recursive: true, force: true });
 }
 
 /** A tensor on the device as checkpoints read and write it. */

@@ -105,7 +105,10 @@ export class Student {
     pass.norm({ out, x: this.activations.ends.x, weight: model.weights.norm, rows, dim, eps });
   }
 
-  /** Losses of the rows that count, after `forward` (and `teach`); with `back`, the gradients of the final norm's output. */
+  /**
+   * Losses of the rows that count, after `forward` (and `teach`); with `back`, the gradients of the final norm's
+   * output.
+   */
   loss(pass: Pass, loss: Loss, back: boolean): void {
     const { rows, teacher } = this.#options;
     const { config, weights } = this.parameters;
@@ -148,8 +151,9 @@ export class Student {
   }
 
   /**
-   * Where gates learn, layers (the teacher's too) run forward in float32: gates scale their logits by 100 / tau, so that bf16 factors put the
-   * gradients of `golden/train` off by 5.7e-2, against 3.9e-3 where only the way back is rounded.
+   * Where gates learn, layers (the teacher's too) run forward in float32: gates scale their logits by 100 / tau, so
+   * that bf16 factors put the gradients of `golden/train` off by 5.7e-2, against 3.9e-3 where only the way back is
+   * rounded.
    */
   #steps(pass: Pass, gates: SoftSettings["gates"]): Steps<Parameter> {
     const { bf16, teacher } = this.#options;

@@ -1,0 +1,188 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { badArgument } from "../base/errors.ts";
+import { loadConfig } from "../model/load.ts";
+import { openSource } from "../model/source.ts";
+import { openDevice } from "../request/session.ts";
+import { type RetrofitSettings, retrofit } from "../train/retrofit.ts";
+import { TRAINING } from "../train/run.ts";
+import { interruptible, note } from "./open.ts";
+import { choice, number, texts, whole } from "./parse.ts";
+import { trainingBoard } from "./training-board.ts";
+import { trainingData } from "./training-data.ts";
+import { machineMemory, type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
+
+interface Flags extends TrainingFlags {
+  model: string;
+  adapter?: string[];
+  teacher?: string;
+  cr: number;
+  crFrom: number;
+  crSteps: number;
+  achieve?: number[];
+  saveEach: number;
+  loss: "distill" | "ntp";
+  kl: "reverse" | "forward";
+  train: "gates" | "lora" | "full";
+  gates: "own" | "borrowed";
+  per: "head" | "layer";
+  window: number;
+  eviction: "delayed" | "immediate";
+  trigger: "every" | "random";
+  tau: number;
+  alphaScale: number;
+  alphaOffset: number;
+  shift: 0 | 1;
+  sparsity: number;
+  gateRate: number;
+  rank: number;
+  loraAlpha?: number;
+  dtype: "bf16" | "f32";
+}
+
+export function registerRetrofit(program: Command): void {
+  const command = program
+    .command("retrofit")
+    .description("teach a model to compress its own cache: DMS gates by distillation from its uncompressed self")
+    .requiredOption("-m, --model <dir>", "model folder")
+    .option("--adapter <dir>", "folder with gates or a LoRA to begin from; may be given several times", texts)
+    .option("--teacher <dir>", "model that is distilled (default: --model as it is, with every key kept)")
+    .option(
+      "--cr <ratio>",
+      "nominal compression ratio to rise to: shares of decisions, those in the window too",
+      number,
+      4,
+    )
+    .option("--cr-from <ratio>", "where it begins (paper: 1)", number, 1)
+    .option("--cr-steps <n>", "steps a unit of CR (paper: 100; public recipe: 34)", whole, 100)
+    .option(
+      "--achieve <list>",
+      "save at each ratio that held-out text achieves, such as 2,4,8, and end with the last",
+      ratios,
+    )
+    .option("--save-each <n>", "save in a folder of its own each so many steps; 0: never", whole, 0)
+    .option(
+      "--loss <name>",
+      "distill (paper), or ntp: the tokens that follow (summaries of the paper)",
+      choice("distill", "ntp"),
+      "distill",
+    )
+    .option(
+      "--kl <direction>",
+      "of distillation: reverse, KL(student || teacher), as the public code has it, or forward",
+      choice("reverse", "forward"),
+      "reverse",
+    )
+    .option(
+      "--train <what>",
+      "gates alone, with a LoRA of every projection (arXiv 2106.09685), or full: all weights (paper)",
+      choice("gates", "lora", "full"),
+      "lora",
+    )
+    .option(
+      "--gates <where>",
+      "own tensors, or a borrowed channel of the queries (paper)",
+      choice("own", "borrowed"),
+      "own",
+    )
+    .option(
+      "--per <what>",
+      "a decision per KV head (paper) or per layer (public code)",
+      choice("head", "layer"),
+      "head",
+    )
+    .option(
+      "--window <n>",
+      "tokens that a key still serves once it is labelled (paper: 256; 16 suffice for CR 4)",
+      whole,
+      32,
+    )
+    .option(
+      "--eviction <when>",
+      "delayed by the window (paper), or immediate: its ablation",
+      choice("delayed", "immediate"),
+      "delayed",
+    )
+    .option(
+      "--trigger <which>",
+      "every query under the mask, or those after a random one (summaries)",
+      choice("every", "random"),
+      "every",
+    )
+    .option("--tau <t>", "temperature of the Gumbel-sigmoid (public recipe)", number, 0.1)
+    .option("--alpha-scale <s>", "factor of gate logits (public recipe)", number, 100)
+    .option("--alpha-offset <o>", "gates begin closed by so much (paper)", number, 5)
+    .option("--shift <n>", "1: the next token's decision labels a key (public code); 0: its own", shifts, 1)
+    .option("--sparsity <w>", "weight of the one-sided sparsity term (public recipe: 1)", number, 1)
+    .option("--gate-rate <r>", "AdamW's rate of gates", number, 3e-3)
+    .option("--rank <r>", "of the LoRA", whole, 16)
+    .option("--lora-alpha <a>", "its scale is a / rank (default: twice the rank)", number)
+    .option("--dtype <type>", "of saved matrices: bf16 or f32; gates are f32", choice("bf16", "f32"), "bf16");
+  trainingOptions(command);
+  command.addHelpText(
+    "after",
+    `
+Paper: arXiv 2506.05345. Public recipe and code: NVIDIA Model-Optimizer, experimental/dms. The achieved ratio counts
+keys that queries read, as the engine's meter does: it is below the nominal one, since keys in the window stay.
+Examples:
+  hyperthink retrofit --model DIR --data books/ --cr 4 --out DIR-dms
+  hyperthink retrofit --model DIR --data chats.jsonl --train full --cr 12 --achieve 2,4,8 --steps 1100 --out DIR-dms`,
+  );
+  command.action(runRetrofit);
+}
+
+const ratios = (text: string): number[] => text.split(",").map((part) => number(part));
+const shifts = (text: string): 0 | 1 => Number(choice("0", "1")(text)) as 0 | 1;
+
+async function runRetrofit(flags: Flags): Promise<void> {
+  if (existsSync(join(flags.out, TRAINING)))
+    throw badArgument(`${flags.out} holds a finished run: expected another --out, or that folder removed`);
+  const achieve = flags.achieve ?? [];
+  if (achieve.some((cr, i) => !(cr > 1 && cr > (achieve[i - 1] ?? 1))))
+    throw badArgument(`--achieve: expected ascending ratios above 1 such as 2,4,8, got ${achieve.join()}`);
+  const signal = interruptible();
+  const settings = trainSettings(flags, { gateRate: flags.gateRate });
+  const config = await loadConfig(await openSource(flags.model));
+  const { train, test } = await trainingData(flags, flags.model, config.vocabulary, signal);
+  const staging = () => openDevice(flags.device, flags.threads);
+  const device = staging();
+  const board = trainingBoard(flags, settings.steps);
+  try {
+    await retrofit(device, staging, {
+      ...{ model: flags.model, adapters: flags.adapter ?? [], teacher: flags.teacher ?? null, out: flags.out },
+      ...{ train, test, settings, signal, achieve, saveEach: flags.saveEach, start: null },
+      retrofit: retrofitSettings(flags),
+      onEntry: board.entry,
+      note: board.say,
+      onForecast: board.forecast,
+      memory: machineMemory(),
+      dtype: flags.dtype === "bf16" ? "BF16" : "F32",
+    });
+  } finally {
+    board.done();
+    device.close();
+  }
+  await board.finish(flags.out);
+}
+
+function retrofitSettings(flags: Flags): RetrofitSettings {
+  if (flags.eviction === "immediate")
+    note("--eviction immediate: a key that is labelled serves no later query (window 0)");
+  return {
+    loss: flags.loss === "distill" ? { kind: "distill", direction: flags.kl } : { kind: "next" },
+    train: flags.train,
+    gates: flags.gates,
+    per: flags.per,
+    window: flags.eviction === "immediate" ? 0 : flags.window,
+    shift: flags.shift,
+    trigger: flags.trigger,
+    tau: flags.tau,
+    alphaScale: flags.alphaScale,
+    alphaOffset: flags.alphaOffset,
+    ramp: { from: flags.crFrom, cr: flags.cr, perUnit: flags.crSteps },
+    sparsityWeight: flags.sparsity,
+    rank: flags.rank,
+    loraScale: (flags.loraAlpha ?? 2 * flags.rank) / flags.rank,
+  };
+}

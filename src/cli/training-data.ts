@@ -1,0 +1,73 @@
+// What trainers learn from: a user's files, or problems without end.
+import { badArgument } from "../base/errors.ts";
+import { ABACUS_CONTEXT, type AbacusOptions, abacusPiece } from "../eval/abacus/example.ts";
+import { loadChat } from "../model/chat.ts";
+import { openSource } from "../model/source.ts";
+import { loadTokenizer } from "../model/tokenizer.ts";
+import { loadPieces } from "../train/data.ts";
+import { fingerprintOf } from "../train/fingerprint.ts";
+import { heldOut, type Pieces, shuffledPieces } from "../train/pieces.ts";
+import { note } from "./open.ts";
+import type { TrainingFlags } from "./training-options.ts";
+
+/** Share of the pieces that evaluations may read. */
+const HELD_OUT = 0.02;
+
+/** Pieces to train on without end, and others to test on. `model`: folder of the tokenizer and chat template. */
+export async function trainingData(
+  { data, seed, length, skipBadLines }: TrainingFlags,
+  model: string | null,
+  vocabulary: number,
+  signal: AbortSignal,
+): Promise<{ train: Pieces; test: Pieces }> {
+  const problems = data.filter((what) => /^abacus(:|$)/.test(what));
+  if (problems.length > 0) {
+    if (data.length > 1) throw badArgument(`--data: expected ${problems[0]} alone, got ${data.length} sources`);
+    return generated(problems[0], seed, length);
+  }
+  if (model === null) throw badArgument("expected --tokenizer DIR with the tokenizer of the data");
+  const source = await openSource(model);
+  const tokenizer = await loadTokenizer(source);
+  try {
+    const chat = await loadChat(source).catch((error: Error) => error);
+    const reader = {
+      tokenizer,
+      get chat() {
+        if (chat instanceof Error) throw chat;
+        return chat;
+      },
+      config: { vocabulary },
+    };
+    const { pieces, notes } = await loadPieces(data, reader, { length, skipBadLines, signal });
+    notes.forEach(note);
+    const { train, test } = heldOut(pieces, HELD_OUT, seed);
+    return { train: shuffledPieces(train, seed), test };
+  } finally {
+    tokenizer.close();
+  }
+}
+
+/** abacus:steps=2-12,distractors=0-10,slip=0.03/0.01,checks=1/1/1,cut=0.1,quotes: problems without end. */
+function generated(spec: string, seed: number, length: number): { train: Pieces; test: Pieces } {
+  const [, settings = ""] = spec.split(/:(.*)/s);
+  if (length < ABACUS_CONTEXT)
+    throw badArgument(`--length: expected at least ${ABACUS_CONTEXT}, the longest abacus solution, got ${length}`);
+  const options: AbacusOptions = {};
+  for (const part of settings.split(",").filter((text) => text !== "")) {
+    const [key, value = ""] = part.split("=");
+    const numbers = key === "quotes" ? [] : value.split(/[-/]/).map(Number);
+    if (numbers.some(Number.isNaN)) throw badArgument(`--data ${spec}: ${key}: expected numbers, got "${value}"`);
+    if (key === "quotes") options.quotesOnly = true;
+    else if (key === "steps" || key === "distractors") options[key] = [numbers[0], numbers.at(-1)!];
+    else if (key === "slip" || key === "checks") options[key] = numbers;
+    else if (key === "cut") options.cut = numbers[0];
+    else throw badArgument(`--data ${spec}: expected steps, distractors, slip, checks, cut or quotes, got ${key}`);
+  }
+  const piecesOf = (own: number): Pieces => ({
+    description: spec,
+    fingerprint: fingerprintOf([spec, own]),
+    count: Number.POSITIVE_INFINITY,
+    at: (index) => abacusPiece(index, own, options),
+  });
+  return { train: piecesOf(2 * seed), test: piecesOf(2 * seed + 1) };
+}

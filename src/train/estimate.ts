@@ -1,0 +1,90 @@
+// What a run will take, told before it starts.
+import { noMemory } from "../base/errors.ts";
+import type { Device } from "../device/device.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { entries, tensorTable } from "../model/names.ts";
+import { MOST_LOGITS } from "./lossRows.ts";
+import type { TrainMode } from "./parameters.ts";
+import type { TrainSettings } from "./settings.ts";
+
+export interface RunShape {
+  config: ModelConfig; // with gates, where the run has them
+  settings: Pick<TrainSettings, "windows" | "length" | "accumulate" | "recompute" | "optimizer">;
+  train: TrainMode | "all";
+  rank: number;
+  distills: boolean;
+  teacherApart: boolean; // its weights are a second copy
+}
+
+export interface Estimate {
+  bytes: number; // of device memory at once
+  flops: number; // of a step
+}
+
+/** Numbers that products of a step need beside their factors: about what packing takes at once. */
+const PACKED = 2;
+
+export function estimate({ config: c, settings, train, rank, distills, teacherApart }: RunShape): Estimate {
+  const { windows, length, accumulate, recompute, optimizer } = settings;
+  const rows = windows * length;
+  const tensors = entries(tensorTable(c)).filter(({ optional }) => !optional);
+  const sizes = tensors.map(({ shape, exact }) => ({ exact, numbers: shape.reduce((a, b) => a * b, 1) }));
+  const numbers = sizes.reduce((sum, t) => sum + t.numbers, 0);
+  const gates = c.dms && !c.dms.borrowed ? c.layers * c.kvHeads * c.hidden : 0;
+  const [queries, keys] = [c.queryHeads * c.headDim, c.kvHeads * c.headDim];
+  const projections = c.layers * (c.hidden * (2 * queries + 2 * keys) + 3 * c.hidden * c.intermediate);
+  const low = train === "lora" ? c.layers * rank * (7 * c.hidden + 2 * (queries + keys) + 3 * c.intermediate) : 0;
+  const everything = train === "full" || train === "all";
+  const learned = everything ? numbers : gates + low;
+  const moments = optimizer.matrices === "muon" && everything ? 1 : 2;
+  const copies = 1 + (teacherApart ? 1 : 0) + (train === "lora" ? projections / numbers : 0);
+  const weights = numbers * copies + low + learned * (1 + moments);
+  const layer = 7 * c.hidden + 4 * queries + 4 * keys + 3 * c.intermediate;
+  const kept = recompute ? layer + c.layers * (c.hidden + 4 * c.kvHeads) : c.layers * (layer + 4 * c.kvHeads);
+  const backward = 5 * c.hidden + 2 * queries + 2 * keys + 3 * c.intermediate;
+  const logits = Math.min(rows * c.vocabulary, MOST_LOGITS) * (distills ? 2 : 1);
+  const packing = PACKED * Math.max(rows * c.intermediate, logits);
+  const bytes = 4 * (weights + rows * (kept + backward) + logits + packing);
+
+  // Two operations a weight and row forward, as many for the gradient of inputs, as many for that of weights.
+  const matrices = projections + c.vocabulary * c.hidden;
+  const passes = 2 + (everything ? 1 : 0) + (distills ? 1 : 0) + (recompute ? 1 : 0);
+  const attention = 2 * c.layers * length * queries * (3.5 + (distills ? 1 : 0) + (recompute ? 1 : 0));
+  return { bytes, flops: accumulate * rows * (2 * matrices * passes + attention) };
+}
+
+/** Operations per second of products on a device, by a try of a tenth of a second or so. */
+export async function productRate(device: Device, bf16: boolean): Promise<number> {
+  const [m, n, k] = device.name === "reference" ? [32, 32, 64] : [1024, 512, 512];
+  const [a, b, out] = [device.hidden(m * k), device.hidden(k * n), device.hidden(m * n)];
+  const shape = { m, n, k, turnA: false, turnB: true, bias: null, add: false, scale: 1, bf16 };
+  let best = 0;
+  for (let round = 0; round < 6; round++) {
+    const pass = device.begin();
+    for (let i = 0; i < 4; i++) pass.product({ out, a, b, ...shape });
+    const started = performance.now();
+    await device.run(pass);
+    best = Math.max(best, (4 * 2 * m * n * k) / ((performance.now() - started) / 1000));
+  }
+  return best;
+}
+
+/** Share of the products' rate that whole steps have reached (LOG.md). */
+export const STEP_SHARE = 0.5;
+
+export interface Forecast extends Estimate {
+  seconds: number; // of the whole run, about
+}
+
+/** Throws `no-memory` where the machine has not what a run takes. `memory`: bytes. */
+export async function forecast(device: Device, shape: RunShape, steps: number, bf16: boolean, memory: number) {
+  const { bytes, flops } = estimate(shape);
+  const gib = (n: number) => `${(n / 2 ** 30).toFixed(1)} GiB`;
+  if (bytes > memory)
+    throw noMemory(
+      `this run takes about ${gib(bytes)}, this machine has ${gib(memory)}: expected fewer --windows (and --accumulate ` +
+        `more), a shorter --length${shape.settings.recompute ? "" : ", --recompute"} or a smaller model`,
+    );
+  const rate = STEP_SHARE * (await productRate(device, bf16));
+  return { bytes, flops, seconds: (steps * flops) / rate } satisfies Forecast;
+}
