@@ -6,7 +6,7 @@ import type { Keeps } from "../../src/model/workspace.ts";
 import { newBatch, packBatch, type TrainBatch, type Trigger } from "../../src/train/batch.ts";
 import { fillNoise } from "../../src/train/gates.ts";
 import type { Loss } from "../../src/train/lossRows.ts";
-import { type Parameter, Parameters, type TrainedWeights } from "../../src/train/parameters.ts";
+import { Parameters, type TrainedWeights } from "../../src/train/parameters.ts";
 import { Student } from "../../src/train/student.ts";
 
 /** A model's config.json, and whether its gates have a bias. */
@@ -65,13 +65,10 @@ export async function randomParameters(
 
 /** Gives all projections random low-rank changes; nothing but them and gates learns then. */
 export async function randomLowRank(parameters: Parameters, rank: number, scale: number, seed: number): Promise<void> {
-  const before = new Map<Parameter, Float32Array>();
-  for (const p of parameters.all) before.set(p, await parameters.read(p));
-  parameters.addLowRank(rank, scale);
+  await parameters.addLowRank(rank, scale);
   for (const [i, p] of parameters.all.entries()) {
     if (!p.exact) p.gradient = null;
     if (!p.low) continue;
-    await parameters.write(p, before.get(p)!);
     for (const [j, factor] of [p.low.a, p.low.b].entries()) {
       const random = seeded(seed, 0x10ea + j, i);
       const values = Float32Array.from({ length: factor.rows * factor.cols }, () => 0.3 * random.gaussian());
@@ -137,7 +134,9 @@ export interface StepOptions {
   pull?: Float32Array;
 }
 
-/** The loss, summed over rows; with what is pulled: plus the pulls times sigmoid(z), whose gradient they pass through. */
+/**
+ * The loss, summed over rows; with what is pulled: plus the pulls times sigmoid(z), through whose gradient they pass.
+ */
 export async function lossOf(student: Student, { loss, gates, pull }: StepOptions): Promise<number> {
   const { device } = student;
   const pass = device.begin();
