@@ -217,7 +217,7 @@ void attendSoft(const Call& c, const AttendSoftArgs& a) {
   });
 }
 
-/** P and dS of a block of queries; what the mask of each key gets is added to `dsoft` (the document's, kvHeads apart). */
+/** P and dS of a block of queries; what each key's mask gets is added to `dsoft` (the document's, kvHeads apart). */
 static void scoresBack(const Soft& s, int first, int keys, const float* lse, const float* delta, float* dsoft) {
   for (int key = 0; key < keys; key += A) {
     F16 x[A][2], dp[A][2];

@@ -48,3 +48,11 @@ export {
   scale,
 } from "./scale/scale.ts";
 export { Vote, type VoteGroup } from "./scale/vote.ts";
+
+export { type DataOptions, loadPieces } from "./train/data.ts";
+export type { Forecast } from "./train/estimate.ts";
+export type { JournalEntry } from "./train/journal.ts";
+export { heldOut, type Piece as TrainPiece, type Pieces, shuffledPieces } from "./train/pieces.ts";
+export { type PretrainOptions, pretrain } from "./train/pretrain.ts";
+export { type GateStart, type RetrofitOptions, type RetrofitSettings, retrofit } from "./train/retrofit.ts";
+export { TRAIN_SETTINGS, type TrainSettings } from "./train/settings.ts";

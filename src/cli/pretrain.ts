@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
 import { readJson } from "../model/source.ts";
 import { openDevice } from "../request/session.ts";
-import { pretrain } from "../train/pretrain.ts";
+import { type PretrainOptions, pretrain } from "../train/pretrain.ts";
 import { TRAINING } from "../train/run.ts";
 import { interruptible } from "./open.ts";
 import { choice, number, whole } from "./parse.ts";
@@ -60,20 +60,19 @@ async function runPretrain(flags: Flags): Promise<void> {
   const beside = flags.tokenizer ?? flags.from ?? null;
   const config = await configOf(flags);
   const { train, test } = await trainingData(flags, beside, Number(config.vocab_size), signal);
-  const device = openDevice(flags.device, flags.threads);
   const board = trainingBoard(flags, settings.steps);
   try {
-    await pretrain(device, () => openDevice(flags.device, flags.threads), {
+    const options: PretrainOptions = {
       ...{ config, beside, out: flags.out, train, test, settings, signal, onEntry: board.entry },
       from: flags.from ?? { seed: flags.seed, deviation: flags.deviation, lookBack: flags.lookBack ?? [] },
       note: board.say,
       onForecast: board.forecast,
       memory: machineMemory(),
       dtype: flags.dtype === "bf16" ? "BF16" : "F32",
-    });
+    };
+    await pretrain(options, () => openDevice(flags.device, flags.threads));
   } finally {
     board.done();
-    device.close();
   }
   await board.finish(flags.out);
 }

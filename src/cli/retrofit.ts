@@ -5,7 +5,7 @@ import { badArgument } from "../base/errors.ts";
 import { loadConfig } from "../model/load.ts";
 import { openSource } from "../model/source.ts";
 import { openDevice } from "../request/session.ts";
-import { type RetrofitSettings, retrofit } from "../train/retrofit.ts";
+import { type RetrofitOptions, type RetrofitSettings, retrofit } from "../train/retrofit.ts";
 import { TRAINING } from "../train/run.ts";
 import { interruptible, note } from "./open.ts";
 import { choice, number, texts, whole } from "./parse.ts";
@@ -145,11 +145,9 @@ async function runRetrofit(flags: Flags): Promise<void> {
   const settings = trainSettings(flags, { gateRate: flags.gateRate });
   const config = await loadConfig(await openSource(flags.model));
   const { train, test } = await trainingData(flags, flags.model, config.vocabulary, signal);
-  const staging = () => openDevice(flags.device, flags.threads);
-  const device = staging();
   const board = trainingBoard(flags, settings.steps);
   try {
-    await retrofit(device, staging, {
+    const options: RetrofitOptions = {
       ...{ model: flags.model, adapters: flags.adapter ?? [], teacher: flags.teacher ?? null, out: flags.out },
       ...{ train, test, settings, signal, achieve, saveEach: flags.saveEach, start: null },
       retrofit: retrofitSettings(flags),
@@ -158,10 +156,10 @@ async function runRetrofit(flags: Flags): Promise<void> {
       onForecast: board.forecast,
       memory: machineMemory(),
       dtype: flags.dtype === "bf16" ? "BF16" : "F32",
-    });
+    };
+    await retrofit(options, () => openDevice(flags.device, flags.threads));
   } finally {
     board.done();
-    device.close();
   }
   await board.finish(flags.out);
 }

@@ -55,7 +55,7 @@ const DEFAULT_KV = 2 * 1024 ** 3;
 const ROOTS = 8;
 
 /** The device that options name, or the fastest that is there. */
-export function openDevice(name: LoadOptions["device"], threads?: number): Device {
+export function openDevice(name?: LoadOptions["device"], threads?: number): Device {
   if (name === "reference") return reference();
   if (name === "cpu" || cpuAvailable() === null) return cpu({ threads });
   return reference();

@@ -2,6 +2,7 @@
 import type { Device } from "../device/device.ts";
 import { parseConfig } from "../model/config.ts";
 import { openSource } from "../model/source.ts";
+import { openDevice } from "../request/session.ts";
 import { forecast } from "./estimate.ts";
 import { evaluationBatches } from "./evaluation.ts";
 import { saveModel } from "./export.ts";
@@ -29,8 +30,21 @@ export interface PretrainOptions extends Talk {
   dtype: "BF16" | "F32";
 }
 
-/** Trains and saves a model folder. `staging`: opens a device that loads a checkpoint. */
-export async function pretrain(device: Device, staging: () => Device, options: PretrainOptions): Promise<void> {
+/**
+ * Trains and saves a model folder, on a device that `open` opens (default: the fastest that is there). Throws
+ * `bad-argument` for settings that make no sense or differ from those of the run that is gone on with, `bad-model`
+ * where the loss is no number any more, `no-memory`, `aborted` once a stopped run is saved.
+ */
+export async function pretrain(options: PretrainOptions, open: () => Device = () => openDevice()): Promise<void> {
+  const device = open();
+  try {
+    await trained(device, open, options);
+  } finally {
+    device.close();
+  }
+}
+
+async function trained(device: Device, staging: () => Device, options: PretrainOptions): Promise<void> {
   const { out, settings, train, test, from } = options;
   checkSettings(settings);
   const { windows, length, schedule, heldOutWindows } = settings;

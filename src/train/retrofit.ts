@@ -8,6 +8,7 @@ import { openAdapters } from "../model/adapters.ts";
 import { parseConfig } from "../model/config.ts";
 import { loadConfig } from "../model/load.ts";
 import { openSource } from "../model/source.ts";
+import { openDevice } from "../request/session.ts";
 import { forecast } from "./estimate.ts";
 import { evaluationBatches } from "./evaluation.ts";
 import { saveAdapter, saveModel } from "./export.ts";
@@ -70,8 +71,20 @@ export interface RetrofitOptions extends Talk {
   dtype: "BF16" | "F32";
 }
 
-/** Trains, and saves an adapter folder (gates, LoRA) or, where all weights learned, a model folder. */
-export async function retrofit(device: Device, staging: () => Device, options: RetrofitOptions): Promise<void> {
+/**
+ * Trains, and saves an adapter folder (gates, LoRA) or, where all weights learned, a model folder, on a device that
+ * `open` opens. Throws as `pretrain`.
+ */
+export async function retrofit(options: RetrofitOptions, open: () => Device = () => openDevice()): Promise<void> {
+  const device = open();
+  try {
+    await retrofitted(device, open, options);
+  } finally {
+    device.close();
+  }
+}
+
+async function retrofitted(device: Device, staging: () => Device, options: RetrofitOptions): Promise<void> {
   const { settings, retrofit: r, out, train, test, achieve } = options;
   checkSettings(settings);
   check(r);
