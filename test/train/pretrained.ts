@@ -2,8 +2,7 @@
 //   node test/train/pretrained.ts OUT THREADS STEPS
 import { writeSync } from "node:fs";
 import { seeded } from "../../src/base/rng.ts";
-import type { Device } from "../../src/device/device.ts";
-import { reference } from "../../src/device/reference.ts";
+import { openDevice } from "../../src/request/session.ts";
 import type { JournalEntry } from "../../src/train/journal.ts";
 import type { Pieces } from "../../src/train/pieces.ts";
 import { type PretrainOptions, pretrain } from "../../src/train/pretrain.ts";
@@ -36,30 +35,21 @@ export const tinySettings: TrainSettings = {
   schedule: { warmup: 3, shape: "cosine", last: 0.1 },
 };
 
-/** The cpu device where it is built. */
-export async function anyDevice(threads: number): Promise<Device> {
-  const { cpu, cpuAvailable } = await import("../../src/device/cpu.ts");
-  return cpuAvailable() === null ? cpu({ threads }) : reference();
-}
-
 export interface TinyRun extends Partial<Pick<PretrainOptions, "from" | "signal" | "train" | "onEntry" | "note">> {
   threads?: number;
   settings?: Partial<TrainSettings>;
 }
 
 export async function tinyPretrain(out: string, { threads = 1, settings, ...options }: TinyRun = {}): Promise<void> {
-  const [device, staging] = [await anyDevice(threads), await anyDevice(threads)];
-  try {
-    await pretrain(device, () => staging, {
+  await pretrain(
+    {
       ...{ config: tinyConfig, from: { seed: 1, deviation: 0.1, lookBack: [1] }, beside: null, out },
       ...{ train: countingPieces(1), test: countingPieces(2, 8), settings: { ...tinySettings, ...settings } },
       dtype: "F32",
       ...options,
-    });
-  } finally {
-    device.close();
-    staging.close();
-  }
+    },
+    () => openDevice(undefined, threads),
+  );
 }
 
 if (process.argv[1] === import.meta.filename) {
