@@ -5,7 +5,8 @@ import { badArgument } from "../base/errors.ts";
 import { loadConfig } from "../model/load.ts";
 import { openSource } from "../model/source.ts";
 import { openDevice } from "../request/session.ts";
-import { type RetrofitOptions, type RetrofitSettings, retrofit } from "../train/retrofit.ts";
+import { retrofit } from "../train/retrofit.ts";
+import type { RetrofitOptions, RetrofitSettings } from "../train/retrofitOptions.ts";
 import { TRAINING } from "../train/run.ts";
 import { interruptible, note } from "./open.ts";
 import { choice, number, texts, whole } from "./parse.ts";
@@ -15,6 +16,7 @@ import { machineMemory, type TrainingFlags, trainingOptions, trainSettings } fro
 
 interface Flags extends TrainingFlags {
   model: string;
+  from?: string;
   adapter?: string[];
   teacher?: string;
   cr: number;
@@ -46,7 +48,12 @@ export function registerRetrofit(program: Command): void {
     .command("retrofit")
     .description("teach a model to compress its own cache: DMS gates by distillation from its uncompressed self")
     .requiredOption("-m, --model <dir>", "model folder")
-    .option("--adapter <dir>", "folder with gates or a LoRA to begin from; may be given several times", texts)
+    .option("--from <dir>", "folder of an earlier retrofit, whose gates and LoRA learn on")
+    .option(
+      "--adapter <dir>",
+      "folder with a LoRA or gates under it; LoRAs are merged; may be given several times",
+      texts,
+    )
     .option("--teacher <dir>", "model that is distilled (default: --model as it is, with every key kept)")
     .option(
       "--cr <ratio>",
@@ -149,6 +156,7 @@ async function runRetrofit(flags: Flags): Promise<void> {
   try {
     const options: RetrofitOptions = {
       ...{ model: flags.model, adapters: flags.adapter ?? [], teacher: flags.teacher ?? null, out: flags.out },
+      earlier: flags.from ?? null,
       ...{ train, test, settings, signal, achieve, saveEach: flags.saveEach, start: null },
       retrofit: retrofitSettings(flags),
       onEntry: board.entry,

@@ -1,0 +1,141 @@
+// A model made ready for a retrofit: its parameters with gates, what of them learns, and who teaches.
+import { badArgument } from "../base/errors.ts";
+import type { Device } from "../device/device.ts";
+import { openAdapters, openLoras } from "../model/adapters.ts";
+import { type ModelConfig, parseConfig } from "../model/config.ts";
+import { loadConfig } from "../model/load.ts";
+import type { Note } from "../model/match.ts";
+import { Safetensors } from "../model/safetensors.ts";
+import { openSource, type Source } from "../model/source.ts";
+import { loadParameters } from "./load.ts";
+import { isGate, type Parameters, type TrainedWeights } from "./parameters.ts";
+import type { GateStart, RetrofitOptions, RetrofitSettings } from "./retrofitOptions.ts";
+import { startLowRank } from "./start.ts";
+
+export interface Gated {
+  parameters: Parameters;
+  teacher: TrainedWeights | null;
+}
+
+/** What a retrofit begins from, as files and settings say it. */
+export interface Origin {
+  source: Source;
+  config: ModelConfig; // of the files
+  gated: ModelConfig; // with gates
+  settings: RetrofitSettings; // those of gates that are there already stand
+  gates?: Source;
+  loras: readonly Source[]; // merged
+  earlier: readonly Source[]; // a LoRA that learns on
+}
+
+/** The `dms_*` keys of config.json. */
+export const dmsKeys = (r: RetrofitSettings): Record<string, unknown> => ({
+  dms_alpha_scale: r.alphaScale,
+  dms_initial_alpha_offset: r.alphaOffset,
+  dms_window_size: r.window,
+  dms_separate_alpha: r.gates === "own",
+  dms_alpha_per: r.per,
+  dms_label_shift: r.shift,
+  dms_tau: r.tau,
+});
+
+export async function originOf(options: RetrofitOptions): Promise<Origin> {
+  const source = await openSource(options.model);
+  const earlier = await openAdapters(options.earlier ?? []);
+  const merged = await openAdapters(options.adapters);
+  const folders = [...(earlier.gates ? [options.earlier!] : []), ...(merged.gates ? [merged.gates.path] : [])];
+  if (folders.length > 1) throw badArgument(`${folders.join(" and ")} have gates each: expected those of one`);
+  const gates = earlier.gates ?? merged.gates;
+  const config = await loadConfig(source, gates, options.note);
+  const settings = withGatesOf(config, options.retrofit);
+  const json = await source.json("config.json");
+  const gated = parseConfig({ ...json, ...dmsKeys(settings) });
+  gated.tied = config.tied;
+  return { source, config, gated, settings, gates, loras: merged.loras, earlier: earlier.loras };
+}
+
+/** Gates that are there already keep their form. */
+function withGatesOf({ dms }: ModelConfig, r: RetrofitSettings): RetrofitSettings {
+  if (!dms) return r;
+  return {
+    ...r,
+    gates: dms.borrowed ? "borrowed" : "own",
+    per: dms.perLayer ? "layer" : "head",
+    shift: dms.shift,
+    alphaScale: dms.scale,
+    alphaOffset: dms.offset,
+  };
+}
+
+export async function makeGated(
+  device: Device,
+  staging: () => Device,
+  origin: Origin,
+  { teacher, start, note, settings: { seed } }: RetrofitOptions,
+): Promise<Gated> {
+  const { source, config, gated, settings, gates, loras } = origin;
+  const { train, rank, loraScale } = settings;
+  const load = (own: boolean) =>
+    loadParameters(device, staging(), config, source, {
+      ...{ adapter: gates, loras, note },
+      ...(own ? { gated, biased: start !== null } : {}),
+    });
+  const parameters = await load(true);
+  if (start) await startGates(parameters, start);
+  if (settings.gates === "borrowed" && !config.dms) await closeBorrowed(parameters);
+  for (const p of parameters.all) if (train === "full" || isGate(p)) parameters.learn(p);
+  if (train === "lora") {
+    await parameters.addLowRank(rank, loraScale);
+    await startLowRank(parameters, seed);
+    if (origin.earlier.length > 0) await goOnWith(parameters, origin, note ?? (() => {}));
+  } else if (origin.earlier.length > 0)
+    throw badArgument(`${origin.earlier[0].path} has a LoRA, which learns on by --train lora alone, got ${train}`);
+  if (settings.loss.kind !== "distill") return { parameters, teacher: null };
+  if (teacher !== null) {
+    const other = await openSource(teacher);
+    return { parameters, teacher: (await loadParameters(device, staging(), await loadConfig(other), other)).weights };
+  }
+  return { parameters, teacher: train === "full" ? (await load(false)).weights : parameters.untouched() };
+}
+
+async function startGates(parameters: Parameters, { proj, bias }: GateStart): Promise<void> {
+  for (const [l, { alpha }] of parameters.weights.layers.entries()) {
+    if (!alpha?.bias) continue;
+    await parameters.write(alpha.proj, proj[l]);
+    await parameters.write(parameters.vector(alpha.bias), bias[l]);
+  }
+}
+
+/** Borrowed channels begin as 0, so that gates begin closed; the model learns to do without them. */
+async function closeBorrowed(parameters: Parameters): Promise<void> {
+  const { config, weights } = parameters;
+  const { kvHeads, queryHeads, headDim } = config;
+  const channels = Array.from({ length: kvHeads }, (_, h) => (h * queryHeads * headDim) / kvHeads + headDim - 1);
+  for (const { q, qBias } of weights.layers)
+    for (const p of [q, ...(qBias ? [parameters.vector(qBias)] : [])]) {
+      const values = await parameters.read(p);
+      for (const row of channels) values.fill(0, row * p.cols, (row + 1) * p.cols);
+      await parameters.write(p, values);
+    }
+}
+
+/** The factors of an earlier LoRA, where it has this one's form. */
+async function goOnWith(parameters: Parameters, { source, config, earlier }: Origin, note: Note): Promise<void> {
+  await using base = await Safetensors.open(source);
+  for (const file of await openLoras(earlier, config, base, note)) {
+    await using lora = file;
+    for (const p of parameters.all) {
+      if (!p.low) continue;
+      const part = lora.parts.find(({ wanted }) => wanted.names[0] === p.name);
+      const { rank, scale } = p.low;
+      if (!part || part.rank !== rank || Math.abs(part.scale - scale) > 1e-6)
+        throw badArgument(
+          `${lora.path}: expected a LoRA of rank ${rank} and scale ${scale} on ${p.name} to learn on with, got ` +
+            (part ? `rank ${part.rank} and scale ${part.scale}: give those by --rank and --lora-alpha` : "none"),
+        );
+      const { a, b } = await lora.read(part);
+      await parameters.write(p.low.a, a);
+      await parameters.write(p.low.b, b);
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import type { Loss } from "./lossRows.ts";
+import type { TrainMode } from "./parameters.ts";
+import type { Pieces } from "./pieces.ts";
+import type { Talk } from "./run.ts";
+import type { Ramp } from "./schedule.ts";
+import type { TrainSettings } from "./settings.ts";
+
+/** What a retrofit is told beside the settings of every run. */
+export interface RetrofitSettings {
+  loss: Loss;
+  train: TrainMode;
+  /** own: tensors of their own; borrowed: a channel of the queries, which all weights must learn to give up. */
+  gates: "own" | "borrowed";
+  per: "head" | "layer";
+  window: number; // tokens that a key still serves after its label; 0: immediate eviction
+  shift: 0 | 1; // whose decision labels a key: its own token's, or the next one's
+  trigger: "every" | "random"; // queries under the mask: all, or those after a random one of each document
+  tau: number;
+  alphaScale: number;
+  alphaOffset: number;
+  ramp: Ramp;
+  sparsityWeight: number;
+  rank: number; // of LoRA
+  loraScale: number;
+}
+
+/** Gates to begin with: [layers] of proj [Hkv, H] and bias [Hkv], such as those of a surrogate (gateStart.ts). */
+export interface GateStart {
+  proj: readonly Float32Array[];
+  bias: readonly Float32Array[];
+  shift: 0 | 1;
+}
+
+export interface RetrofitOptions extends Talk {
+  model: string;
+  /** Laid over the model; LoRAs are merged, so that the result is to be used beside them. */
+  adapters: readonly string[];
+  /** Folder of an earlier retrofit, whose gates and LoRA learn on. */
+  earlier: string | null;
+  /** The uncompressed self, where that is not what `model` and `adapters` make. */
+  teacher: string | null;
+  out: string;
+  train: Pieces; // endless
+  test: Pieces;
+  settings: TrainSettings;
+  retrofit: RetrofitSettings;
+  start: GateStart | null; // null: closed gates
+  /**
+   * Achieved ratios, ascending: at each the result so far is saved in a folder of its own; the run ends with the last.
+   */
+  achieve: readonly number[];
+  /** Steps between results that are saved in folders of their own; 0: none. */
+  saveEach: number;
+  dtype: "BF16" | "F32";
+}
