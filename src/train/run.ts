@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { HyperthinkError } from "../base/errors.ts";
 import type { Device, Hidden } from "../device/device.ts";
 import { RECIPE } from "../model/recipe.ts";
-import { cleanAside, writeJsonAtomic } from "./aside.ts";
+import { writeJsonAtomic } from "./aside.ts";
 import { newBatch, packBatch, type TrainBatch, type Trigger } from "./batch.ts";
 import { cleanCheckpoints, latestCheckpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import type { Forecast } from "./estimate.ts";
@@ -35,6 +35,8 @@ export interface RunOptions {
   signal?: AbortSignal;
   /** After a step's line is in the journal; "enough" ends the run after this step. */
   onEntry?: (entry: JournalEntry) => Promise<"enough" | undefined> | "enough" | undefined;
+  /** Of a run that goes on: the lines that `onEntry` was given before, in their order. */
+  recall?: (entry: JournalEntry) => "enough" | undefined;
   note?: (text: string) => void;
 }
 
@@ -69,7 +71,6 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
     ...learned.map((p) => ({ name: p.name, shape: p.shape, buffer: p.value })),
     ...optimizer.state(),
   ].map(({ name, shape, buffer }) => onDisk(device, name, shape, buffer));
-  await cleanAside(out);
   await cleanCheckpoints(dir);
   const { checkpoint, notes } = await latestCheckpoint(dir);
   for (const text of notes) options.note?.(text);
@@ -96,7 +97,7 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
   };
   const batches = Array.from({ length: options.accumulate }, () => newBatch(options.windows, options.length));
   if (step === 0) await write({ step, ...(await evaluation()) });
-  let enough = false;
+  let enough = journal.kept.map((entry) => options.recall?.(entry)).includes("enough");
   while (step < schedule.steps && !enough) {
     const started = performance.now();
     let next = cursor;
