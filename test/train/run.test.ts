@@ -2,45 +2,59 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
 import { createInterface } from "node:readline";
-import { describe, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { HyperthinkError } from "../../src/base/errors.ts";
 import { seeded } from "../../src/base/rng.ts";
 import { latestCheckpoint } from "../../src/train/checkpoint.ts";
-import { readJournal } from "../../src/train/journal.ts";
+import { type JournalEntry, readJournal } from "../../src/train/journal.ts";
 import { CHECKPOINTS, JOURNAL, TRAINING } from "../../src/train/run.ts";
 import { checkSettings, type TrainSettings } from "../../src/train/settings.ts";
 import { withFolder } from "../support/checkpoint.ts";
-import { countingPieces, type TinyRun, tinyPretrain, tinySettings } from "./pretrained.ts";
+import { countingPieces, type TinyRetrofit, type TinyRun, tinyPretrain, tinyRetrofit, tinySettings } from "./runs.ts";
 
 const { steps } = tinySettings;
 const inFolder = (work: (out: string) => Promise<void>) => withFolder({}, (dir) => work(join(dir, "out")));
 
-/** What a run leaves, but for the times of its steps. */
-async function resultOf(out: string) {
-  const journal = (await readJournal(join(out, JOURNAL))).map(({ seconds: _, ...entry }) => entry);
-  const files = readdirSync(out).sort();
-  return { files, journal, weights: readFileSync(join(out, "model.safetensors")).toString("base64") };
+/** All that a run leaves, but for the times of its steps. */
+async function resultOf(out: string): Promise<Record<string, unknown>> {
+  const result: Record<string, unknown> = {};
+  for (const entry of readdirSync(out, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const file = join(entry.parentPath, entry.name);
+    const name = relative(out, file);
+    if (entry.name.endsWith(".safetensors")) result[name] = readFileSync(file).toString("base64");
+    else if (entry.name === JOURNAL) result[name] = (await readJournal(file)).map(({ seconds: _, ...line }) => line);
+    else result[name] = readFileSync(file, "utf8").replace(/"seconds": [\d.]+/, "");
+  }
+  return result;
 }
 
-async function whole(options: TinyRun = {}): Promise<Awaited<ReturnType<typeof resultOf>>> {
+const journalOf = (result: Record<string, unknown>) => result[JOURNAL] as JournalEntry[];
+
+type Start = (out: string, options: TinyRun) => Promise<void>;
+async function whole(options: TinyRun = {}, start: Start = tinyPretrain): Promise<Record<string, unknown>> {
   return withFolder({}, async (dir) => {
-    await tinyPretrain(join(dir, "out"), options);
+    await start(join(dir, "out"), options);
     return resultOf(join(dir, "out"));
   });
 }
 
-/** Runs until after `step` steps; 0: until the first evaluation. */
-async function stopAfter(out: string, step: number, options: TinyRun = {}): Promise<void> {
+/** Runs until after `step` steps; 0: until after the first. */
+async function stopAfter(out: string, step: number, options: TinyRun = {}, start: Start = tinyPretrain): Promise<void> {
   const stop = new AbortController();
   const onEntry: TinyRun["onEntry"] = (entry) => {
     if (entry.step === step) stop.abort();
+    return undefined;
   };
-  await assert.rejects(tinyPretrain(out, { ...options, onEntry, signal: stop.signal }), isError("aborted", /stopped/));
+  await assert.rejects(start(out, { ...options, onEntry, signal: stop.signal }), isError("aborted", /stopped/));
+  const { checkpoint } = await latestCheckpoint(join(out, CHECKPOINTS));
+  assert.equal(checkpoint!.state.step, Math.max(1, step), "a run that is stopped saves what it did");
 }
 
 const isError = (code: string, message: RegExp) => (error: unknown) => {
@@ -62,11 +76,11 @@ for (const [name, settings] of Object.entries(variants))
     test("one thread and two end with the same bits, and something was learned", async () => {
       const [one, two] = [await whole({ settings, threads: 1 }), await whole({ settings, threads: 2 })];
       assert.deepEqual(two, one);
-      const losses = one.journal.flatMap(({ heldOut }) => heldOut ?? []);
+      const losses = journalOf(one).flatMap(({ heldOut }) => heldOut ?? []);
       assert.ok(losses.at(-1)! < losses[0] - 0.5, `held-out losses ${losses}`);
-      assert.deepEqual(one.files, ["config.json", JOURNAL, "model.safetensors", TRAINING].sort());
+      assert.deepEqual(Object.keys(one).sort(), ["config.json", JOURNAL, "model.safetensors", TRAINING].sort());
       assert.deepEqual(
-        one.journal.map(({ step }) => step),
+        journalOf(one).map(({ step }) => step),
         Array.from({ length: steps + 1 }, (_, i) => i),
       );
     });
@@ -78,8 +92,6 @@ for (const [name, settings] of Object.entries(variants))
         await inFolder(async (out) => {
           for (let at = random.below(3); at < steps; at += 1 + random.below(8)) {
             await stopAfter(out, at, { settings, threads: 1 + random.below(2) });
-            const { checkpoint } = await latestCheckpoint(join(out, CHECKPOINTS));
-            assert.equal(checkpoint!.state.step, Math.max(1, at), "a run that is stopped saves what it did");
           }
           const notes: string[] = [];
           await tinyPretrain(out, { settings, threads: 2, note: (text) => notes.push(text) });
@@ -188,6 +200,60 @@ test("settings that make no sense are refused by name", () => {
     assert.throws(() => checkSettings({ ...tinySettings, ...settings }), isError("bad-argument", message));
 });
 
+describe("a retrofit", () => {
+  const base = mkdtempSync(join(tmpdir(), "hyperthink-"));
+  before(() => tinyPretrain(base));
+  after(() => rmSync(base, { recursive: true }));
+  const started =
+    (options: TinyRetrofit): Start =>
+    (out, more) =>
+      tinyRetrofit(base, out, { ...more, ...options } as TinyRetrofit);
+
+  const variants: Record<string, TinyRetrofit> = {
+    "gates and LoRA, until a ratio is achieved": { achieve: [1.1, 1.15, 1.6], saveEach: 3 },
+    "all weights, borrowed neurons": { retrofit: { train: "full", gates: "borrowed", trigger: "every" } },
+    "gates alone, next tokens": { retrofit: { train: "gates", loss: { kind: "next" }, per: "layer", shift: 0 } },
+  };
+  for (const [name, options] of Object.entries(variants))
+    test(`${name}: threads, and where it stopped, change no bit`, async () => {
+      const start = started(options);
+      const expected = await whole({}, start);
+      const lines = journalOf(expected);
+      assert.ok(lines.at(-1)!.heldOutCr! > 1.2, `gates evict: ${lines.at(-1)!.heldOutCr}`);
+      assert.deepEqual(await whole({ threads: 2 }, start), expected);
+      const done = lines.at(-1)!.step;
+      for (const at of [[1, 7], [6], [8, done - 1]])
+        await inFolder(async (out) => {
+          for (const step of at) if (step < done) await stopAfter(out, step, {}, start);
+          await start(out, {});
+          assert.deepEqual(await resultOf(out), expected);
+        });
+    });
+
+  test("ends once all ratios are achieved, each in a folder as it was when it came", async () => {
+    const expected = await whole({}, started({ achieve: [1.1, 1.15, 1.6], saveEach: 3 }));
+    const lines = journalOf(expected);
+    const reached = (ratio: number) => lines.find(({ heldOutCr }) => Number(heldOutCr ?? 0) >= ratio)!.step;
+    assert.equal(lines.at(-1)!.step, reached(1.6));
+    assert.ok(reached(1.1) < reached(1.6) && reached(1.1) === reached(1.15) && reached(1.6) < steps);
+    for (const ratio of [1.1, 1.15, 1.6]) {
+      const recipe = JSON.parse((expected[join(`cr${ratio}`, TRAINING)] as string).replace(/,\s*\}/, "}"));
+      assert.equal(recipe.reached.step, reached(ratio));
+    }
+    assert.ok("step-3/adapter_model.safetensors" in expected && "step-3/model.safetensors" in expected);
+    assert.equal(expected["model.safetensors"], expected["cr1.6/model.safetensors"]);
+    assert.notEqual(expected["model.safetensors"], expected["cr1.1/model.safetensors"]);
+  });
+
+  test("killed at any moment, it ends with the bits of a run that was not", () =>
+    inFolder(async (out) => {
+      const most = 80;
+      await killed(out, most, 3, base);
+      const start = started({ settings: { steps: most } });
+      assert.deepEqual(await resultOf(out), await whole({}, start));
+    }));
+});
+
 test("what a kill leaves beside files is gone when the run goes on", () =>
   inFolder(async (out) => {
     await stopAfter(out, 4);
@@ -202,22 +268,25 @@ test("what a kill leaves beside files is gone when the run goes on", () =>
 
 test("killed at any moment, it ends with the bits of a run that was not", () =>
   inFolder(async (out) => {
-    const [most, kills, apart] = [150, 5, 20];
-    const expected = await whole({ settings: { steps: most } });
-    const program = fileURLToPath(new URL("pretrained.ts", import.meta.url));
-    const random = seeded(2);
-    for (let i = 0; i <= kills; i++) {
-      const args = [program, out, String(1 + (i % 2)), String(most)];
-      const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
-      const exit = once(child, "exit");
-      const wanted = 1 + random.below(apart);
-      let told = 0;
-      for await (const _ of createInterface({ input: child.stdout })) {
-        if (++told !== wanted || i === kills) continue;
-        await sleep(8 * random.next()); // in a later step, a checkpoint or an evaluation
-        child.kill("SIGKILL");
-      }
-      assert.deepEqual(await exit, i === kills ? [0, null] : [null, "SIGKILL"]);
-    }
-    assert.deepEqual(await resultOf(out), expected);
+    await killed(out, 150, 5);
+    assert.deepEqual(await resultOf(out), await whole({ settings: { steps: 150 } }));
   }));
+
+/** A run of so many steps that is killed so many times, each time within 20 steps or so. */
+async function killed(out: string, most: number, kills: number, model?: string): Promise<void> {
+  const program = fileURLToPath(new URL("runs.ts", import.meta.url));
+  const random = seeded(2);
+  for (let i = 0; i <= kills; i++) {
+    const args = [program, out, String(1 + (i % 2)), String(most), ...(model ? [model] : [])];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+    const exit = once(child, "exit");
+    const wanted = 1 + random.below(20);
+    let told = 0;
+    for await (const _ of createInterface({ input: child.stdout })) {
+      if (++told !== wanted || i === kills) continue;
+      await sleep(8 * random.next()); // in a later step, a checkpoint or an evaluation
+      child.kill("SIGKILL");
+    }
+    assert.deepEqual(await exit, i === kills ? [0, null] : [null, "SIGKILL"]);
+  }
+}

@@ -1,11 +1,13 @@
-// A small pretraining run of generated pieces, for tests that stop it; as a program, one that they kill.
-//   node test/train/pretrained.ts OUT THREADS STEPS
+// Small runs of generated pieces, for tests that stop them; as a program, for tests that kill it.
+//   node test/train/runs.ts OUT THREADS STEPS [MODEL]     a retrofit where a model is given
 import { writeSync } from "node:fs";
 import { seeded } from "../../src/base/rng.ts";
 import { openDevice } from "../../src/request/session.ts";
 import type { JournalEntry } from "../../src/train/journal.ts";
 import type { Pieces } from "../../src/train/pieces.ts";
 import { type PretrainOptions, pretrain } from "../../src/train/pretrain.ts";
+import { retrofit } from "../../src/train/retrofit.ts";
+import type { RetrofitSettings } from "../../src/train/retrofitOptions.ts";
 import { TRAIN_SETTINGS, type TrainSettings } from "../../src/train/settings.ts";
 
 /** Counting up by a stride that differs from piece to piece: the third token on can be known. */
@@ -52,9 +54,48 @@ export async function tinyPretrain(out: string, { threads = 1, settings, ...opti
   );
 }
 
+export interface TinyRetrofit extends TinyRun {
+  train?: never;
+  from?: never;
+  achieve?: number[];
+  saveEach?: number;
+  retrofit?: Partial<RetrofitSettings>;
+}
+
+/** Gates that open within a few steps, and low-rank changes. */
+export async function tinyRetrofit(model: string, out: string, options: TinyRetrofit = {}): Promise<void> {
+  const { threads = 1, settings, retrofit: own, ...others } = options;
+  const optimizer = { ...tinySettings.optimizer, matrices: "adamw", gateRate: 0.012 } as const;
+  await retrofit(
+    {
+      ...{ model, adapters: [], earlier: null, teacher: null, out, start: null, achieve: [], saveEach: 0 },
+      ...{ train: countingPieces(3), test: countingPieces(4, 8), dtype: "F32" },
+      settings: { ...tinySettings, evaluateEach: 2, optimizer, ...settings },
+      retrofit: {
+        ...{ loss: { kind: "distill", direction: "reverse" }, train: "lora", gates: "own", per: "head", window: 1 },
+        ...{
+          shift: 1,
+          trigger: "random",
+          tau: 0.3,
+          alphaScale: 10,
+          alphaOffset: 5,
+          ramp: { from: 1, cr: 4, perUnit: 6 },
+        },
+        ...{ sparsityWeight: 5, rank: 3, loraScale: 1 },
+        ...own,
+      },
+      ...others,
+    },
+    () => openDevice(undefined, threads),
+  );
+}
+
 if (process.argv[1] === import.meta.filename) {
-  const [out, threads, steps] = process.argv.slice(2);
-  // Each step is told before its checkpoint is written.
-  const onEntry = ({ step }: JournalEntry) => void writeSync(1, `${step}\n`);
-  await tinyPretrain(out, { threads: Number(threads), settings: { steps: Number(steps) }, onEntry });
+  const [out, threads, steps, model] = process.argv.slice(2);
+  const options = {
+    ...{ threads: Number(threads), settings: { steps: Number(steps) } },
+    /** A step is told before its checkpoint is written. */
+    onEntry: ({ step }: JournalEntry) => void writeSync(1, `${step}\n`),
+  };
+  await (model ? tinyRetrofit(model, out, options) : tinyPretrain(out, options));
 }
