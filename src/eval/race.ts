@@ -44,6 +44,7 @@ export async function runProblems(
     /** A policy, or how to make one for each problem. */
     policy?: Policy | { policy: string; cr?: number };
     maxTokens?: number;
+    temperature?: number; // default 1
     done?: readonly ProblemRun[];
     onRun?: (run: ProblemRun) => void;
     signal?: AbortSignal;
@@ -57,6 +58,7 @@ export async function runProblems(
       const result = await scale(session, problems[i].question, {
         ...BEADS_SAMPLING,
         maxTokens: options.maxTokens ?? BEADS_SAMPLING.maxTokens,
+        temperature: options.temperature ?? BEADS_SAMPLING.temperature,
         ...(options.policy && "key" in options.policy ? { policy: options.policy } : options.policy),
         width,
         seed: options.seed + i,

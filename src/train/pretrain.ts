@@ -51,7 +51,8 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
   const config = parseConfig(options.config);
   const shape = { config, settings, train: "all", rank: 0, distills: false, teacherApart: false } as const;
   const { memory = Number.POSITIVE_INFINITY } = options;
-  options.onForecast?.(await forecast(device, shape, settings.steps, settings.bf16, memory));
+  const told = await forecast(device, shape, settings.steps, settings.bf16, memory);
+  options.onForecast?.(told);
   const parameters =
     typeof from === "string"
       ? await loadParameters(device, staging(), config, await openSource(from))

@@ -40,7 +40,8 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   const teacherApart = distills && (options.teacher !== null || r.train === "full");
   const shape = { config: origin.gated, settings, train: r.train, rank: r.rank, distills, teacherApart };
   const { memory = Number.POSITIVE_INFINITY } = options;
-  options.onForecast?.(await forecast(device, shape, settings.steps, settings.bf16, memory));
+  const told = await forecast(device, shape, settings.steps, settings.bf16, memory);
+  options.onForecast?.(told);
   const { parameters, teacher } = await makeGated(device, staging, origin, options);
   const { windows, length, heldOutWindows } = settings;
   const student = new Student(device, parameters, {

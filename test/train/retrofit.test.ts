@@ -1,0 +1,220 @@
+// A retrofit of the bundled model, a few steps long: what it saves loads, says how it was made, and can be gone on with.
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { HyperthinkError } from "../../src/base/errors.ts";
+import { seeded } from "../../src/base/rng.ts";
+import { inspect } from "../../src/model/inspect.ts";
+import { Safetensors } from "../../src/model/safetensors.ts";
+import { openSource } from "../../src/model/source.ts";
+import { load, openDevice } from "../../src/request/session.ts";
+import type { JournalEntry } from "../../src/train/journal.ts";
+import type { Pieces } from "../../src/train/pieces.ts";
+import { retrofit } from "../../src/train/retrofit.ts";
+import type { RetrofitOptions, RetrofitSettings } from "../../src/train/retrofitOptions.ts";
+import { TRAIN_SETTINGS } from "../../src/train/settings.ts";
+
+const MODEL = fileURLToPath(new URL("../../models/beads", import.meta.url));
+const LENGTH = 48;
+
+/** Tokens at random, a period of which comes again: something that attention can learn. */
+const pieces = (seed: number): Pieces => ({
+  description: "periods",
+  fingerprint: `periods ${seed}`,
+  count: Number.POSITIVE_INFINITY,
+  at(index) {
+    const random = seeded(seed, 1, index);
+    const period = Array.from({ length: 7 + random.below(6) }, () => random.below(500));
+    return { ids: Int32Array.from({ length: LENGTH }, (_, i) => period[i % period.length]), learn: null };
+  },
+});
+
+const SETTINGS: RetrofitSettings = {
+  loss: { kind: "distill", direction: "reverse" },
+  train: "lora",
+  gates: "own",
+  per: "head",
+  window: 8,
+  shift: 1,
+  trigger: "every",
+  tau: 0.1,
+  alphaScale: 100,
+  alphaOffset: 5,
+  ramp: { from: 1, cr: 4, perUnit: 1 },
+  sparsityWeight: 1,
+  rank: 4,
+  loraScale: 2,
+};
+
+const settings = { ...TRAIN_SETTINGS, steps: 4, windows: 2, length: LENGTH, heldOutWindows: 2, evaluateEach: 2 };
+
+const folders = mkdtempSync(join(tmpdir(), "hyperthink-retrofit-"));
+after(() => rmSync(folders, { recursive: true }));
+let made = 0;
+
+type Given = Partial<Omit<RetrofitOptions, "retrofit">> & { retrofit?: Partial<RetrofitSettings> };
+
+/** Runs one and returns its folder and its journal's entries. */
+async function run({ retrofit: more, ...given }: Given = {}, threads = 1) {
+  const out = given.out ?? join(folders, `run${made++}`);
+  const entries: JournalEntry[] = [];
+  await retrofit(
+    {
+      ...{ model: MODEL, adapters: [], earlier: null, teacher: null, train: pieces(1), test: pieces(2), start: null },
+      settings,
+      ...{ achieve: [], saveEach: 0, dtype: "F32" },
+      ...given,
+      out,
+      retrofit: { ...SETTINGS, ...more },
+      onEntry(entry) {
+        entries.push(entry);
+        return undefined;
+      },
+    },
+    () => openDevice(undefined, threads),
+  );
+  return { out, entries };
+}
+
+const bytesOf = (folder: string, name = "model.safetensors") => readFileSync(join(folder, name));
+
+async function tensorsOf(folder: string): Promise<Map<string, number[]>> {
+  await using file = await Safetensors.open(await openSource(folder));
+  return new Map([...file.tensors].map(([name, { shape }]) => [name, shape]));
+}
+
+describe("what a retrofit saves", () => {
+  test("gates and a LoRA: names as the public trainer and PEFT have them; it loads, and inspect tells the recipe", async () => {
+    const { out, entries } = await run();
+    assert.deepEqual(await tensorsOf(out), new Map(gateShapes()));
+    const config = JSON.parse(readFileSync(join(out, "config.json"), "utf8"));
+    assert.deepEqual(config, {
+      dms_alpha_scale: 100,
+      dms_initial_alpha_offset: 5,
+      dms_window_size: 8,
+      dms_separate_alpha: true,
+      dms_alpha_per: "head",
+      dms_label_shift: 1,
+      dms_tau: 0.1,
+      dms_cr: 4,
+    });
+    const lora = JSON.parse(readFileSync(join(out, "adapter_config.json"), "utf8"));
+    assert.deepEqual([lora.peft_type, lora.r, lora.lora_alpha, lora.target_modules.length], ["LORA", 4, 8, 7]);
+    await using session = await load({ model: MODEL, adapter: out });
+    assert.deepEqual([session.config.dms?.window, session.config.dms?.shift], [8, 1]);
+    const { recipes, loras } = await inspect(MODEL, { adapter: out, freeBytes: 1e9 });
+    assert.equal(recipes[0].settings.kind, "retrofit");
+    assert.equal(recipes[0].settings["ramp.cr"], 4);
+    assert.equal(loras[0].ranks[0], 4);
+    // Asked for 3 of 4 decisions at once, gates give way; nothing but the gates' start was the model's own before.
+    assert.equal(entries[0].heldOut, 0);
+    assert.ok(entries.at(-1)!.heldOutCr! > 1.01 && entries.at(-1)!.heldOut! > 0, JSON.stringify(entries.at(-1)));
+    assert.ok(existsSync(join(out, "training.json")) && !existsSync(join(out, "checkpoints")));
+  });
+
+  test("gates alone leave the model as it is, a decision a layer", async () => {
+    const { out } = await run({ retrofit: { train: "gates", per: "layer", shift: 0 } });
+    assert.ok(!existsSync(join(out, "adapter_model.safetensors")));
+    await using session = await load({ model: MODEL, adapter: out });
+    assert.deepEqual([session.config.dms?.perLayer, session.config.dms?.shift], [true, 0]);
+  });
+
+  test("all weights: a model folder with its tokenizer, whose teacher stood apart", async () => {
+    const { out, entries } = await run({
+      retrofit: { train: "full", loss: { kind: "distill", direction: "forward" } },
+    });
+    await using session = await load({ model: out });
+    assert.equal(session.config.dms?.borrowed, false);
+    assert.ok((await session.tokenizer.encode("jug", { special: false })).length > 0);
+    assert.ok(entries.at(-1)!.heldOut! > 0);
+  });
+
+  test("borrowed channels, by the tokens that follow", async () => {
+    const { out, entries } = await run({
+      retrofit: { train: "full", gates: "borrowed", loss: { kind: "next" } },
+      settings: { ...settings, steps: 12, optimizer: { ...settings.optimizer, rate: 3e-3 } },
+    });
+    await using session = await load({ model: out });
+    assert.equal(session.config.dms?.borrowed, true);
+    assert.equal((await tensorsOf(out)).size, (await tensorsOf(MODEL)).size);
+    assert.ok(entries.at(-1)!.heldOutCr! > 1.01, JSON.stringify(entries.at(-1)));
+  });
+
+  test("a family: at each achieved ratio, and each so many steps; the last ratio ends the run", async () => {
+    const { out, entries } = await run({
+      ...{ achieve: [1.02, 1.05], saveEach: 2 },
+      retrofit: { train: "gates" },
+      settings: { ...settings, steps: 8, evaluateEach: 1 },
+    });
+    const last = entries.at(-1)!;
+    assert.ok(last.heldOutCr! >= 1.05 && last.step < 8, JSON.stringify(last));
+    for (const name of ["cr1.02", "cr1.05", "step-2"]) {
+      await using session = await load({ model: MODEL, adapter: join(out, name) });
+      assert.equal(session.config.dms?.window, 8);
+    }
+  });
+
+  test("immediate eviction and a random trigger", async () => {
+    const { entries } = await run({ retrofit: { window: 0, trigger: "random" } });
+    assert.ok(entries.at(-1)!.heldOutCr! > 1);
+  });
+});
+
+describe("going on", () => {
+  test("stopped at any step it ends with the same bits, on one thread or two", async () => {
+    const whole = await run();
+    const out = join(folders, "stopped");
+    for (const step of [1, 3]) {
+      const controller = new AbortController();
+      const stops = retrofitStopped(out, step, controller);
+      await assert.rejects(stops, (error) => error instanceof HyperthinkError && error.code === "aborted");
+    }
+    await run({ out }, 2);
+    for (const name of ["model.safetensors", "adapter_model.safetensors"])
+      assert.ok(bytesOf(out, name).equals(bytesOf(whole.out, name)), name);
+  });
+
+  async function retrofitStopped(out: string, step: number, controller: AbortController): Promise<void> {
+    const given: Given = { out, signal: controller.signal };
+    const options = { ...given, train: { ...pieces(1), at: counted(step, controller) } };
+    await run(options);
+  }
+  /** The pieces, which stop the run where those of a step are read. */
+  const counted = (step: number, controller: AbortController) => (index: number) => {
+    if (index >= 2 * (step - 1) && index < 1e6) controller.abort();
+    return pieces(1).at(index);
+  };
+
+  test("with an earlier retrofit's gates and LoRA", async () => {
+    const { out } = await run();
+    const { entries, out: next } = await run({ earlier: out });
+    const reached = JSON.parse(readFileSync(join(out, "training.json"), "utf8")).reached;
+    assert.ok(Math.abs(entries[0].heldOut! - reached.heldOut) < 1e-5, `${entries[0].heldOut} ${reached.heldOut}`);
+    assert.equal(entries[0].heldOutCr, reached.heldOutCr);
+    assert.ok(!bytesOf(next).equals(bytesOf(out)));
+  });
+
+  test("what does not fit is refused by name", async () => {
+    const { out } = await run();
+    const refused = async (given: Given, words: RegExp) =>
+      assert.rejects(run(given), (error) => error instanceof HyperthinkError && words.test(error.message));
+    await refused({ earlier: out, retrofit: { rank: 8 } }, /rank 8 .* got rank 4/);
+    await refused({ earlier: out, retrofit: { train: "gates" } }, /--train lora/);
+    await refused({ earlier: out, adapters: [out] }, /have gates each/);
+    await refused({ retrofit: { gates: "borrowed" } }, /--train full, got lora/);
+    await refused({ retrofit: { ramp: { from: 1, cr: 0.5, perUnit: 1 } } }, /--cr: expected a ratio from 1/);
+    await refused({ retrofit: { rank: 0 } }, /--rank/);
+    await refused({ memory: 1e6 }, /this run takes about .* this machine has/);
+    await refused({ settings: { ...TRAIN_SETTINGS, steps: 0 } }, /steps: expected/);
+  });
+});
+
+function gateShapes(): [string, number[]][] {
+  return [0, 1, 2, 3].flatMap((l): [string, number[]][] => [
+    [`model.layers.${l}.self_attn.dms_proj_alpha.weight`, [4, 128]],
+    [`model.layers.${l}.self_attn.dms_proj_alpha_norm.weight`, [128]],
+  ]);
+}
