@@ -1,6 +1,6 @@
 // Files that are whole or not there, whatever ends the program or the machine.
-import { type FileHandle, open, rename, rm, statfs } from "node:fs/promises";
-import { dirname } from "node:path";
+import { type FileHandle, open, readdir, rename, rm, statfs } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { badArgument, HyperthinkError, noMemory } from "../base/errors.ts";
 
 /**
@@ -23,6 +23,12 @@ export async function writeAside<T>(
     await rm(aside, { force: true }).catch(() => {});
     throw await writeFault(error, file, bytes);
   }
+}
+
+/** Removes what killed programs have left beside the files of a folder. Only for the one process that writes there. */
+export async function cleanAside(folder: string): Promise<void> {
+  for (const name of await readdir(folder))
+    if (/\.(json|safetensors)\.tmp-\d+$/.test(name)) await rm(join(folder, name), { force: true });
 }
 
 /** Replaces a file by a JSON value. Throws as `writeAside` does. */

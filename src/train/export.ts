@@ -2,7 +2,7 @@ import { copyFile, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Device } from "../device/device.ts";
 import { loraNames } from "../model/lora-match.ts";
-import { writeJsonAtomic } from "./aside.ts";
+import { cleanAside, writeJsonAtomic } from "./aside.ts";
 import { isGate, type Parameter, type Parameters } from "./parameters.ts";
 import { type SavedTensor, saveSafetensors } from "./save.ts";
 
@@ -29,6 +29,7 @@ export async function saveModel(
   { from, dtype }: { from: string | null; dtype: SavedTensor["dtype"] },
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
+  await cleanAside(folder);
   if (from !== null)
     for (const name of await readdir(from)) if (BESIDE.test(name)) await copyFile(join(from, name), join(folder, name));
   await saveSafetensors(
@@ -47,6 +48,7 @@ export async function saveAdapter(
   { model, dtype }: { model: string; dtype: SavedTensor["dtype"] },
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
+  await cleanAside(folder);
   const low = parameters.all.filter((p) => p.low !== null);
   if (low.length > 0) {
     const tensors = low.flatMap((p) => {

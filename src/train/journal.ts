@@ -19,10 +19,13 @@ const MOST_BYTES = 256 << 20;
 
 /** The journal of a run, one JSON object a line, appended. */
 export class Journal implements AsyncDisposable {
+  /** Entries of the steps that it goes on after. */
+  readonly kept: readonly JournalEntry[];
   readonly #file: string;
   readonly #handle: FileHandle;
 
-  private constructor(file: string, handle: FileHandle) {
+  private constructor(file: string, handle: FileHandle, kept: readonly JournalEntry[]) {
+    this.kept = kept;
     this.#file = file;
     this.#handle = handle;
   }
@@ -33,12 +36,17 @@ export class Journal implements AsyncDisposable {
    * that is no journal.
    */
   static async open(file: string, step?: number): Promise<Journal> {
-    const kept = step === undefined ? 0 : (await linesOf(file)).findLast(({ entry }) => entry.step <= step)?.end;
+    const lines = step === undefined ? [] : await linesOf(file);
+    const kept = lines.slice(0, lines.findLastIndex(({ entry }) => entry.step <= step!) + 1);
     const handle = await open(file, "a").catch(async (error) => {
       throw await writeFault(error, file, 0);
     });
-    await handle.truncate(kept ?? 0);
-    return new Journal(file, handle);
+    await handle.truncate(kept.at(-1)?.end ?? 0);
+    return new Journal(
+      file,
+      handle,
+      kept.map(({ entry }) => entry),
+    );
   }
 
   /** A step's lines belong there before its checkpoint is written. */

@@ -71,6 +71,14 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
     await finish(folder, { ...recipe, data: train.description, fingerprint: train.fingerprint, reached });
   };
   let [next, last]: [number, JournalEntry] = [0, { step: settings.steps }];
+  /** The ratios of `achieve` that an entry is the first to reach. */
+  const reachedBy = (entry: JournalEntry): readonly number[] => {
+    if (entry.loss !== undefined) last = entry;
+    const from = next;
+    while (next < achieve.length && Number(entry.heldOutCr ?? 0) >= achieve[next]) next++;
+    return achieve.slice(from, next);
+  };
+  const enough = () => (achieve.length > 0 && next === achieve.length ? "enough" : undefined);
   const { seed } = settings;
   await run(
     { device, trainer, optimizer, learned: parameters.trained },
@@ -84,14 +92,17 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
       sparsityWeight: r.sparsityWeight,
       trigger: r.trigger === "random" ? (i, rows) => Math.floor(uniform(seed, RANDOM, i, 0) * rows) : undefined,
       heldOut: evaluationBatches(test, heldOutWindows, windows, length),
+      recall(entry) {
+        reachedBy(entry);
+        return enough();
+      },
       async onEntry(entry) {
-        if (entry.loss !== undefined) last = entry;
+        const ratios = reachedBy(entry);
         await options.onEntry?.(entry);
         if (saveEach > 0 && entry.step > 0 && entry.step % saveEach === 0)
           await save(join(out, `step-${entry.step}`), entry);
-        if (next < achieve.length && Number(entry.heldOutCr ?? 0) >= achieve[next])
-          await save(join(out, `cr${achieve[next++]}`), entry);
-        return achieve.length > 0 && next === achieve.length ? "enough" : undefined;
+        for (const ratio of ratios) await save(join(out, `cr${ratio}`), entry);
+        return enough();
       },
     },
   );

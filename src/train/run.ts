@@ -35,6 +35,8 @@ export interface RunOptions {
   signal?: AbortSignal;
   /** After a step's line is in the journal; "enough" ends the run after this step. */
   onEntry?: (entry: JournalEntry) => Promise<"enough" | undefined> | "enough" | undefined;
+  /** Of a run that goes on: the lines that `onEntry` was given before, in their order. */
+  recall?: (entry: JournalEntry) => "enough" | undefined;
   note?: (text: string) => void;
 }
 
@@ -97,7 +99,7 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
   };
   const batches = Array.from({ length: options.accumulate }, () => newBatch(options.windows, options.length));
   if (step === 0) await write({ step, ...(await evaluation()) });
-  let enough = false;
+  let enough = journal.kept.map((entry) => options.recall?.(entry)).includes("enough");
   while (step < schedule.steps && !enough) {
     const started = performance.now();
     let next = cursor;

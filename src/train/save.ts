@@ -87,6 +87,6 @@ function notFinite(name: string, block: Float32Array, first: number, cols: numbe
   const at = block.findIndex((x) => !Number.isFinite(x));
   return badModel(
     `tensor ${name}, row ${first + Math.floor(at / cols)}, column ${at % cols}: expected a finite number to save, got ${block[at]}: ` +
-      "what was trained is no model any more; nothing was written",
+      "what was trained is no model any more, and nothing was written; a lower rate, more warm-up steps or a smaller clip may help",
   );
 }

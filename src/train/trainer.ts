@@ -1,5 +1,5 @@
 // One step of training: batches forward and backward, then one change of the parameters.
-import { HyperthinkError } from "../base/errors.ts";
+import { badModel, type HyperthinkError } from "../base/errors.ts";
 import type { TrainBatch } from "./batch.ts";
 import { fillNoise, sparsityOf } from "./gates.ts";
 import { keptShare } from "./kept.ts";
@@ -77,14 +77,18 @@ export class Trainer {
       result.loss += await student.losses.sum();
     }
     result.norm = await this.#optimizer.norm();
-    if (!Number.isFinite(result.loss + result.norm)) throw diverged(step, result);
+    if (!Number.isFinite(result.loss + result.norm))
+      throw diverged(`step ${step}`, `a loss of ${result.loss} and gradients of norm ${result.norm}`);
     const pass = device.begin();
     this.#optimizer.update(pass, step, part, result.norm);
     await device.run(pass);
     return result;
   }
 
-  /** Losses over batches that nothing is learned from. `gated`: gates evict, as the engine does it. */
+  /**
+   * Losses over batches that nothing is learned from. `gated`: gates evict, as the engine does it. Throws `bad-model`
+   * where the loss is no number.
+   */
   async evaluate(batches: Iterable<TrainBatch>, gated: boolean): Promise<Evaluation> {
     const student = this.#student;
     const { device, parameters } = student;
@@ -104,6 +108,7 @@ export class Trainer {
       kept += share.kept;
       full += share.full;
     }
+    if (!Number.isFinite(loss)) throw diverged("held-out text", `a loss of ${loss}`);
     return { loss: loss / Math.max(1, tokens), cr: gated ? full / Math.max(1, kept) : null, tokens };
   }
 
@@ -147,10 +152,9 @@ export class Trainer {
 
 const mean = (numbers: Float64Array): number => numbers.reduce((a, b) => a + b, 0) / numbers.length;
 
-function diverged(step: number, { loss, norm }: StepResult): HyperthinkError {
-  return new HyperthinkError(
-    "bad-model",
-    `step ${step}: expected a loss and gradients that are numbers, got ${loss} and a norm of ${norm}: nothing was changed; ` +
-      "go on from the last checkpoint with a lower rate, more warm-up steps or a smaller clip",
+function diverged(when: string, got: string): HyperthinkError {
+  return badModel(
+    `${when}: expected numbers, got ${got}: the run ends here, and its checkpoints stay as they were; ` +
+      "begin another in a new folder with a lower rate, more warm-up steps or a smaller clip",
   );
 }

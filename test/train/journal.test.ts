@@ -36,6 +36,9 @@ test("lines after the step that a run goes on from are cut off, and half a line"
         writeFileSync(file, text(entries) + half);
         assert.deepEqual(await readJournal(file), entries);
         const kept = entries.filter((entry) => entry.step <= step);
+        const journal = await Journal.open(file, step);
+        assert.deepEqual(journal.kept, kept);
+        await journal.close();
         await write(file, [{ step: 7, loss: 0 }], step);
         assert.equal(readFileSync(file, "utf8"), text([...kept, { step: 7, loss: 0 }]));
       }
