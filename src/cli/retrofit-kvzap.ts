@@ -14,49 +14,37 @@ import { TRAINING } from "../train/run.ts";
 import { fitProgress } from "./fit-progress.ts";
 import { count, table } from "./format.ts";
 import { interruptible, note, open } from "./open.ts";
-import { choice, texts, whole } from "./parse.ts";
-import { generatedPieces } from "./training-options.ts";
+import { choice, whole } from "./parse.ts";
+import { generatedData } from "./training-data.ts";
 
-/** Flags of the fit alone, and those that it shares with trainers. */
+/** Flags of the fit, most of which it shares with the trainers. */
 export interface KvzapFlags {
-  surrogate?: KvzapOptions["surrogate"];
-  scores?: KvzapOptions["scores"];
-  prompts?: number;
-  heldOut?: number;
+  surrogate: KvzapOptions["surrogate"];
+  scores: KvzapOptions["scores"];
+  prompts: number;
+  heldOut: number;
   model: string;
   data: string[];
   out: string;
-  length?: number;
-  seed?: number;
+  length: number;
+  seed: number;
   skipBadLines?: boolean;
   device?: "cpu" | "reference";
   threads?: number;
   json?: boolean;
 }
 
+/** Beside --held-out and --length, which the trainers' own options bring along. */
 export const kvzapOptions = (command: Command): Command =>
   command
-    .option("--surrogate <form>", "linear, or mlp: one hidden layer (default: linear)", choice("linear", "mlp"))
+    .option("--surrogate <form>", "kvzap: linear, or mlp with one hidden layer", choice("linear", "mlp"), "linear")
     .option(
       "--scores <kind>",
-      "what it predicts: kvzip, or kvzip+, which also weighs what a value adds to the stream (default: kvzip+)",
+      "kvzap: what it predicts: kvzip, or kvzip+, which also weighs what a value adds to the stream",
       choice("kvzip", "kvzip+"),
+      "kvzip+",
     )
-    .option("--prompts <n>", `prompts to learn from; several --data take turns (default: ${FIT.prompts})`, whole)
-    .option("--held-out <n>", `prompts to judge by (default: ${FIT.heldOut})`, whole);
-
-/** Those that the trainers' own options bring along, for a program that is nothing else. */
-export const kvzapAlone = (command: Command): Command =>
-  kvzapOptions(command)
-    .requiredOption("-m, --model <dir>", "Hugging Face folder with a tokenizer")
-    .requiredOption("--data <what>", "texts as for pretrain; may be given several times", texts)
-    .requiredOption("-o, --out <dir>", "folder of the probe")
-    .option("--length <n>", `most tokens of a prompt (default: ${FIT.length})`, whole)
-    .option("--seed <n>", "same seed, same bits, whatever the threads (default: 0)", whole)
-    .option("--skip-bad-lines", "leave out lines of the data that cannot be read, and say how many")
-    .option("--device <name>", "cpu or reference", choice("cpu", "reference"))
-    .option("--threads <n>", "threads of the cpu device (default: all cores)", whole)
-    .option("--json", "print the result as JSON");
+    .option("--prompts <n>", "kvzap: prompts to learn from; several --data take turns", whole, FIT.prompts);
 
 /** Share of the pieces that judge. */
 const HELD_OUT = 0.1;
@@ -67,11 +55,10 @@ export async function runKvzap(flags: KvzapFlags): Promise<void> {
   for (const name of ["config.json", "model.safetensors", TRAINING])
     if (existsSync(join(out, name)))
       throw badArgument(`${out} holds ${name} already: expected another --out, or that folder removed`);
-  const { surrogate = "linear", scores = "kvzip+", length = FIT.length, seed = 0 } = flags;
-  const { prompts = FIT.prompts, heldOut: judging = FIT.heldOut } = flags;
+  const { surrogate, scores, length, seed, prompts, heldOut: judging } = flags;
   const signal = interruptible();
   await using session = await open({ ...flags, adapter: undefined, chains: 1, kvMemory: 1 << 20, signal });
-  const { data, description } = await dataOf(session, { ...flags, length, seed }, signal);
+  const { data, description } = await fitData(session, flags, signal);
   const progress = fitProgress(process.stderr);
   const settings = { surrogate, scores, length, prompts, heldOut: judging, seed };
   const fit = await fitKvzap(session, data, { ...settings, signal, onProgress: progress.show }).finally(progress.done);
@@ -103,12 +90,12 @@ function summary({ surrogate, explained, tokens }: Fit, thresholds: readonly num
 }
 
 /** Each path is a source of its own, so that a large file does not drown a small one. */
-async function dataOf(
+export async function fitData(
   session: Session,
-  { data, length, seed, skipBadLines }: KvzapFlags & { length: number; seed: number },
+  { data, length, seed, skipBadLines }: Pick<KvzapFlags, "data" | "length" | "seed" | "skipBadLines">,
   signal: AbortSignal,
 ): Promise<{ data: FitData; description: string }> {
-  const generated = data.length === 1 ? generatedPieces(data[0], seed, length) : null;
+  const generated = generatedData(data, seed, length);
   if (generated) return { data: { train: [generated.train], test: [generated.test] }, description: data[0] };
   const [train, test, descriptions]: [Pieces[], Pieces[], string[]] = [[], [], []];
   for (const path of data) {

@@ -8,19 +8,23 @@ import { openDevice } from "../request/session.ts";
 import { retrofit } from "../train/retrofit.ts";
 import type { RetrofitOptions, RetrofitSettings } from "../train/retrofitOptions.ts";
 import { TRAINING } from "../train/run.ts";
+import { gateStart } from "./gate-start.ts";
 import { interruptible, note } from "./open.ts";
 import { choice, number, texts, whole } from "./parse.ts";
+import { type KvzapFlags, kvzapOptions, runKvzap } from "./retrofit-kvzap.ts";
 import { trainingBoard } from "./training-board.ts";
 import { trainingData } from "./training-data.ts";
 import { machineMemory, type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
 
-interface Flags extends TrainingFlags {
+interface Flags extends TrainingFlags, Pick<KvzapFlags, "surrogate" | "scores" | "prompts"> {
+  method: "dms" | "kvzap";
+  init: "zero" | "kvzap";
   model: string;
   from?: string;
   adapter?: string[];
   teacher?: string;
   cr: number;
-  crFrom: number;
+  crFrom?: number;
   crSteps: number;
   achieve?: number[];
   saveEach: number;
@@ -35,7 +39,7 @@ interface Flags extends TrainingFlags {
   tau: number;
   alphaScale: number;
   alphaOffset: number;
-  shift: 0 | 1;
+  shift?: 0 | 1;
   sparsity: number;
   gateRate: number;
   rank: number;
@@ -48,6 +52,18 @@ export function registerRetrofit(program: Command): void {
     .command("retrofit")
     .description("teach a model to compress its own cache: DMS gates by distillation from its uncompressed self")
     .requiredOption("-m, --model <dir>", "model folder")
+    .option(
+      "--method <name>",
+      "dms, or kvzap: a probe for the policy kvzap, fitted to KVzip's scores (arXiv 2601.07891)",
+      choice("dms", "kvzap"),
+      "dms",
+    )
+    .option(
+      "--init <what>",
+      "gates begin closed (zero, paper), or as a fit of KVzip+ scores (kvzap), which small batches need",
+      choice("zero", "kvzap"),
+      "zero",
+    )
     .option("--from <dir>", "folder of an earlier retrofit, whose gates and LoRA learn on")
     .option(
       "--adapter <dir>",
@@ -61,7 +77,7 @@ export function registerRetrofit(program: Command): void {
       number,
       4,
     )
-    .option("--cr-from <ratio>", "where it begins (paper: 1)", number, 1)
+    .option("--cr-from <ratio>", "where it begins (default: 1 as in the paper; with --init kvzap 3/4 of --cr)", number)
     .option("--cr-steps <n>", "steps a unit of CR (paper: 100; public recipe: 34)", whole, 100)
     .option(
       "--achieve <list>",
@@ -120,20 +136,26 @@ export function registerRetrofit(program: Command): void {
     .option("--tau <t>", "temperature of the Gumbel-sigmoid (public recipe)", number, 0.1)
     .option("--alpha-scale <s>", "factor of gate logits (public recipe)", number, 100)
     .option("--alpha-offset <o>", "gates begin closed by so much (paper)", number, 5)
-    .option("--shift <n>", "1: the next token's decision labels a key (public code); 0: its own", shifts, 1)
+    .option(
+      "--shift <n>",
+      "1: the next token's decision labels a key (public code); 0: its own (default: 1, with --init kvzap 0)",
+      shifts,
+    )
     .option("--sparsity <w>", "weight of the one-sided sparsity term (public recipe: 1)", number, 1)
     .option("--gate-rate <r>", "AdamW's rate of gates", number, 3e-3)
     .option("--rank <r>", "of the LoRA", whole, 16)
     .option("--lora-alpha <a>", "its scale is a / rank (default: twice the rank)", number)
     .option("--dtype <type>", "of saved matrices: bf16 or f32; gates are f32", choice("bf16", "f32"), "bf16");
   trainingOptions(command);
+  kvzapOptions(command);
   command.addHelpText(
     "after",
     `
 Paper: arXiv 2506.05345. Public recipe and code: NVIDIA Model-Optimizer, experimental/dms. The achieved ratio counts
 keys that queries read, as the engine's meter does: it is below the nominal one, since keys in the window stay.
 Examples:
-  hyperthink retrofit --model DIR --data books/ --cr 4 --out DIR-dms
+  hyperthink retrofit --model DIR --data books/ --cr 4 --init kvzap --out DIR-dms
+  hyperthink retrofit --method kvzap --model DIR --data books/ --length 1024 --out DIR-probe
   hyperthink retrofit --model DIR --data chats.jsonl --train full --cr 12 --achieve 2,4,8 --steps 1100 --out DIR-dms`,
   );
   command.action(runRetrofit);
@@ -145,6 +167,7 @@ const shifts = (text: string): 0 | 1 => Number(choice("0", "1")(text)) as 0 | 1;
 async function runRetrofit(flags: Flags): Promise<void> {
   if (existsSync(join(flags.out, TRAINING)))
     throw badArgument(`${flags.out} holds a finished run: expected another --out, or that folder removed`);
+  if (flags.method === "kvzap") return runKvzap(flags);
   const achieve = flags.achieve ?? [];
   if (achieve.some((cr, i) => !(cr > 1 && cr > (achieve[i - 1] ?? 1))))
     throw badArgument(`--achieve: expected ascending ratios above 1 such as 2,4,8, got ${achieve.join()}`);
@@ -152,13 +175,15 @@ async function runRetrofit(flags: Flags): Promise<void> {
   const settings = trainSettings(flags, { gateRate: flags.gateRate });
   const config = await loadConfig(await openSource(flags.model));
   const { train, test } = await trainingData(flags, flags.model, config.vocabulary, signal);
+  const chosen = retrofitSettings(flags);
+  const start = flags.init === "kvzap" ? await gateStart(flags, chosen, signal) : null;
   const board = trainingBoard(flags, settings.steps);
   try {
     const options: RetrofitOptions = {
       ...{ model: flags.model, adapters: flags.adapter ?? [], teacher: flags.teacher ?? null, out: flags.out },
       earlier: flags.from ?? null,
-      ...{ train, test, settings, signal, achieve, saveEach: flags.saveEach, start: null },
-      retrofit: retrofitSettings(flags),
+      ...{ train, test, settings, signal, achieve, saveEach: flags.saveEach, start },
+      retrofit: chosen,
       onEntry: board.entry,
       note: board.say,
       onForecast: board.forecast,
@@ -173,6 +198,10 @@ async function runRetrofit(flags: Flags): Promise<void> {
 }
 
 function retrofitSettings(flags: Flags): RetrofitSettings {
+  const from = flags.crFrom ?? (flags.init === "kvzap" ? Math.max(1, 0.75 * flags.cr) : 1);
+  if (!(from >= 1 && from <= flags.cr)) throw badArgument(`--cr-from: expected 1 to --cr, ${flags.cr}, got ${from}`);
+  if (flags.init === "kvzap" && (flags.shift === 1 || flags.gates === "borrowed" || flags.from !== undefined))
+    throw badArgument("--init kvzap: expected new gates of their own that label by a key's own token (--shift 0)");
   if (flags.eviction === "immediate")
     note("--eviction immediate: a key that is labelled serves no later query (window 0)");
   return {
@@ -181,12 +210,12 @@ function retrofitSettings(flags: Flags): RetrofitSettings {
     gates: flags.gates,
     per: flags.per,
     window: flags.eviction === "immediate" ? 0 : flags.window,
-    shift: flags.shift,
+    shift: flags.shift ?? (flags.init === "kvzap" ? 0 : 1),
     trigger: flags.trigger,
     tau: flags.tau,
     alphaScale: flags.alphaScale,
     alphaOffset: flags.alphaOffset,
-    ramp: { from: flags.crFrom, cr: flags.cr, perUnit: flags.crSteps },
+    ramp: { from, cr: flags.cr, perUnit: flags.crSteps },
     sparsityWeight: flags.sparsity,
     rank: flags.rank,
     loraScale: (flags.loraAlpha ?? 2 * flags.rank) / flags.rank,

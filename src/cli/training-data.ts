@@ -10,6 +10,11 @@ import { heldOut, type Pieces, shuffledPieces } from "../train/pieces.ts";
 import { note } from "./open.ts";
 import type { TrainingFlags } from "./training-options.ts";
 
+export interface TrainingData {
+  train: Pieces; // endless
+  test: Pieces;
+}
+
 /** Share of the pieces that evaluations may read. */
 const HELD_OUT = 0.02;
 
@@ -19,12 +24,9 @@ export async function trainingData(
   model: string | null,
   vocabulary: number,
   signal: AbortSignal,
-): Promise<{ train: Pieces; test: Pieces }> {
-  const problems = data.filter((what) => /^abacus(:|$)/.test(what));
-  if (problems.length > 0) {
-    if (data.length > 1) throw badArgument(`--data: expected ${problems[0]} alone, got ${data.length} sources`);
-    return generated(problems[0], seed, length);
-  }
+): Promise<TrainingData> {
+  const endless = generatedData(data, seed, length);
+  if (endless) return endless;
   if (model === null) throw badArgument("expected --tokenizer DIR with the tokenizer of the data");
   const source = await openSource(model);
   const tokenizer = await loadTokenizer(source);
@@ -47,8 +49,11 @@ export async function trainingData(
   }
 }
 
-/** abacus:steps=2-12,distractors=0-10,slip=0.03/0.01,checks=1/1/1,cut=0.1,quotes: problems without end. */
-function generated(spec: string, seed: number, length: number): { train: Pieces; test: Pieces } {
+/** abacus:steps=2-12,distractors=0-10,slip=0.03/0.01,checks=1/1/1,cut=0.1,quotes: problems without end; null where the data are files. */
+export function generatedData(data: readonly string[], seed: number, length: number): TrainingData | null {
+  const spec = data.find((what) => /^abacus(:|$)/.test(what));
+  if (spec === undefined) return null;
+  if (data.length > 1) throw badArgument(`--data: expected ${spec} alone, got ${data.length} sources`);
   const [, settings = ""] = spec.split(/:(.*)/s);
   if (length < ABACUS_CONTEXT)
     throw badArgument(`--length: expected at least ${ABACUS_CONTEXT}, the longest abacus solution, got ${length}`);

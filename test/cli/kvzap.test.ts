@@ -22,8 +22,8 @@ const data = join(folder, "questions.jsonl");
 writeFileSync(data, texts.map((text) => JSON.stringify({ text })).join("\n"));
 
 function fit(...args: string[]) {
-  const file = join(root, "bench", "kvzap-probe.ts");
-  const child = spawnSync(process.execPath, [file, "-m", join(root, "models", "beads"), ...args], {
+  const program = [join(root, "src/cli/main.ts"), "retrofit", "-m", join(root, "models", "beads")];
+  const child = spawnSync(process.execPath, [...program, "--method", "kvzap", ...args], {
     ...{ encoding: "utf8", timeout: 60_000, env: { ...process.env, HYPERTHINK_DEBUG: "" } },
   });
   return { code: child.status, out: child.stdout, err: child.stderr };
@@ -64,7 +64,7 @@ describe("a probe from the command line", () => {
     const before = readFileSync(join(out, "model.safetensors"));
     const again = fit(...small, "-o", out);
     assert.notEqual(again.code, 0);
-    assert.match(again.err, /holds config\.json already: expected another --out/);
+    assert.match(again.err, /holds a finished run: expected another --out/);
     assert.deepEqual(readFileSync(join(out, "model.safetensors")), before);
     const none = join(folder, "none");
     for (const [args, message] of [

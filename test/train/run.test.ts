@@ -195,9 +195,9 @@ test("settings that make no sense are refused by name", () => {
     [{ optimizer: { ...tinySettings.optimizer, rate: Number.NaN } }, /^rate: expected a number from 0, got NaN/],
     [{ optimizer: { ...tinySettings.optimizer, clip: Number.POSITIVE_INFINITY } }, /^clip: /],
   ];
-  checkSettings(tinySettings);
+  checkSettings(tinySettings, 1 << 20);
   for (const [settings, message] of wrong)
-    assert.throws(() => checkSettings({ ...tinySettings, ...settings }), isError("bad-argument", message));
+    assert.throws(() => checkSettings({ ...tinySettings, ...settings }, 1 << 20), isError("bad-argument", message));
 });
 
 describe("a retrofit", () => {

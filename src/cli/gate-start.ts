@@ -1,0 +1,38 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { gatesFromSurrogate, SHARPNESS } from "../train/gateStart.ts";
+import { mean } from "../train/judge.ts";
+import type { GateStart, RetrofitSettings } from "../train/retrofitOptions.ts";
+import { CHECKPOINTS } from "../train/run.ts";
+import { fitProgress } from "./fit-progress.ts";
+import { open } from "./open.ts";
+import { fitData, type KvzapFlags } from "./retrofit-kvzap.ts";
+
+/** Gates that begin as a surrogate of KVzip's scores, at a ratio. A run that goes on has its gates in a checkpoint. */
+export async function gateStart(
+  flags: KvzapFlags & { adapter?: string[] },
+  { alphaScale: scale, alphaOffset: offset, ramp }: RetrofitSettings,
+  signal: AbortSignal,
+): Promise<GateStart> {
+  await using session = await open({ ...flags, chains: 1, kvMemory: 1 << 20, weights: "f32", signal });
+  if (existsSync(join(flags.out, CHECKPOINTS))) return resumed(session.config);
+  const { data } = await fitData(session, flags, signal);
+  const progress = fitProgress(process.stderr);
+  const { scores, prompts, heldOut } = flags;
+  const options = { scores, prompts, heldOut: Math.max(1, heldOut), length: flags.length };
+  const fit = await gatesFromSurrogate(
+    session,
+    data,
+    { scale, offset },
+    { ...options, cr: ramp.from, sharpness: SHARPNESS, signal, onProgress: progress.show },
+  ).finally(progress.done);
+  process.stderr.write(
+    `gates begin as a surrogate that explains ${(100 * mean(fit.explained)).toFixed(0)}% of log scores, at CR ${ramp.from}\n`,
+  );
+  return { proj: fit.proj, bias: fit.bias, shift: 0 };
+}
+
+function resumed({ layers, kvHeads, hidden }: { layers: number; kvHeads: number; hidden: number }): GateStart {
+  const zeros = (length: number) => Array.from({ length: layers }, () => new Float32Array(length));
+  return { proj: zeros(kvHeads * hidden), bias: zeros(kvHeads), shift: 0 };
+}
