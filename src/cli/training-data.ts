@@ -49,7 +49,10 @@ export async function trainingData(
   }
 }
 
-/** abacus:steps=2-12,distractors=0-10,slip=0.03/0.01,checks=1/1/1,cut=0.1,quotes: problems without end; null where the data are files. */
+/**
+ * abacus:steps=2-12,distractors=0-10,slip=0.03/0.01,checks=1/1/1,cut=0.1,quotes: problems without end; null where the
+ * data are files.
+ */
 export function generatedData(data: readonly string[], seed: number, length: number): TrainingData | null {
   const spec = data.find((what) => /^abacus(:|$)/.test(what));
   if (spec === undefined) return null;
