@@ -33,7 +33,9 @@ async function questions(session: Session, seed: number, count: number): Promise
   };
 }
 
-/** The share of a prompt's keys that a policy's labels evict at the next token, over all lanes: until then all are read. */
+/**
+ * The share of a prompt's keys that a policy's labels evict at the next token, over all lanes: until then all are read.
+ */
 async function evicted(on: Session, spec: string, prompts: Iterable<Int32Array>) {
   const { runner, device } = on;
   let [gone, all] = [0, 0];

@@ -1,4 +1,5 @@
-// A retrofit of the bundled model, a few steps long: what it saves loads, says how it was made, and can be gone on with.
+// A retrofit of the bundled model, a few steps long: what it saves loads, says how it was made, and can be gone on
+// with.
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
