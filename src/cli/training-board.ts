@@ -1,5 +1,5 @@
 import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import type { Forecast } from "../train/estimate.ts";
 import { type JournalEntry, readJournal } from "../train/journal.ts";
 import { trainingPlot } from "../train/plot.ts";
@@ -38,7 +38,10 @@ export function trainingBoard({ json }: { json?: boolean }, steps: number): Trai
     say: (text) => progress.say(text),
     done: () => progress.done(),
     async finish(out) {
-      await writeFile(join(out, PLOT), await trainingPlot(await readJournal(join(out, JOURNAL)), out));
+      await writeFile(
+        join(out, PLOT),
+        await trainingPlot(await readJournal(join(out, JOURNAL)), basename(resolve(out))),
+      );
       if (json) console.log(await readFile(join(out, TRAINING), "utf8"));
       else console.log(`saved in ${out}; ${TRAINING} says how it was made, ${PLOT} shows the run`);
     },

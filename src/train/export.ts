@@ -45,7 +45,7 @@ export async function saveAdapter(
   parameters: Parameters,
   folder: string,
   config: Record<string, unknown>,
-  { model, dtype }: { model: string; dtype: SavedTensor["dtype"] },
+  { base, dtype }: { base: string; dtype: SavedTensor["dtype"] },
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   await cleanAside(folder);
@@ -64,7 +64,7 @@ export async function saveAdapter(
     await writeJsonAtomic(join(folder, "adapter_config.json"), {
       peft_type: "LORA",
       task_type: "CAUSAL_LM",
-      base_model_name_or_path: model,
+      base_model_name_or_path: base, // from the folder
       r: rank,
       lora_alpha: scale * rank,
       lora_dropout: 0,

@@ -10,7 +10,7 @@ import { type InitialOptions, initialParameters } from "./initial.ts";
 import { loadParameters } from "./load.ts";
 import { Optimizer } from "./optimizer.ts";
 import type { Pieces } from "./pieces.ts";
-import { finish, run, type Talk } from "./run.ts";
+import { finish, nextTo, run, type Talk } from "./run.ts";
 import { checkSettings, type TrainSettings } from "./settings.ts";
 import { Student } from "./student.ts";
 import { Trainer } from "./trainer.ts";
@@ -64,7 +64,12 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
   const student = new Student(device, parameters, { ...plain, rows, keeps, bf16: settings.bf16 });
   const optimizer = new Optimizer(device, parameters.trained, settings.optimizer);
   const trainer = new Trainer(student, optimizer, { kind: "next" }, settings.seed);
-  const recipe = { kind: "pretrain", from, config: options.config, ...settings };
+  const recipe = {
+    kind: "pretrain",
+    from: typeof from === "string" ? nextTo(out, from) : from,
+    config: options.config,
+    ...settings,
+  };
   await run(
     { device, trainer, optimizer, learned: parameters.all },
     {

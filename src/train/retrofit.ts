@@ -1,6 +1,6 @@
 // Teaches a model to compress its own cache: DMS (arXiv 2506.05345) by the public recipe (dms.md 3.4), and what small
 // batches need beside it.
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { badArgument } from "../base/errors.ts";
 import { uniform } from "../base/rng.ts";
 import type { Device } from "../device/device.ts";
@@ -12,7 +12,7 @@ import { dmsKeys, makeGated, originOf } from "./gated.ts";
 import type { JournalEntry } from "./journal.ts";
 import { Optimizer } from "./optimizer.ts";
 import type { RetrofitOptions, RetrofitSettings } from "./retrofitOptions.ts";
-import { finish, run } from "./run.ts";
+import { finish, nextTo, run } from "./run.ts";
 import { checkSettings } from "./settings.ts";
 import { Student } from "./student.ts";
 import { Trainer } from "./trainer.ts";
@@ -52,12 +52,13 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   const optimizer = new Optimizer(device, parameters.trained, settings.optimizer);
   const trainer = new Trainer(student, optimizer, r.loss, settings.seed);
   const { model, adapters, earlier, teacher: taught, start, saveEach } = options;
+  const near = (path: string) => nextTo(out, path);
   const recipe = {
     kind: "retrofit",
-    model,
-    adapters,
-    earlier,
-    teacher: taught,
+    model: near(model),
+    adapters: adapters.map(near),
+    earlier: earlier && near(earlier),
+    teacher: taught && near(taught),
     ...settings,
     ...r,
     start: start !== null,
@@ -67,7 +68,10 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
     const config = { ...dmsKeys(r), dms_cr: Math.max(1, Number(reached.targetCr ?? r.ramp.cr)) };
     if (r.train === "full")
       await saveModel(device, parameters.all, folder, { ...base, ...config }, { from: model, dtype: options.dtype });
-    else await saveAdapter(device, parameters, folder, config, { model, dtype: options.dtype });
+    else
+      await saveAdapter(device, parameters, folder, config, {
+        ...{ base: relative(folder, model), dtype: options.dtype },
+      });
     await finish(folder, { ...recipe, data: train.description, fingerprint: train.fingerprint, reached });
   };
   let [next, last]: [number, JournalEntry] = [0, { step: settings.steps }];

@@ -1,6 +1,6 @@
 // A run: steps, evaluations, its journal and its checkpoints; killed at any moment it goes on with the same bits.
 import { mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { badArgument, HyperthinkError } from "../base/errors.ts";
 import type { Device, Hidden } from "../device/device.ts";
 import { RECIPE } from "../model/recipe.ts";
@@ -127,6 +127,9 @@ export async function finish(out: string, training: Record<string, unknown>): Pr
   await writeJsonAtomic(join(out, RECIPE), training);
   await rm(join(out, CHECKPOINTS), { recursive: true, force: true });
 }
+
+/** A path as recipes tell it, from the folder that holds the result: such folders move together. */
+export const nextTo = (out: string, path: string): string => relative(dirname(resolve(out)), resolve(path));
 
 /** A tensor on the device as checkpoints read and write it. */
 function onDisk(device: Device, name: string, shape: readonly number[], buffer: Hidden) {
