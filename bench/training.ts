@@ -190,7 +190,7 @@ async function agree(theirs: Python, kind: Kind, model: string, shape: Shape): P
     const { trainer, parameters } = await openOurs(device, kind, model, shape, false);
     const { vocabulary, layers, kvHeads } = parameters.config;
     if (kind === "retrofit")
-      await saveAdapter(device, parameters, join(folder, "adapter"), {}, { model, dtype: "F32" });
+      await saveAdapter(device, parameters, join(folder, "adapter"), {}, { base: model, dtype: "F32" });
     for (const mode of exact) {
       const { torch, transformers } = await theirs.ask(orderOf(`check ${mode}`, kind, model, mode));
       if (mode === "f32") console.log(`PyTorch ${torch}, transformers ${transformers}`);
