@@ -18,7 +18,9 @@ export interface GateStartOptions extends FitOptions {
  */
 export const GATE_START = { ...FIT, scores: "kvzip", sharpness: 3 } as const;
 
-/** Gates of their own (`dms_proj_alpha`), one per head, for norms of ones and label shift 0: a key's own token decides. */
+/**
+ * Gates of their own (`dms_proj_alpha`), one per head, for norms of ones and label shift 0: a key's own token decides.
+ */
 export interface GateStart extends Pick<Fit, "explained" | "tokens"> {
   proj: Float32Array[]; // [layers] of [Hkv, H]
   bias: Float32Array[]; // [layers] of [Hkv]

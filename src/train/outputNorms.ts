@@ -2,8 +2,8 @@ import type { Device, Matrix } from "../device/device.ts";
 import type { ModelConfig } from "../model/config.ts";
 
 /**
- * What a layer's output projection makes of a value: the norm of W_O v, head by head, without a bias. It comes from W_O^T
- * W_O in float64, so that a value costs D^2 / 2 products and not H D.
+ * What a layer's output projection makes of a value: the norm of W_O v, head by head, without a bias. It comes from
+ * W_O^T W_O in float64, so that a value costs D^2 / 2 products and not H D.
  */
 export class OutputNorms {
   readonly #config: ModelConfig;

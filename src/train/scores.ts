@@ -1,4 +1,5 @@
-// What keys are worth: KVzip's scores, and KVzip+'s (KVzap, arXiv 2601.07891), with what a surrogate is to tell them by.
+// What keys are worth: KVzip's scores (arXiv 2505.23416), and KVzip+'s (KVzap, arXiv 2601.07891), with what a surrogate
+// is to tell them by.
 import { badArgument } from "../base/errors.ts";
 import type { Device, F32, Hidden, I32 } from "../device/device.ts";
 import { forward, type Model, type Tokens } from "../model/forward.ts";
@@ -8,8 +9,8 @@ import { OutputNorms } from "./outputNorms.ts";
 
 export interface ScoreOptions {
   /**
-   * kvzip: the greatest part that a query of a replay of the prompt, its request included, gives a key. kvzip+: max over
-   * the repeated prompt's queries j of a_ji ||W_O v_i|| / ||h_j||, h_j what the attention is handed.
+   * kvzip: the greatest part that a query of a replay of the prompt, its request included, gives a key. kvzip+: max
+   * over the repeated prompt's queries j of a_ji ||W_O v_i|| / ||h_j||, h_j what the attention is handed.
    */
   scores: "kvzip" | "kvzip+";
   /** attention: what the attention is handed (KVzap); residual: the stream before it, normalised (DMS gates). */
@@ -44,7 +45,8 @@ export class ScoreReader {
   readonly #kept: { x: Hidden; values: Hidden; peaks: Hidden }[]; // by layer: [length, H], [length, Hkv, D], [rows, Hq]
 
   /**
-   * `further`: what KVzip has a model read after a prompt. Throws `bad-argument` for a length that cannot be read twice.
+   * `further`: what KVzip has a model read after a prompt. Throws `bad-argument` for a length that cannot be read
+   * twice.
    */
   static async open(
     device: Device,

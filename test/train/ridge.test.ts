@@ -34,7 +34,8 @@ test("two inputs and two outputs by hand", () => {
   const exact = ridge.solve(0);
   close(exact.weight, [1, 2, -1, 0]);
   close(exact.bias, [5, 0]);
-  // With penalty 1: [[2, 1/2], [1/2, 2]] w = C (1, 2) = (2, 5/2), so w = (11, 16) / 15; and of (-1, 0): (-1, -1/2), so (-7, -2) / 15.
+  // With penalty 1: [[2, 1/2], [1/2, 2]] w = C (1, 2) = (2, 5/2), so w = (11, 16) / 15; and of (-1, 0): (-1, -1/2), so
+  // (-7, -2) / 15.
   const held = ridge.solve(1);
   close(held.weight, [11 / 15, 16 / 15, -7 / 15, -2 / 15]);
   close(held.bias, [5, 0]);
