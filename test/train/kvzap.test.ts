@@ -34,7 +34,7 @@ async function questions(session: Session, seed: number, count: number): Promise
   };
 }
 
-/** The share of prompts' keys that a policy's labels evict at the next token, over all lanes: till then all are read. */
+/** The share of prompts' keys that a policy's labels evict at the next token, over all lanes; until then all stay. */
 async function evicted(on: Session, spec: string, prompts: Iterable<Int32Array>) {
   const { runner, device } = on;
   let [gone, all] = [0, 0];
