@@ -66,6 +66,16 @@ async function damaged(folder: string, tensor: string, change: (data: DataView) 
 }
 
 describe("verify can fail", () => {
+  test("a gradient that is not a number, whichever it is", async () => {
+    for (const tensor of ["pretrain.grad.model.embed_tokens.weight", "pretrain.grad.model.norm.weight"])
+      assert.equal(await damaged("train", tensor, (data) => data.setFloat32(0, Number.NaN, true)), false, tensor);
+  });
+  test("one loss's gradient off by 2 in a thousand", async () => {
+    const scale = (data: DataView) => {
+      for (let at = 0; at < data.byteLength; at += 4) data.setFloat32(at, data.getFloat32(at, true) * 1.002, true);
+    };
+    assert.equal(await damaged("train", "ntp.grad.model.layers.1.mlp.up_proj.weight", scale), false);
+  });
   test("one logit off by 3e-4", async () => {
     assert.equal(
       await damaged("qwen3-dms-short", "decode_logits", (data) =>

@@ -1,5 +1,5 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { latestCheckpoint } from "../train/checkpoint.ts";
 import { GATE_START, gatesFromSurrogate } from "../train/gateStart.ts";
 import { mean } from "../train/judge.ts";
 import type { GateStart, RetrofitSettings } from "../train/retrofitOptions.ts";
@@ -15,7 +15,7 @@ export async function gateStart(
   signal: AbortSignal,
 ): Promise<GateStart> {
   await using session = await open({ ...flags, chains: 1, kvMemory: 1 << 20, weights: "f32", signal });
-  if (existsSync(join(flags.out, CHECKPOINTS))) return resumed(session.config);
+  if ((await latestCheckpoint(join(flags.out, CHECKPOINTS))).checkpoint) return resumed(session.config);
   const { data } = await fitData(session, flags, signal);
   const progress = fitProgress(process.stderr);
   const { scores = GATE_START.scores, prompts, heldOut } = flags;

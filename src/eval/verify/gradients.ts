@@ -81,9 +81,16 @@ async function* verifyLoss(
   const expected = settings.loss[kind]!;
   const terms = { total: expected.total, data_term: expected.data_term, sparsity_term: expected.sparsity_term };
   for (const [term, value] of Object.entries(terms))
-    if (value !== undefined)
-      yield relative(`${label}: ${term}`, Math.abs(losses[term as keyof typeof terms] - value) / Math.abs(value), most);
-  let [worst, which, compared] = [0, "", 0];
+    if (value !== undefined) {
+      const off = Math.abs(losses[term as keyof typeof terms] - value);
+      yield relative(`${label}: ${term}`, value === 0 ? off : off / Math.abs(value), most);
+    }
+  const strange = tensors
+    .names()
+    .filter((name) => name.startsWith(`${kind}.grad.`))
+    .find((name) => !student.parameters.all.some((p) => name === `${kind}.grad.${p.name}`));
+  if (strange) throw badFile(`${source.path}: expected gradients of this model's tensors, got ${strange}`);
+  let [worst, which, compared] = [-1, "", 0];
   for (const { name, gradient } of student.parameters.all) {
     if (!tensors.has(`${kind}.grad.${name}`)) continue;
     const wanted = tensors.float(`${kind}.grad.${name}`);
@@ -91,7 +98,8 @@ async function* verifyLoss(
     await device.read(gradient!, 0, got);
     const off = distance(got, wanted);
     compared++;
-    if (!(off <= worst)) [worst, which] = [off, name];
+    // NaN is the farthest, and stays it.
+    if (!(off <= worst) && !Number.isNaN(worst)) [worst, which] = [off, name];
   }
   if (compared === 0) throw badFile(`${source.path}: expected gradients named ${kind}.grad.TENSOR, found none`);
   yield relative(`${label}: ${compared} gradients, the farthest ${which}`, worst, allowed);

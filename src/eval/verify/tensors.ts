@@ -4,6 +4,7 @@ import { openSource } from "../../model/source.ts";
 
 /** The tensors of a golden file, in memory. */
 export interface Golden {
+  names(): string[];
   has(name: string): boolean;
   float(name: string): Float32Array;
   int(name: string): Int32Array;
@@ -35,6 +36,7 @@ export async function readGoldenTensors(path: string): Promise<Golden> {
     return hit.bytes;
   };
   return {
+    names: () => [...data.keys()],
     has: (name) => data.has(name),
     float: (name) => new Float32Array(find(name, "F32").buffer),
     int: (name) => new Int32Array(find(name, "I32").buffer),
