@@ -50,36 +50,11 @@ static void addRows(const Soft& s, const float* a, const float* x, int count, fl
   }
 }
 
-/** act(s) for every document and KV head. */
-template <class Args, class Act>
-static void everywhere(const Call& c, const Args& a, const Act& act) {
-  Soft s(c.scratch, c.thread, softBytes(a.documents, a.dim), longest(a.documents));
-  s.q = a.q;
-  s.k = a.k;
-  s.v = a.v;
-  s.soft = a.soft;
-  s.queryHeads = a.queryHeads;
-  s.kvHeads = a.kvHeads;
-  s.dim = a.dim;
-  s.width = up(a.dim, 16);
-  s.window = a.window;
-  s.lay();
-  HT_TASKS(c, t, a.documents.count * a.kvHeads) {
-    const Document& document = a.documents[t / a.kvHeads];
-    s.row = document.row;
-    s.rows = document.rows;
-    s.from = document.from;
-    s.head = t % a.kvHeads;
-    bring(s, a.k, s.rowsK, s.tilesK);
-    bring(s, a.v, s.rowsV, s.tilesV);
-    act(s);
-  }
-}
-
 void attendSoft(const Call& c, const AttendSoftArgs& a) {
   const int group = a.queryHeads / a.kvHeads;
   const float scale = 1 / sqrtf((float)a.dim);
-  everywhere(c, a, [&](const Soft& s) {
+  everywhere(c, a, a.soft, a.window, [&](const Soft& s) {
+    bring(s, a.v, s.rowsV, s.tilesV);
     for (int h = s.head * group; h < (s.head + 1) * group; h++)
       for (int first = 0; first < s.rows; first += Q) {
         const int count = least(Q, s.rows - first), keys = up(first + count, A);
@@ -143,7 +118,8 @@ static void scoresBack(const Soft& s, int first, int keys, const float* lse, con
 void attendSoftBack(const Call& c, const AttendSoftBackArgs& a) {
   const int group = a.queryHeads / a.kvHeads;
   const float scale = 1 / sqrtf((float)a.dim);
-  everywhere(c, a, [&](const Soft& s) {
+  everywhere(c, a, a.soft, a.window, [&](const Soft& s) {
+    bring(s, a.v, s.rowsV, s.tilesV);
     const size_t bytes = (size_t)up(s.rows, A) * s.width * 4;
     memset(s.dK, 0, bytes);
     memset(s.dV, 0, bytes);

@@ -1,4 +1,4 @@
-// Operations on rows, run backward: norm, rope, swiglu, GELU, borrow, decide.
+// Operations on rows, run backward: norm, swiglu, GELU, borrow, decide. (rope: rope.cc)
 #include "sumRows.h"
 #include "table.h"
 
@@ -35,29 +35,6 @@ void normBack(const Call& c, const NormBackArgs& a) {
       dx[i] = a.add ? dx[i] + g : g;
     }
   });
-}
-
-void ropeBack(const Call& c, const RopeBackArgs& a) {
-  const int dim = a.dim, half = dim / 2;
-  HT_TASKS(c, r, a.rows) {
-    const float* cos = a.angles + (size_t)r * dim;
-    const float* sin = cos + half;
-    for (int h = 0; h < a.heads; h++) {
-      float* x = a.dx + ((size_t)r * a.heads + h) * dim;
-      float* y = x + half;
-      int j = 0;
-      for (; j + 16 <= half; j += 16) {
-        const F16 p = load(x + j), q = load(y + j), co = load(cos + j), si = load(sin + j);
-        store(x + j, p * co + q * si);
-        store(y + j, q * co - p * si);
-      }
-      for (; j < half; j++) {
-        const float p = x[j], q = y[j];
-        x[j] = p * cos[j] + q * sin[j];
-        y[j] = q * cos[j] - p * sin[j];
-      }
-    }
-  }
 }
 
 void swigluBack(const Call& c, const SwigluBackArgs& a) {

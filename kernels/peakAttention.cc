@@ -15,21 +15,7 @@ static float normOf(const float* x, int count) {
 void peakAttention(const Call& c, const PeakAttentionArgs& a) {
   const int group = a.queryHeads / a.kvHeads;
   const float scale = 1 / sqrtf((float)a.dim);
-  Soft s(c.scratch, c.thread, softBytes(a.documents, a.dim), longest(a.documents));
-  s.soft = nullptr;
-  s.window = 0;
-  s.queryHeads = a.queryHeads;
-  s.kvHeads = a.kvHeads;
-  s.dim = a.dim;
-  s.width = up(a.dim, 16);
-  s.lay();
-  HT_TASKS(c, t, a.documents.count * a.kvHeads) {
-    const Document& document = a.documents[t / a.kvHeads];
-    s.row = document.row;
-    s.rows = document.rows;
-    s.from = document.from;
-    s.head = t % a.kvHeads;
-    bring(s, a.k, s.rowsK, s.tilesK);
+  everywhere(c, a, nullptr, 0, [&](const Soft& s) {
     for (int h = s.head * group; h < (s.head + 1) * group; h++) {
       float* out = a.out + (size_t)s.row * a.queryHeads + h;
       for (int i = 0; i < s.rows; i++) out[(size_t)i * a.queryHeads] = -1e30f;
@@ -53,7 +39,7 @@ void peakAttention(const Call& c, const PeakAttentionArgs& a) {
         }
       }
     }
-  }
+  });
 }
 
 }  // namespace HT_NS

@@ -39,8 +39,8 @@ HT_INLINE V4 some(const float* x, int count) {
 }
 
 /**
- * Packs `width` lines-wide numbers of one tile or panel: number j of line k is x[k * ld + j], or x[j * ld + k] where
- * `across`. Numbers beyond `count` and lines beyond `k` are zeros. width: a multiple of 4 (SSE tiles: 2).
+ * Packs a tile or panel of WIDTH numbers a line, a multiple of 4: number j of line k is x[k * ld + j], or x[j * ld + k]
+ * where `across`. Numbers beyond `count` and lines beyond `k` are zeros.
  */
 template <Packed P, int WIDTH>
 static void pack(float* to, const float* x, size_t ld, bool across, int count, int k) {

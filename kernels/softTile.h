@@ -16,7 +16,7 @@ constexpr int A = 2;
 
 /** One document and KV head, in a thread's scratch. */
 struct Soft {
-  const float *q, *k, *v, *soft;  // of the whole call
+  const float* soft;  // of the whole call
   int row, rows, from, queryHeads, kvHeads, head, dim, width, window;
   // Tiles of A keys, [dim][A] each; rows [rows][width], padded with zeros.
   float *tilesK, *tilesV, *rowsK, *rowsV, *dK, *dV;
@@ -69,6 +69,28 @@ static void bringQueries(const Soft& s, const float* from, int h, int first, int
   for (int i = 0; i < count; i++) {
     const float* x = from + s.queryAt(first + i, h);
     for (int d = 0; d < s.dim; d++) across[(size_t)d * Q + i] = rows[(size_t)i * s.width + d] = x[d] * scale;
+  }
+}
+
+/** act(s) for every document and KV head, its keys brought. Null `soft`: no mask. */
+template <class Args, class Act>
+static void everywhere(const Call& c, const Args& a, const float* soft, int window, const Act& act) {
+  Soft s(c.scratch, c.thread, softBytes(a.documents, a.dim), longest(a.documents));
+  s.soft = soft;
+  s.window = window;
+  s.queryHeads = a.queryHeads;
+  s.kvHeads = a.kvHeads;
+  s.dim = a.dim;
+  s.width = up(a.dim, 16);
+  s.lay();
+  HT_TASKS(c, t, a.documents.count * a.kvHeads) {
+    const Document& document = a.documents[t / a.kvHeads];
+    s.row = document.row;
+    s.rows = document.rows;
+    s.from = document.from;
+    s.head = t % a.kvHeads;
+    bring(s, a.k, s.rowsK, s.tilesK);
+    act(s);
   }
 }
 

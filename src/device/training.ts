@@ -7,6 +7,16 @@ const queries = "queryHeads * dim";
 const keys = "kvHeads * dim";
 const heads = { queryHeads: positive, kvHeads: positive, dim: positive } as const;
 const documents = list("document");
+/** What attention under a soft mask is given, forward and backward. */
+const attended = {
+  q: floats("read", "documents.row", queries),
+  k: floats("read", "documents.row", keys),
+  v: floats("read", "documents.row", keys),
+  soft: maybe(floats("read", "documents.row", "kvHeads")),
+  documents,
+  ...heads,
+  window: whole,
+} as const;
 
 export const TRAINING = {
   /**
@@ -125,13 +135,7 @@ export const TRAINING = {
   attendSoft: {
     out: floats("apart", "documents.row", queries),
     lse: floats("apart", "documents.row", "queryHeads"),
-    q: floats("read", "documents.row", queries),
-    k: floats("read", "documents.row", keys),
-    v: floats("read", "documents.row", keys),
-    soft: maybe(floats("read", "documents.row", "kvHeads")),
-    documents,
-    ...heads,
-    window: whole,
+    ...attended,
   },
   attendSoftBack: {
     dq: floats("apart", "documents.row", queries),
@@ -141,13 +145,7 @@ export const TRAINING = {
     dout: floats("read", "documents.row", queries),
     out: floats("read", "documents.row", queries),
     lse: floats("read", "documents.row", "queryHeads"),
-    q: floats("read", "documents.row", queries),
-    k: floats("read", "documents.row", keys),
-    v: floats("read", "documents.row", keys),
-    soft: maybe(floats("read", "documents.row", "kvHeads")),
-    documents,
-    ...heads,
-    window: whole,
+    ...attended,
   },
   /**
    * out[i, h]: log of the greatest part that a query of head h gives key i, over the queries at or after the document's

@@ -168,9 +168,8 @@ async function perform(on: Rig, { op, args, outputs }: Case): Promise<Float32Arr
     if (op === "attendSoftBack") {
       const { dq: _q, dk: _k, dv: _v, dsoft: _s, dout: _o, ...forward } = given;
       (pass.attendSoft as (args: unknown) => void)(forward);
-      const { lse: _l, ...rest } = given;
-      (pass.attendSoftBack as (args: unknown) => void)({ ...rest, lse: given.lse });
-    } else (pass[op] as (args: unknown) => void)(op === "attendSoft" ? given : given);
+    }
+    (pass[op] as (args: unknown) => void)(given);
   });
   return Promise.all(outputs.map((name) => on.read(given[name] as Hidden)));
 }

@@ -39,14 +39,23 @@ export function angles({ out, positions, frequencies, rows, half }: Given<"angle
   }
 }
 
-export function rope({ x, angles, rows, heads, dim }: Given<"rope">): void {
+export function rope({ x, ...by }: Given<"rope">): void {
+  rotate(x, by, 1);
+}
+
+/** Turns the halves of each head by the angles, or back by them. */
+export function rotate(
+  x: Float32Array,
+  { angles, rows, heads, dim }: Omit<Given<"rope">, "x">,
+  direction: 1 | -1,
+): void {
   const half = dim / 2;
   for (let r = 0; r < rows; r++) {
     for (let h = 0; h < heads; h++) {
       for (let j = 0; j < half; j++) {
         const at = (r * heads + h) * dim + j;
         const [a, b] = [x[at], x[at + half]];
-        const [cos, sin] = [angles[r * dim + j], angles[r * dim + half + j]];
+        const [cos, sin] = [angles[r * dim + j], direction * angles[r * dim + half + j]];
         x[at] = a * cos - b * sin;
         x[at + half] = b * cos + a * sin;
       }

@@ -1,6 +1,7 @@
 // Forward operations of rows.ts run backward.
 import { erf } from "../../../base/erf.ts";
 import type { Given } from "../given.ts";
+import { rotate } from "../rows.ts";
 
 export function normBack({ dx, dweight, dout, x, weight, rows, dim, eps, add }: Given<"normBack">): void {
   const weights = new Float64Array(dim);
@@ -21,19 +22,8 @@ export function normBack({ dx, dweight, dout, x, weight, rows, dim, eps, add }: 
   if (dweight) for (let c = 0; c < dim; c++) dweight[c] += weights[c];
 }
 
-export function ropeBack({ dx, angles, rows, heads, dim }: Given<"ropeBack">): void {
-  const half = dim / 2;
-  for (let r = 0; r < rows; r++) {
-    for (let h = 0; h < heads; h++) {
-      for (let j = 0; j < half; j++) {
-        const at = (r * heads + h) * dim + j;
-        const [a, b] = [dx[at], dx[at + half]];
-        const [cos, sin] = [angles[r * dim + j], angles[r * dim + half + j]];
-        dx[at] = a * cos + b * sin;
-        dx[at + half] = b * cos - a * sin;
-      }
-    }
-  }
+export function ropeBack({ dx, ...by }: Given<"ropeBack">): void {
+  rotate(dx, by, -1);
 }
 
 export function swigluBack({ dgate, dup, dout, gate, up, count }: Given<"swigluBack">): void {
