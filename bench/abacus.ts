@@ -7,9 +7,10 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { mean } from "../src/base/mean.ts";
 import { ABACUS_TOKENS, abacusProblems } from "../src/eval/abacus/problems.ts";
 import { pairedDifference } from "../src/eval/interval.ts";
-import { accuracy, mean, meanReads, type ProblemRun, percent, runProblems } from "../src/eval/race.ts";
+import { accuracy, meanReads, type ProblemRun, percent, runProblems } from "../src/eval/race.ts";
 import { load } from "../src/request/session.ts";
 
 const { values: args } = parseArgs({

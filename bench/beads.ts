@@ -7,10 +7,11 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { mean } from "../src/base/mean.ts";
 import type { KvFormat, WeightFormat } from "../src/device/device.ts";
 import { type BeadsProblem, beadsProblems } from "../src/eval/beads.ts";
 import { pairedDifference } from "../src/eval/interval.ts";
-import { accuracy, mean, meanReads, type ProblemRun, percent, runProblems, soloPeak } from "../src/eval/race.ts";
+import { accuracy, meanReads, type ProblemRun, percent, runProblems, soloPeak } from "../src/eval/race.ts";
 import { load } from "../src/request/session.ts";
 
 const { values: args } = parseArgs({

@@ -1,7 +1,8 @@
 import { join } from "node:path";
+import { mean } from "../base/mean.ts";
+import type { ModelConfig } from "../model/config.ts";
 import { latestCheckpoint } from "../train/checkpoint.ts";
 import { GATE_START, gatesFromSurrogate } from "../train/gateStart.ts";
-import { mean } from "../train/judge.ts";
 import type { GateStart, RetrofitSettings } from "../train/retrofitOptions.ts";
 import { CHECKPOINTS } from "../train/run.ts";
 import { fitProgress } from "./fit-progress.ts";
@@ -11,11 +12,12 @@ import { fitData, type KvzapFlags } from "./retrofit-kvzap.ts";
 /** Gates that begin as a surrogate of KVzip's scores, at a ratio. A run that goes on has its gates in a checkpoint. */
 export async function gateStart(
   flags: KvzapFlags & { adapter?: string[] },
+  config: ModelConfig,
   { alphaScale: scale, alphaOffset: offset, ramp }: RetrofitSettings,
   signal: AbortSignal,
 ): Promise<GateStart> {
+  if ((await latestCheckpoint(join(flags.out, CHECKPOINTS))).checkpoint) return resumed(config);
   await using session = await open({ ...flags, chains: 1, kvMemory: 1 << 20, weights: "f32", signal });
-  if ((await latestCheckpoint(join(flags.out, CHECKPOINTS))).checkpoint) return resumed(session.config);
   const { data } = await fitData(session, flags, signal);
   const progress = fitProgress(process.stderr);
   const { scores = GATE_START.scores, prompts, heldOut } = flags;
@@ -29,10 +31,10 @@ export async function gateStart(
   process.stderr.write(
     `gates begin as a surrogate that explains ${(100 * mean(fit.explained)).toFixed(0)}% of log scores, at CR ${ramp.from}\n`,
   );
-  return { proj: fit.proj, bias: fit.bias, shift: 0 };
+  return fit;
 }
 
-function resumed({ layers, kvHeads, hidden }: { layers: number; kvHeads: number; hidden: number }): GateStart {
+function resumed({ layers, kvHeads, hidden }: ModelConfig): GateStart {
   const zeros = (length: number) => Array.from({ length: layers }, () => new Float32Array(length));
-  return { proj: zeros(kvHeads * hidden), bias: zeros(kvHeads), shift: 0 };
+  return { proj: zeros(kvHeads * hidden), bias: zeros(kvHeads) };
 }

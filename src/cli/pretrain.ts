@@ -1,16 +1,14 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
 import { readJson } from "../model/source.ts";
-import { openDevice } from "../request/session.ts";
+import { machineMemory, openDevice } from "../request/session.ts";
 import { type PretrainOptions, pretrain } from "../train/pretrain.ts";
-import { TRAINING } from "../train/run.ts";
 import { interruptible } from "./open.ts";
 import { choice, number, whole } from "./parse.ts";
 import { trainingBoard } from "./training-board.ts";
 import { trainingData } from "./training-data.ts";
-import { machineMemory, type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
+import { refuseFinished, type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
 
 interface Flags extends TrainingFlags {
   config?: string;
@@ -53,8 +51,7 @@ const places = (text: string): number[] => text.split(",").map((part) => whole(p
 async function runPretrain(flags: Flags): Promise<void> {
   if ((flags.config === undefined) === (flags.from === undefined))
     throw badArgument("expected --config FILE (random weights) or --from DIR (its weights), one of them");
-  if (existsSync(join(flags.out, TRAINING)))
-    throw badArgument(`${flags.out} holds a finished run: expected another --out, or that folder removed`);
+  refuseFinished(flags);
   const signal = interruptible();
   const settings = trainSettings(flags, { matrices: flags.optimizer, muonRate: flags.muonRate });
   const beside = flags.tokenizer ?? flags.from ?? null;

@@ -3,14 +3,14 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
+import { mean } from "../base/mean.ts";
+import { RECIPE } from "../model/recipe.ts";
 import type { Session } from "../request/session.ts";
 import { writeJsonAtomic } from "../train/aside.ts";
 import { loadPieces } from "../train/data.ts";
 import { FIT, type Fit, type FitData } from "../train/fit.ts";
-import { mean } from "../train/judge.ts";
 import { fitKvzap, type KvzapOptions, saveKvzap } from "../train/kvzap.ts";
 import { heldOut, type Pieces, shuffledPieces } from "../train/pieces.ts";
-import { TRAINING } from "../train/run.ts";
 import { fitProgress } from "./fit-progress.ts";
 import { count, table } from "./format.ts";
 import { interruptible, note, open } from "./open.ts";
@@ -51,7 +51,7 @@ const SHARES = [0.25, 0.5, 0.75, 0.875, 0.95];
 
 export async function runKvzap(flags: KvzapFlags): Promise<void> {
   const { out, json } = flags;
-  for (const name of ["config.json", "model.safetensors", TRAINING])
+  for (const name of ["config.json", "model.safetensors"])
     if (existsSync(join(out, name)))
       throw badArgument(`${out} holds ${name} already: expected another --out, or that folder removed`);
   const { surrogate, scores = "kvzip+", length, seed, prompts, heldOut: judging } = flags;
@@ -68,7 +68,7 @@ export async function runKvzap(flags: KvzapFlags): Promise<void> {
     ...{ kind: "kvzap", ...settings, data: description, fitted: fit.surrogate.description, tokens, explained },
     thresholds: SHARES.map((share, i) => ({ share, threshold: thresholds[i] })),
   };
-  await writeJsonAtomic(join(out, TRAINING), made);
+  await writeJsonAtomic(join(out, RECIPE), made);
   if (json) console.log(JSON.stringify(made));
   else console.log(summary(fit, thresholds, out));
 }

@@ -1,20 +1,17 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
 import { loadConfig } from "../model/load.ts";
 import { openSource } from "../model/source.ts";
-import { openDevice } from "../request/session.ts";
+import { machineMemory, openDevice } from "../request/session.ts";
 import { retrofit } from "../train/retrofit.ts";
 import type { RetrofitOptions, RetrofitSettings } from "../train/retrofitOptions.ts";
-import { TRAINING } from "../train/run.ts";
 import { gateStart } from "./gate-start.ts";
 import { interruptible, note } from "./open.ts";
 import { choice, number, texts, whole } from "./parse.ts";
 import { type KvzapFlags, kvzapOptions, runKvzap } from "./retrofit-kvzap.ts";
 import { trainingBoard } from "./training-board.ts";
 import { trainingData } from "./training-data.ts";
-import { machineMemory, type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
+import { refuseFinished, type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
 
 interface Flags extends TrainingFlags, Pick<KvzapFlags, "surrogate" | "scores" | "prompts"> {
   method: "dms" | "kvzap";
@@ -165,8 +162,7 @@ const ratios = (text: string): number[] => text.split(",").map((part) => number(
 const shifts = (text: string): 0 | 1 => Number(choice("0", "1")(text)) as 0 | 1;
 
 async function runRetrofit(flags: Flags): Promise<void> {
-  if (existsSync(join(flags.out, TRAINING)))
-    throw badArgument(`${flags.out} holds a finished run: expected another --out, or that folder removed`);
+  refuseFinished(flags);
   if (flags.method === "kvzap") return runKvzap(flags);
   const achieve = flags.achieve ?? [];
   if (achieve.some((cr, i) => !(cr > 1 && cr > (achieve[i - 1] ?? 1))))
@@ -176,7 +172,7 @@ async function runRetrofit(flags: Flags): Promise<void> {
   const config = await loadConfig(await openSource(flags.model));
   const { train, test } = await trainingData(flags, flags.model, config.vocabulary, signal);
   const chosen = retrofitSettings(flags);
-  const start = flags.init === "kvzap" ? await gateStart(flags, chosen, signal) : null;
+  const start = flags.init === "kvzap" ? await gateStart(flags, config, chosen, signal) : null;
   const board = trainingBoard(flags, settings.steps);
   try {
     const options: RetrofitOptions = {

@@ -1,9 +1,10 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
+import { RECIPE } from "../model/recipe.ts";
 import type { Forecast } from "../train/estimate.ts";
 import { type JournalEntry, readJournal } from "../train/journal.ts";
 import { trainingPlot } from "../train/plot.ts";
-import { JOURNAL, TRAINING } from "../train/run.ts";
+import { JOURNAL } from "../train/run.ts";
 import { size } from "./format.ts";
 import { duration, openTrainingProgress } from "./training-progress.ts";
 
@@ -42,8 +43,8 @@ export function trainingBoard({ json }: { json?: boolean }, steps: number): Trai
         join(out, PLOT),
         await trainingPlot(await readJournal(join(out, JOURNAL)), basename(resolve(out))),
       );
-      if (json) console.log(await readFile(join(out, TRAINING), "utf8"));
-      else console.log(`saved in ${out}; ${TRAINING} says how it was made, ${PLOT} shows the run`);
+      if (json) console.log(await readFile(join(out, RECIPE), "utf8"));
+      else console.log(`saved in ${out}; ${RECIPE} says how it was made, ${PLOT} shows the run`);
     },
   };
 }

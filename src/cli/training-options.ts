@@ -1,5 +1,8 @@
-import { totalmem } from "node:os";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Command } from "commander";
+import { badArgument } from "../base/errors.ts";
+import { RECIPE } from "../model/recipe.ts";
 import { TRAIN_SETTINGS, type TrainSettings } from "../train/settings.ts";
 import { choice, number, texts, whole } from "./parse.ts";
 
@@ -88,5 +91,8 @@ export const trainSettings = (flags: TrainingFlags, more: Partial<TrainSettings[
   checkpointEach: flags.checkpointEach,
 });
 
-export const machineMemory = (): number =>
-  Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+/** Throws `bad-argument` where a run has ended in the folder. */
+export function refuseFinished({ out }: Pick<TrainingFlags, "out">): void {
+  if (existsSync(join(out, RECIPE)))
+    throw badArgument(`${out} holds a finished run: expected another --out, or that folder removed`);
+}

@@ -1,6 +1,7 @@
 // How sure a measured accuracy is, and what a vote of fewer chains would have reached.
 
 import { badArgument } from "../base/errors.ts";
+import { mean } from "../base/mean.ts";
 import { seeded } from "../base/rng.ts";
 
 /** A mean and the ends of its 95% interval. */
@@ -33,10 +34,10 @@ export function wilson(successes: number, trials: number): Interval {
  */
 export function pairedDifference(a: readonly number[], b: readonly number[]): Interval {
   const differences = paired(a, b);
-  const mean = average(differences);
-  const variance = differences.reduce((sum, d) => sum + (d - mean) ** 2, 0) / (differences.length - 1);
+  const middle = mean(differences);
+  const variance = differences.reduce((sum, d) => sum + (d - middle) ** 2, 0) / (differences.length - 1);
   const half = Z * Math.sqrt(variance / differences.length);
-  return { mean, low: mean - half, high: mean + half };
+  return { mean: middle, low: middle - half, high: middle + half };
 }
 
 /**
@@ -58,7 +59,7 @@ export function pairedBootstrap(
     return sum / n;
   }).sort();
   const at = (q: number) => means[Math.round(q * (resamples - 1))];
-  return { mean: average(differences), low: at(0.025), high: at(0.975) };
+  return { mean: mean(differences), low: at(0.025), high: at(0.975) };
 }
 
 function paired(a: readonly number[], b: readonly number[]): number[] {
@@ -66,8 +67,6 @@ function paired(a: readonly number[], b: readonly number[]): number[] {
     throw badArgument(`a paired interval needs the same problems twice, at least two; got ${a.length} and ${b.length}`);
   return b.map((value, i) => value - a[i]);
 }
-
-const average = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** What W chains said to one problem: keys by chain index (null: abstained), and the right key. */
 export interface Answers {
@@ -115,7 +114,7 @@ export function majAtK(
 
 const score = (perProblem: number[]): Score => {
   if (perProblem.length === 0) throw badArgument("a score needs at least one problem");
-  return { mean: average(perProblem), perProblem };
+  return { mean: mean(perProblem), perProblem };
 };
 
 /**

@@ -1,3 +1,4 @@
+import { mean } from "../base/mean.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Session } from "../request/session.ts";
 import { answerKey } from "../scale/key.ts";
@@ -98,8 +99,6 @@ export async function soloPeak(
 }
 
 export const meanReads = (runs: readonly ProblemRun[]): number => mean(runs.flatMap((run) => run.reads));
-
-export const mean = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0) / numbers.length;
 
 /** Accuracy of a vote of `width` of the chains that ran (1: avg@1): per problem, and with its 95% interval. */
 export function accuracy(runs: readonly ProblemRun[], width: number): { perProblem: number[]; interval: Interval } {

@@ -54,6 +54,10 @@ const DEFAULT_KV = 2 * 1024 ** 3;
 /** Prompts that are kept beside the running chains; more of them wait. */
 const ROOTS = 8;
 
+/** Bytes that this machine, or the container that it runs in, has. */
+export const machineMemory = (): number =>
+  Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+
 /** The device that options name, or the fastest that is there. */
 export function openDevice(name?: LoadOptions["device"], threads?: number): Device {
   if (name === "reference") return reference();
@@ -213,7 +217,7 @@ export async function load(options: LoadOptions): Promise<Session> {
   try {
     const weights = await loadWeights(device, config, source, {
       weights: options.weights ?? (await defaultDtype(source)),
-      memory: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
+      memory: machineMemory(),
       adapter: gates,
       loras,
       note,

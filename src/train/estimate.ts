@@ -3,6 +3,7 @@ import { noMemory } from "../base/errors.ts";
 import type { Device } from "../device/device.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { entries, tensorTable } from "../model/names.ts";
+import { plain } from "./linear.ts";
 import { MOST_LOGITS } from "./lossRows.ts";
 import type { TrainMode } from "./parameters.ts";
 import type { TrainSettings } from "./settings.ts";
@@ -28,8 +29,7 @@ export function estimate({ config: c, settings, train, rank, distills, teacherAp
   const { windows, length, accumulate, recompute, optimizer } = settings;
   const rows = windows * length;
   const tensors = entries(tensorTable(c)).filter(({ optional }) => !optional);
-  const sizes = tensors.map(({ shape, exact }) => ({ exact, numbers: shape.reduce((a, b) => a * b, 1) }));
-  const numbers = sizes.reduce((sum, t) => sum + t.numbers, 0);
+  const numbers = tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   const gates = c.dms && !c.dms.borrowed ? c.layers * c.kvHeads * c.hidden : 0;
   const [queries, keys] = [c.queryHeads * c.headDim, c.kvHeads * c.headDim];
   const projections = c.layers * (c.hidden * (2 * queries + 2 * keys) + 3 * c.hidden * c.intermediate);
@@ -57,7 +57,7 @@ export function estimate({ config: c, settings, train, rank, distills, teacherAp
 export async function productRate(device: Device, bf16: boolean): Promise<number> {
   const [m, n, k] = device.name === "reference" ? [32, 32, 64] : [1024, 512, 512];
   const [a, b, out] = [device.hidden(m * k), device.hidden(k * n), device.hidden(m * n)];
-  const shape = { m, n, k, turnA: false, turnB: true, bias: null, add: false, scale: 1, bf16 };
+  const shape = { ...plain, m, n, k, turnB: true, bf16 };
   let best = 0;
   for (let round = 0; round < 6; round++) {
     const pass = device.begin();
@@ -76,9 +76,21 @@ export interface Forecast extends Estimate {
   seconds: number; // of the whole run, about
 }
 
-/** Throws `no-memory` where the machine has not what a run takes. `memory`: bytes. */
-export async function forecast(device: Device, shape: RunShape, steps: number, bf16: boolean, memory: number) {
+/** Who hears of it. */
+export interface Forecasting {
+  /** Before anything large is allocated. */
+  onForecast?: (forecast: Forecast) => void;
+  memory?: number; // bytes that the machine has; default: no limit
+}
+
+/** Tells what a run will take. Throws `no-memory` where the machine has not so much. */
+export async function forecast(
+  device: Device,
+  shape: RunShape & { settings: TrainSettings },
+  { onForecast, memory = Number.POSITIVE_INFINITY }: Forecasting,
+): Promise<void> {
   const { bytes, flops } = estimate(shape);
+  const { steps, bf16 } = shape.settings;
   const gib = (n: number) => `${(n / 2 ** 30).toFixed(1)} GiB`;
   if (bytes > memory)
     throw noMemory(
@@ -86,5 +98,5 @@ export async function forecast(device: Device, shape: RunShape, steps: number, b
         `more), a shorter --length${shape.settings.recompute ? "" : ", --recompute"} or a smaller model`,
     );
   const rate = STEP_SHARE * (await productRate(device, bf16));
-  return { bytes, flops, seconds: (steps * flops) / rate } satisfies Forecast;
+  onForecast?.({ bytes, flops, seconds: (steps * flops) / rate });
 }

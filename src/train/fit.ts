@@ -1,7 +1,8 @@
 // Fits a surrogate: reads prompts twice, learns from what their keys were worth, and asks of held-out ones how well.
 import { badArgument, HyperthinkError } from "../base/errors.ts";
+import { mean } from "../base/mean.ts";
 import type { Session } from "../request/session.ts";
-import { Judge, mean } from "./judge.ts";
+import { Judge } from "./judge.ts";
 import type { Learner } from "./learner.ts";
 import type { Pieces } from "./pieces.ts";
 import { promptsOf } from "./prompts.ts";

@@ -3,6 +3,7 @@ import type { DmsConfig } from "../model/config.ts";
 import type { Session } from "../request/session.ts";
 import { FIT, type Fit, type FitData, type FitOptions, fitSurrogate } from "./fit.ts";
 import { linearLearner } from "./learner.ts";
+import type { GateStart } from "./retrofitOptions.ts";
 import { evictedShare } from "./schedule.ts";
 
 export interface GateStartOptions extends FitOptions {
@@ -21,9 +22,7 @@ export const GATE_START = { ...FIT, scores: "kvzip", sharpness: 3 } as const;
 /**
  * Gates of their own (`dms_proj_alpha`), one per head, for norms of ones and label shift 0: a key's own token decides.
  */
-export interface GateStart extends Pick<Fit, "explained" | "tokens"> {
-  proj: Float32Array[]; // [layers] of [Hkv, H]
-  bias: Float32Array[]; // [layers] of [Hkv]
+export interface FittedGates extends GateStart, Pick<Fit, "explained" | "tokens"> {
   /** Keys of a lower predicted log score are labelled. */
   logThreshold: number;
 }
@@ -39,7 +38,7 @@ export async function gatesFromSurrogate(
   data: FitData,
   { scale, offset }: Pick<DmsConfig, "scale" | "offset">,
   options: GateStartOptions,
-): Promise<GateStart> {
+): Promise<FittedGates> {
   const { cr, sharpness } = options;
   if (!(cr >= 1 && cr < Infinity)) throw badArgument(`cr: expected a ratio from 1, got ${cr}`);
   if (!(sharpness > 0 && sharpness < Infinity))

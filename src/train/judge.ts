@@ -49,5 +49,3 @@ export class Judge {
     return shares.map((share) => all[Math.min(all.length - 1, Math.floor(share * all.length))]);
   }
 }
-
-export const mean = (numbers: readonly number[]): number => numbers.reduce((sum, x) => sum + x, 0) / numbers.length;

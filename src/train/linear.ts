@@ -8,7 +8,8 @@ export interface Precision {
   readonly bf16: boolean;
 }
 
-const plain = { turnA: false, turnB: false, bias: null, add: false, scale: 1 } as const;
+/** A product of two factors as they lie, and nothing else. */
+export const plain = { turnA: false, turnB: false, bias: null, add: false, scale: 1, bf16: false } as const;
 
 /** A pass of the transformer over parameters. */
 export function stepsOver(pass: Pass, { bf16 }: Precision): Steps<Parameter> {
@@ -48,13 +49,12 @@ export function linearBack(
     // value = base + scale b a: db = scale dout^T (x a^T), da = scale (dout b)^T x. Narrow products cost little:
     // float32.
     const { a, b, rank, scale } = low;
-    const narrow = { ...plain, bf16: false };
-    pass.product({ ...narrow, out: scratch, a: x, b: a.value, m: rows, n: rank, k, turnB: true });
+    pass.product({ ...plain, out: scratch, a: x, b: a.value, m: rows, n: rank, k, turnB: true });
     const toB = { out: b.gradient!, a: dout, b: scratch, m: n, n: rank, k: rows };
-    pass.product({ ...narrow, ...toB, turnA: true, add: true, scale });
-    pass.product({ ...narrow, out: scratch, a: dout, b: b.value, m: rows, n: rank, k: n });
+    pass.product({ ...plain, ...toB, turnA: true, add: true, scale });
+    pass.product({ ...plain, out: scratch, a: dout, b: b.value, m: rows, n: rank, k: n });
     const toA = { out: a.gradient!, a: scratch, b: x, m: rank, n: k, k: rows };
-    pass.product({ ...narrow, ...toA, turnA: true, add: true, scale });
+    pass.product({ ...plain, ...toA, turnA: true, add: true, scale });
   }
   if (bias?.gradient) pass.sumRows({ out: bias.gradient, x: dout, rows, dim: n });
   if (dx) pass.product({ ...plain, out: dx, a: dout, b: value, m: rows, n: k, k: n, add, bf16 });
@@ -66,6 +66,6 @@ export function mergeLowRank(pass: Pass, parameters: readonly Parameter[]): void
     if (!low) continue;
     pass.blend({ out: value, x: low.base, count: m * n, own: 0, other: 1 });
     const { a, b, rank: k, scale } = low;
-    pass.product({ ...plain, out: value, a: b.value, b: a.value, m, n, k, add: true, scale, bf16: false });
+    pass.product({ ...plain, out: value, a: b.value, b: a.value, m, n, k, add: true, scale });
   }
 }

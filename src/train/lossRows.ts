@@ -1,7 +1,7 @@
 // The head and the loss, over the rows that count, some at a time: logits of all rows of a large vocabulary would be
 // the largest thing in memory.
 import type { Device, F32, Hidden, I32, Pass } from "../device/device.ts";
-import type { Precision } from "./linear.ts";
+import { type Precision, plain } from "./linear.ts";
 import type { Parameter } from "./parameters.ts";
 
 /** What the student is compared with: the tokens that follow, or the logits of its own untouched self. */
@@ -81,7 +81,7 @@ export class LossRows {
     headBack: (dout: Hidden, x: Hidden, dx: Hidden, rows: number) => void,
   ): void {
     const [dim, vocabulary] = [this.#hidden, this.#vocabulary];
-    const product = { turnA: false, turnB: true, n: vocabulary, k: dim, bias: null, add: false, scale: 1, bf16 };
+    const product = { ...plain, turnB: true, n: vocabulary, k: dim, bf16 };
     for (const { index, targets, weights, losses, count } of this.#blocks.slice(0, this.#used)) {
       const logitsOf = (x: Hidden, picked: Hidden, head: Parameter, out: Hidden) => {
         pass.gather({ out: picked, x, index, count, dim });

@@ -2,8 +2,9 @@
 // 512 rows).
 import { seeded, shuffled } from "../base/rng.ts";
 import type { Device, Hidden, I32 } from "../device/device.ts";
+import { plain } from "./linear.ts";
 import type { Linear } from "./ridge.ts";
-import { type LayerSurrogate, plain, type SurrogateShape } from "./surrogate.ts";
+import type { LayerSurrogate, SurrogateShape } from "./surrogate.ts";
 
 export interface MlpSettings {
   epochs: number;

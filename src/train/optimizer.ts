@@ -1,5 +1,6 @@
 // How gradients become changes: AdamW, and Muon for matrices.
 import type { Device, Hidden, Pass } from "../device/device.ts";
+import { plain } from "./linear.ts";
 import { isGate, type Parameter } from "./parameters.ts";
 
 export interface OptimizerSettings {
@@ -34,9 +35,8 @@ export const OPTIMIZER: OptimizerSettings = {
 /** A parameter and what its optimizer remembers. */
 interface Slot {
   p: Parameter;
-  muon: boolean;
   moment: Hidden;
-  second: Hidden; // of Muon: one number that nobody reads
+  second: Hidden | null; // null: Muon's
 }
 
 /** Newton-Schulz coefficients of Muon's five steps. */
@@ -56,10 +56,10 @@ export class Optimizer {
     this.#slots = parameters.map((p) => {
       const count = p.rows * p.cols;
       const muon = settings.matrices === "muon" && isProjection(p);
-      return { p, muon, moment: device.hidden(count), second: device.hidden(muon ? 1 : count) };
+      return { p, moment: device.hidden(count), second: muon ? null : device.hidden(count) };
     });
     this.#norms = device.hidden(Math.max(1, parameters.length));
-    const orthogonal = this.#slots.filter(({ muon }) => muon).map(({ p }) => p);
+    const orthogonal = this.#slots.filter(({ second }) => second === null).map(({ p }) => p);
     const most = (of: (p: Parameter) => number) => device.hidden(Math.max(...orthogonal.map(of)));
     const side = ({ rows, cols }: Parameter) => Math.min(rows, cols) ** 2;
     const size = ({ rows, cols }: Parameter) => rows * cols;
@@ -89,12 +89,19 @@ export class Optimizer {
   update(pass: Pass, step: number, part: number, norm: number): void {
     const { clip } = this.#settings;
     const scale = clip > 0 && norm > clip ? clip / norm : 1;
-    for (const slot of this.#slots)
-      if (slot.muon) this.#muon(pass, slot, part, scale);
-      else this.#adamw(pass, slot, step, part, scale);
+    for (const { p, moment, second } of this.#slots)
+      if (second) this.#adamw(pass, p, { moment, second }, step, part, scale);
+      else this.#muon(pass, p, moment, part, scale);
   }
 
-  #adamw(pass: Pass, { p, moment, second }: Slot, step: number, part: number, scale: number): void {
+  #adamw(
+    pass: Pass,
+    p: Parameter,
+    { moment, second }: { moment: Hidden; second: Hidden },
+    step: number,
+    part: number,
+    scale: number,
+  ): void {
     const { rate, gateRate, beta1, beta2, eps, decay } = this.#settings;
     pass.adamw({
       ...{ x: p.value, gradient: p.gradient!, moment, second, count: p.rows * p.cols, scale, beta1, beta2, eps },
@@ -106,7 +113,7 @@ export class Optimizer {
   }
 
   /** The momentum's nearest orthogonal matrix, about: all directions of a matrix move alike. */
-  #muon(pass: Pass, { p, moment }: Slot, part: number, scale: number): void {
+  #muon(pass: Pass, p: Parameter, moment: Hidden, part: number, scale: number): void {
     const { momentum, muonRate, decay } = this.#settings;
     const { rows: n, cols: k } = p;
     const count = n * k;
@@ -117,7 +124,6 @@ export class Optimizer {
     pass.unit({ x, count, least: 1e-7 });
     const wide = n <= k;
     const side = Math.min(n, k);
-    const plain = { bias: null, add: false, scale: 1, turnA: false, turnB: false, bf16: false };
     let [from, to] = [x, next];
     for (let round = 0; round < ROUNDS; round++) {
       // With S = x x^T (x^T x where that is smaller): x = A x + (B S + C S^2) x.
@@ -136,9 +142,9 @@ export class Optimizer {
 
   /** What checkpoints must hold, by name. */
   *state(): Generator<{ name: string; shape: readonly number[]; buffer: Hidden }> {
-    for (const { p, muon, moment, second } of this.#slots) {
+    for (const { p, moment, second } of this.#slots) {
       yield { name: `${p.name}#moment`, shape: p.shape, buffer: moment };
-      if (!muon) yield { name: `${p.name}#second`, shape: p.shape, buffer: second };
+      if (second) yield { name: `${p.name}#second`, shape: p.shape, buffer: second };
     }
   }
 }

@@ -50,9 +50,7 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
   const config = parseConfig(options.config);
   checkSettings(settings, config.contextLength);
   const shape = { config, settings, train: "all", rank: 0, distills: false, teacherApart: false } as const;
-  const { memory = Number.POSITIVE_INFINITY } = options;
-  const told = await forecast(device, shape, settings.steps, settings.bf16, memory);
-  options.onForecast?.(told);
+  await forecast(device, shape, options);
   const parameters =
     typeof from === "string"
       ? await loadParameters(device, staging(), config, await openSource(from))

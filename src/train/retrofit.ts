@@ -39,9 +39,7 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   const distills = r.loss.kind === "distill";
   const teacherApart = distills && (options.teacher !== null || r.train === "full");
   const shape = { config: origin.gated, settings, train: r.train, rank: r.rank, distills, teacherApart };
-  const { memory = Number.POSITIVE_INFINITY } = options;
-  const told = await forecast(device, shape, settings.steps, settings.bf16, memory);
-  options.onForecast?.(told);
+  await forecast(device, shape, options);
   const { parameters, teacher } = await makeGated(device, staging, origin, options);
   const { windows, length, heldOutWindows } = settings;
   const student = new Student(device, parameters, {

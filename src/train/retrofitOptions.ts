@@ -24,11 +24,10 @@ export interface RetrofitSettings {
   loraScale: number;
 }
 
-/** Gates to begin with: [layers] of proj [Hkv, H] and bias [Hkv], such as those of a surrogate (gateStart.ts). */
+/** Gates to begin with, such as those of a surrogate (gateStart.ts). */
 export interface GateStart {
-  proj: readonly Float32Array[];
-  bias: readonly Float32Array[];
-  shift: 0 | 1;
+  proj: readonly Float32Array[]; // [layers] of [Hkv, H]
+  bias: readonly Float32Array[]; // [layers] of [Hkv]
 }
 
 export interface RetrofitOptions extends Talk {

@@ -7,7 +7,7 @@ import { RECIPE } from "../model/recipe.ts";
 import { writeJsonAtomic } from "./aside.ts";
 import { newBatch, packBatch, type TrainBatch, type Trigger } from "./batch.ts";
 import { cleanCheckpoints, latestCheckpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
-import type { Forecast } from "./estimate.ts";
+import type { Forecasting } from "./estimate.ts";
 import { Journal, type JournalEntry } from "./journal.ts";
 import type { Optimizer } from "./optimizer.ts";
 import type { Parameter } from "./parameters.ts";
@@ -41,11 +41,7 @@ export interface RunOptions {
 }
 
 /** What every trainer is given to speak and to stop. */
-export interface Talk extends Pick<RunOptions, "signal" | "onEntry" | "note"> {
-  /** Before anything large is allocated. */
-  onForecast?: (forecast: Forecast) => void;
-  memory?: number; // bytes that the machine has; default: no limit
-}
+export interface Talk extends Pick<RunOptions, "signal" | "onEntry" | "note">, Forecasting {}
 
 export interface RunParts {
   device: Device;
@@ -57,7 +53,6 @@ export interface RunParts {
 /** Files of a run's folder beside its result: every step's line, checkpoints, and at its end how it was made. */
 export const JOURNAL = "journal.jsonl";
 export const CHECKPOINTS = "checkpoints";
-export { RECIPE as TRAINING } from "../model/recipe.ts";
 
 /**
  * Runs to the last step, from a checkpoint in `dir` where there is one. Throws `aborted` after saving, when stopped.

@@ -1,5 +1,5 @@
 // The model that learns: its passes forward and backward over one batch of rows.
-import type { Device, F32, Hidden, I32, Pass } from "../device/device.ts";
+import type { Device, Hidden, I32, Pass } from "../device/device.ts";
 import { block, forward, type Model, type Steps, type Tokens } from "../model/forward.ts";
 import { type Activations, type Keeps, makeActivations } from "../model/workspace.ts";
 import { blockBack } from "./backward.ts";
@@ -99,8 +99,7 @@ export class Student {
   #forward(pass: Pass, model: Model<Parameter>, gates: SoftSettings["gates"], out: Hidden): void {
     const { rows } = this.#options;
     const { hidden: dim, normEps: eps } = model.config;
-    const tokens = { ...this.#tokens, wants: { gates: gates !== null, probe: false } };
-    this.attention.set(this.#soft(gates));
+    const tokens = this.#act(gates);
     forward(this.#steps(pass, gates), model, tokens, this.activations, this.attention);
     pass.norm({ out, x: this.activations.ends.x, weight: model.weights.norm, rows, dim, eps });
   }
@@ -134,8 +133,7 @@ export class Student {
     const { layers, ends } = activations;
     const g = this.#gradients;
     const steps = this.#steps(pass, gates);
-    const tokens = { ...this.#tokens, wants: { gates: gates !== null, probe: false } };
-    this.attention.set(this.#soft(gates));
+    const tokens = this.#act(gates);
     const last = { dx: g.x, dout: this.#dfinal, x: ends.x, weight: weights.norm, rows, dim: c.hidden, eps: c.normEps };
     pass.normBack({ ...last, dweight: parameters.vector(weights.norm).gradient, add: false });
     for (let l = c.layers - 1; l >= 0; l--) {
@@ -160,23 +158,20 @@ export class Student {
     return stepsOver(pass, { bf16: bf16 && gates === null && teacher === null });
   }
 
+  /** The tokens of passes in which gates act so. */
+  #act(gates: SoftSettings["gates"]): Tokens {
+    this.attention.set(this.#soft(gates));
+    return { ...this.#tokens, wants: { gates: gates !== null, probe: false } };
+  }
+
   #soft(gates: SoftSettings["gates"]): SoftSettings {
     const { documents, documentCount } = this.batch;
     const { window, tau } = this.#options;
     return { documents: { list: documents, first: 0, count: documentCount }, gates, window, tau };
   }
 
-  /** [rows] weights of rows in the loss, and what `LossRows` makes of them. */
-  weigh(weights: Float32Array, targets: Int32Array): void {
-    this.losses.choose(weights, targets);
-  }
-
   /** z of a layer after `forward`. */
   async readZ(layer: number, into: Float32Array): Promise<void> {
     await this.device.read(this.attention.layers[layer].z, 0, into);
-  }
-
-  noise(layer: number): F32 {
-    return this.attention.layers[layer].noise;
   }
 }

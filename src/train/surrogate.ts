@@ -1,4 +1,5 @@
 import type { Device, Hidden } from "../device/device.ts";
+import { plain } from "./linear.ts";
 import type { Linear } from "./ridge.ts";
 
 /** A layer's predictor of its keys' log scores: linear, or two linear maps with a GELU between. */
@@ -20,8 +21,6 @@ export interface SurrogateShape {
   kvHeads: number;
   width: number;
 }
-
-export const plain = { turnA: false, turnB: false, bias: null, add: false, scale: 1, bf16: false } as const;
 
 /** Runs surrogates of one shape on a device, for at most so many rows. */
 export class Predictor {

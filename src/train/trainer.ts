@@ -1,5 +1,6 @@
 // One step of training: batches forward and backward, then one change of the parameters.
 import { badModel, type HyperthinkError } from "../base/errors.ts";
+import { mean } from "../base/mean.ts";
 import type { TrainBatch } from "./batch.ts";
 import { fillNoise, sparsityOf } from "./gates.ts";
 import { keptShare } from "./kept.ts";
@@ -93,10 +94,12 @@ export class Trainer {
     const student = this.#student;
     const { device, parameters } = student;
     let [loss, tokens, kept, full] = [0, 0, 0, 0];
+    let merged = false;
     for (const batch of batches) {
       this.#bring(batch, 1);
       const pass = device.begin();
-      student.merge(pass);
+      if (!merged) student.merge(pass);
+      merged = true;
       if (this.#loss.kind === "distill") student.teach(pass);
       student.forward(pass, gated ? "hard" : null);
       student.loss(pass, this.#loss, false);
@@ -118,7 +121,7 @@ export class Trainer {
     batch.positions.host.set(positions);
     batch.documents.host.set(documents.subarray(0, 3 * documentCount));
     batch.documentCount = documentCount;
-    this.#student.weigh(
+    this.#student.losses.choose(
       weights.map((w) => w * scale),
       targets,
     );
@@ -149,8 +152,6 @@ export class Trainer {
     return sparsity;
   }
 }
-
-const mean = (numbers: Float64Array): number => numbers.reduce((a, b) => a + b, 0) / numbers.length;
 
 function diverged(when: string, got: string): HyperthinkError {
   return badModel(

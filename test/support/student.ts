@@ -118,7 +118,7 @@ export function learner(
   to.positions.host.set(batch.positions);
   to.documents.host.set(batch.documents.subarray(0, 3 * batch.documentCount));
   to.documentCount = batch.documentCount;
-  student.weigh(batch.weights, batch.targets);
+  student.losses.choose(batch.weights, batch.targets);
   if (parameters.config.dms)
     student.attention.layers.forEach(({ noise }, l) => {
       fillNoise(noise.host, 5, 1, l);

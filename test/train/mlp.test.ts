@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { erf } from "../../src/base/erf.ts";
+import { mean } from "../../src/base/mean.ts";
 import { seeded } from "../../src/base/rng.ts";
 import type { Device } from "../../src/device/device.ts";
-import { Judge, mean } from "../../src/train/judge.ts";
+import { Judge } from "../../src/train/judge.ts";
 import { mlpLearner, widthOf } from "../../src/train/learner.ts";
 import { MLP, MlpTrainer } from "../../src/train/mlp.ts";
 import { Ridge } from "../../src/train/ridge.ts";

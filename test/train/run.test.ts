@@ -11,9 +11,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { HyperthinkError } from "../../src/base/errors.ts";
 import { seeded } from "../../src/base/rng.ts";
+import { RECIPE } from "../../src/model/recipe.ts";
 import { latestCheckpoint } from "../../src/train/checkpoint.ts";
 import { type JournalEntry, readJournal } from "../../src/train/journal.ts";
-import { CHECKPOINTS, JOURNAL, TRAINING } from "../../src/train/run.ts";
+import { CHECKPOINTS, JOURNAL } from "../../src/train/run.ts";
 import { checkSettings, type TrainSettings } from "../../src/train/settings.ts";
 import { withFolder } from "../support/checkpoint.ts";
 import { countingPieces, type TinyRetrofit, type TinyRun, tinyPretrain, tinyRetrofit, tinySettings } from "./runs.ts";
@@ -78,7 +79,7 @@ for (const [name, settings] of Object.entries(variants))
       assert.deepEqual(two, one);
       const losses = journalOf(one).flatMap(({ heldOut }) => heldOut ?? []);
       assert.ok(losses.at(-1)! < losses[0] - 0.5, `held-out losses ${losses}`);
-      assert.deepEqual(Object.keys(one).sort(), ["config.json", JOURNAL, "model.safetensors", TRAINING].sort());
+      assert.deepEqual(Object.keys(one).sort(), ["config.json", JOURNAL, "model.safetensors", RECIPE].sort());
       assert.deepEqual(
         journalOf(one).map(({ step }) => step),
         Array.from({ length: steps + 1 }, (_, i) => i),
@@ -237,7 +238,7 @@ describe("a retrofit", () => {
     assert.equal(lines.at(-1)!.step, reached(1.6));
     assert.ok(reached(1.1) < reached(1.6) && reached(1.1) === reached(1.15) && reached(1.6) < steps);
     for (const ratio of [1.1, 1.15, 1.6]) {
-      const recipe = JSON.parse((expected[join(`cr${ratio}`, TRAINING)] as string).replace(/,\s*\}/, "}"));
+      const recipe = JSON.parse((expected[join(`cr${ratio}`, RECIPE)] as string).replace(/,\s*\}/, "}"));
       assert.equal(recipe.reached.step, reached(ratio));
     }
     assert.ok("step-3/adapter_model.safetensors" in expected && "step-3/model.safetensors" in expected);
@@ -262,7 +263,7 @@ test("what a kill leaves beside files is gone when the run goes on", () =>
     await tinyPretrain(out);
     assert.deepEqual(
       readdirSync(out).sort(),
-      ["config.json", JOURNAL, "model.safetensors", "notes.txt", TRAINING].sort(),
+      ["config.json", JOURNAL, "model.safetensors", "notes.txt", RECIPE].sort(),
     );
   }));
 

@@ -1,3 +1,4 @@
+import { mean } from "../../base/mean.ts";
 import { type Interval, pairedDifference } from "../interval.ts";
 import type { Candidate, TextRun, TextScore } from "./compare.ts";
 import { quantile } from "./distance.ts";
@@ -26,7 +27,6 @@ export interface Summary {
   msPerToken: number;
 }
 
-const mean = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0) / numbers.length;
 const total = (scores: readonly TextScore[], of: (score: TextScore) => number): number =>
   scores.reduce((sum, score) => sum + of(score), 0);
 

@@ -143,7 +143,7 @@ async function gradientsOf(
   }
   for (let b = 0; b < windows; b++) batch.documents.host.set([b * length, length, 0], 3 * b);
   batch.documentCount = windows;
-  student.weigh(weights, targets);
+  student.losses.choose(weights, targets);
   const noise = tensors.float("noise");
   const { layers, kvHeads } = config;
   if (gates)
