@@ -49,9 +49,12 @@ export async function trainingData(
   }
 }
 
+/** Settings of generated problems that have no value. */
+const FLAGS: ReadonlySet<string> = new Set(["quotes", "settle", "unlearned"]);
+
 /**
- * abacus:steps=2-12,distractors=0-10,slip=0.03/0.01,checks=1/1/1,cut=0.1,quotes: problems without end; null where the
- * data are files.
+ * abacus:steps=2-12,distractors=0-10,slip=0.03/0.01,unlearned,checks=1/1/1,settle,cut=0.1,quotes: problems without end;
+ * null where the data are files.
  */
 export function generatedData(data: readonly string[], seed: number, length: number): TrainingData | null {
   const spec = data.find((what) => /^abacus(:|$)/.test(what));
@@ -63,13 +66,17 @@ export function generatedData(data: readonly string[], seed: number, length: num
   const options: AbacusOptions = {};
   for (const part of settings.split(",").filter((text) => text !== "")) {
     const [key, value = ""] = part.split("=");
-    const numbers = key === "quotes" ? [] : value.split(/[-/]/).map(Number);
+    const numbers = FLAGS.has(key) ? [] : value.split(/[-/]/).map(Number);
     if (numbers.some(Number.isNaN)) throw badArgument(`--data ${spec}: ${key}: expected numbers, got "${value}"`);
     if (key === "quotes") options.quotesOnly = true;
+    else if (key === "settle" || key === "unlearned") options[key] = true;
     else if (key === "steps" || key === "distractors") options[key] = [numbers[0], numbers.at(-1)!];
     else if (key === "slip" || key === "checks") options[key] = numbers;
     else if (key === "cut") options.cut = numbers[0];
-    else throw badArgument(`--data ${spec}: expected steps, distractors, slip, checks, cut or quotes, got ${key}`);
+    else
+      throw badArgument(
+        `--data ${spec}: expected steps, distractors, slip, unlearned, checks, settle, cut or quotes, got ${key}`,
+      );
   }
   const piecesOf = (own: number): Pieces => ({
     description: spec,

@@ -20,6 +20,10 @@ export interface AbacusOptions {
   slip?: number | readonly number[];
   /** Weights of 0, 1, .. re-checks. Default 0.25, 0.25, 0.2, 0.15, 0.15. */
   checks?: readonly number[];
+  /** More re-checks where one differs from the pass before it, until one agrees. */
+  settle?: boolean;
+  /** Slips are shown and repaired, but not learned: the model makes its own. */
+  unlearned?: boolean;
   /** Share of solutions whose thinking is cut off anywhere. Default 0.1. */
   cut?: number;
   /** The solution ends after the quotes, and has no answer. */
@@ -47,7 +51,7 @@ export const ABACUS_CONTEXT = 1536;
 
 /** A problem with a solution. Throws `bad-argument` for ranges, chances or weights that are none. */
 export function abacusExample(rng: Seeded, options: AbacusOptions = {}): AbacusExample {
-  const { prompt, completion, ...rest } = drawn(rng, options);
+  const { prompt, completion, slips, ...rest } = drawn(rng, options);
   return { prompt: textOf(prompt), completion: textOf(completion), ...rest };
 }
 
@@ -57,10 +61,12 @@ export function abacusExample(rng: Seeded, options: AbacusOptions = {}): AbacusE
  * Its problem is none of `abacusProblems`. Throws as `abacusExample`.
  */
 export function abacusPiece(index: number, seed: number, options: AbacusOptions = {}): AbacusPiece {
-  const { prompt, completion, cutAt } = drawn(seeded(seed, TRAINING, index), options);
+  const { prompt, completion, slips, cutAt } = drawn(seeded(seed, TRAINING, index), options);
   const ids = Int32Array.from([...prompt, ...completion]);
   const given = prompt.length + (cutAt === null ? 0 : cutAt + CUT.length);
-  return { ids, learn: new Uint8Array(ids.length).fill(1, given) };
+  const learn = new Uint8Array(ids.length).fill(1, given);
+  if (options.unlearned && cutAt === null) for (const place of slips) learn[prompt.length + place] = 0;
+  return { ids, learn };
 }
 
 /** A pass of so many steps fits into the context beside any prompt. */
@@ -76,6 +82,8 @@ const DEFAULTS = {
   distractors: [0, 10],
   slip: 0.03,
   checks: [0.25, 0.25, 0.2, 0.15, 0.15],
+  settle: false,
+  unlearned: false,
   cut: 0.1,
   quotesOnly: false,
 } satisfies AbacusOptions;
@@ -83,25 +91,31 @@ const DEFAULTS = {
 interface Drawn extends Omit<AbacusExample, "prompt" | "completion"> {
   prompt: number[];
   completion: number[];
+  slips: readonly number[]; // places in the completion
 }
 
 function drawn(rng: Seeded, options: AbacusOptions): Drawn {
-  const { steps, distractors, slip, checks, cut, quotesOnly } = checked({ ...DEFAULTS, ...options });
+  const { steps, distractors, slip, checks, settle, cut, quotesOnly } = checked({ ...DEFAULTS, ...options });
   const shape = { steps: within(rng, steps), distractors: within(rng, distractors) };
   let problem = abacusProblem(rng, shape);
   while (isHeldOut(problem)) problem = abacusProblem(rng, shape);
   const { answer } = problem;
   const prompt = promptTokens(problem);
-  if (quotesOnly) return { prompt, completion: quotes(rng, problem), cutAt: null, answer, said: null, correct: false };
+  if (quotesOnly) {
+    const completion = quotes(rng, problem);
+    return { prompt, completion, slips: [], cutAt: null, answer, said: null, correct: false };
+  }
   const slips = typeof slip === "number" ? [slip, slip / 3] : slip;
   const most = ABACUS_CONTEXT - prompt.length - answerTokens(100_000).length - CUT.length;
-  const { ids, results } = trace(rng, problem, { slips, checks: weighted(rng, checks), most });
+  const traced = trace(rng, problem, { slips, checks: weighted(rng, checks), settle, most });
+  const { ids, results } = traced;
   const cutAt = rng.next() < cut ? rng.below(ids.length) : null;
   // Without a value there is nothing to go by: what is right is the best guess.
   const newest = results.findLast(({ end }) => end <= (cutAt ?? ids.length));
   const said = newest?.value ?? answer;
   const thinking = cutAt === null ? ids : [...ids.slice(0, cutAt), TOKENS.newline];
-  return { prompt, completion: [...thinking, ...answerTokens(said)], cutAt, answer, said, correct: said === answer };
+  const completion = [...thinking, ...answerTokens(said)];
+  return { prompt, completion, slips: traced.slips, cutAt, answer, said, correct: said === answer };
 }
 
 const within = (rng: Seeded, [low, high]: readonly [number, number]): number => low + rng.below(high - low + 1);

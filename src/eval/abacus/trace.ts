@@ -11,13 +11,20 @@ export interface TraceOptions {
   slips: readonly number[];
   /** Re-checks. Fewer are written where one more would not fit. */
   checks: number;
+  /** More re-checks, until one agrees with the pass before it. */
+  settle: boolean;
   /** Most tokens. The first pass is written in any case. */
   most: number;
 }
 
-export interface Trace {
-  ids: number[]; // ends in a newline, after which the model ends its thinking, or goes on with " wait"
+export interface Trace extends Written {
+  // Ends in a newline, after which the model ends its thinking, or goes on with " wait".
   results: readonly Result[]; // for the container that is asked for, one a pass
+}
+
+interface Written {
+  ids: number[];
+  slips: number[]; // places in `ids` of the digits of numbers that are wrong where they are computed
 }
 
 export interface Result {
@@ -26,20 +33,22 @@ export interface Result {
 }
 
 /** Quotes, a pass, re-checks. */
-export function trace(rng: Seeded, problem: AbacusProblem, { slips, checks, most }: TraceOptions): Trace {
-  const ids = quotes(rng, problem);
-  const results: Result[] = [];
+export function trace(rng: Seeded, problem: AbacusProblem, { slips, checks, settle, most }: TraceOptions): Trace {
+  const all: Trace & { results: Result[] } = { ids: quotes(rng, problem), slips: [], results: [] };
+  const { ids, results } = all;
   let values: number[] | null = null;
-  for (let pass = 0; pass <= checks; pass++) {
-    const written: number[] = pass === 0 ? [] : [TOKENS.wait, TOKENS.newline];
+  const open = () => settle && results.length > 1 && results.at(-1)!.value !== results.at(-2)!.value;
+  for (let pass = 0; pass <= checks || open(); pass++) {
+    const written: Written = { ids: pass === 0 ? [] : [TOKENS.wait, TOKENS.newline], slips: [] };
     const slip = slips[Math.min(pass, slips.length - 1)];
     const { values: own, end } = derivation(rng, problem, slip, values, written);
-    if (pass > 0 && ids.length + written.length > most) break;
+    if (pass > 0 && ids.length + written.ids.length > most) break;
     values = own;
     results.push({ value: own[asked(problem)], end: ids.length + end });
-    ids.push(...written);
+    all.slips.push(...written.slips.map((place) => ids.length + place));
+    ids.push(...written.ids);
   }
-  return { ids, results };
+  return all;
 }
 
 /** The needed facts, each as it was told, from the asked one on: any that a quote before it has mentioned. */
@@ -59,7 +68,7 @@ export function quotes(rng: Seeded, { needed }: AbacusProblem): number[] {
 const asked = ({ needed }: AbacusProblem): number => needed[needed.length - 1].container;
 
 /**
- * Works out all containers, in any order in which each comes after its parts, and appends that to `ids`. A value that
+ * Works out all containers, in any order in which each comes after its parts, and appends that to `to`. A value that
  * differs from the one `before` says so. `end`: ids up to the last value, which is the asked one's.
  */
 function derivation(
@@ -67,8 +76,9 @@ function derivation(
   { needed }: AbacusProblem,
   slip: number,
   before: readonly number[] | null,
-  ids: number[],
+  to: Written,
 ): { values: number[]; end: number } {
+  const { ids } = to;
   const values: number[] = []; // by container
   const left = [...needed];
   let end = 0;
@@ -77,9 +87,11 @@ function derivation(
     const fact = ready[rng.below(ready.length)];
     left.splice(left.indexOf(fact), 1);
     const { container } = fact;
-    const value = fact.parts.length === 0 ? fact.beads : computed(rng, fact, values, slip, ids);
+    const { value, right } =
+      fact.parts.length === 0 ? { value: fact.beads, right: fact.beads } : computed(rng, fact, values, slip, to);
     values[container] = value;
-    ids.push(TOKENS.value + container, ...numberTokens(value));
+    ids.push(TOKENS.value + container);
+    write(to, value, right);
     end = ids.length;
     if (before !== null && before[container] !== value) ids.push(TOKENS.not, ...numberTokens(before[container]));
     ids.push(TOKENS.newline);
@@ -93,8 +105,9 @@ function computed(
   { container, parts, beads }: Fact,
   values: number[],
   slip: number,
-  ids: number[],
-): number {
+  to: Written,
+): { value: number; right: number } {
+  const { ids } = to;
   const terms: (Part | null)[] = beads > 0 ? [...parts, null] : [...parts]; // null: the loose beads
   const order = shuffled(rng, terms);
   const said = order.map((part) => (part === null ? [TOKENS.beads + beads] : partTokens(part)));
@@ -103,22 +116,31 @@ function computed(
       ? numberTokens(beads)
       : [TOKENS.leading + part.count, TOKENS.times, ...numberTokens(values[part.container])],
   );
-  const products = order.map((part) =>
-    part === null ? beads : slipped(rng, part.count * values[part.container], part.count === 1 ? 0 : slip),
+  const products = order.map((part) => (part === null ? beads : part.count * values[part.container]));
+  const written = order.map((part, i) =>
+    part === null ? beads : slipped(rng, products[i], part.count === 1 ? 0 : slip),
   );
   ids.push(TOKENS.derive + container, ...sum(said));
   ids.push(TOKENS.equals, ...sum(factors));
-  ids.push(TOKENS.equals, ...sum(products.map((product) => numberTokens(product))));
+  for (const [i, product] of written.entries()) {
+    ids.push(i === 0 ? TOKENS.equals : TOKENS.plus);
+    write(to, product, products[i]);
+  }
   ids.push(TOKENS.newline);
-  return slipped(
-    rng,
-    products.reduce((all, product) => all + product, 0),
-    slip,
-  );
+  const right = written.reduce((all, product) => all + product, 0);
+  return { value: slipped(rng, right, slip), right };
 }
 
 const sum = (terms: readonly number[][]): number[] =>
   terms.flatMap((term, i) => (i === 0 ? term : [TOKENS.plus, ...term]));
+
+/** Appends a number that should be `right`. */
+function write({ ids, slips }: Written, number: number, right: number): void {
+  for (const id of numberTokens(number)) {
+    if (number !== right) slips.push(ids.length);
+    ids.push(id);
+  }
+}
 
 /** The number, or with probability `slip` one near it: one digit is another, or it is off by 1, 2 or 10. */
 function slipped(rng: Seeded, number: number, slip: number): number {
