@@ -1,8 +1,8 @@
 // Accuracy against KV reads on abacus problems: greedy, avg@1 and majority votes, for the full cache and for retrofits.
-//   node bench/abacus.ts [--forms full,dms-2x,dms-4x,dms-8x] [--problems 400] [--width 16] [--seed 2026]
-//     [--temperatures 1] [--steps 2-12]
-// A form is models/abacus, a folder models/abacus-FORM, or NAME=MODEL[+ADAPTER]. W chains per problem run once and are
-// scored at every width by subsets. An interrupted run goes on where it stopped.
+//   node bench/abacus.ts [--forms full] [--problems 400] [--width 16] [--seed 2026] [--temperatures 1] [--steps 2-12]
+// A form is "full" (models/abacus), FORM (a folder models/abacus-FORM), or NAME=MODEL[+ADAPTER]. W chains per problem
+// run once and are scored at every width by subsets. An interrupted run goes on where it stopped, as long as the form's
+// files stay as they are.
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,10 +12,11 @@ import { ABACUS_TOKENS, abacusProblems } from "../src/eval/abacus/problems.ts";
 import { pairedDifference } from "../src/eval/interval.ts";
 import { accuracy, meanReads, type ProblemRun, percent, runProblems } from "../src/eval/race.ts";
 import { load } from "../src/request/session.ts";
+import { fingerprintOf, fingerprintOfWeights } from "../src/train/fingerprint.ts";
 
 const { values: args } = parseArgs({
   options: {
-    forms: { type: "string", default: "full,dms-2x,dms-4x,dms-8x" },
+    forms: { type: "string", default: "full" },
     problems: { type: "string", default: "400" },
     width: { type: "string", default: "16" },
     seed: { type: "string", default: "2026" },
@@ -41,7 +42,10 @@ function formOf(text: string): { name: string; model: string; adapter?: string }
 
 async function run(form: ReturnType<typeof formOf>, chains: number, temperature: number): Promise<ProblemRun[]> {
   mkdirSync(args.out, { recursive: true });
-  const file = join(args.out, `abacus-${form.name}-${args.seed}-${args.steps}-w${chains}-t${temperature}.jsonl`);
+  const folders = [form.model, ...(form.adapter === undefined ? [] : [form.adapter])];
+  const weights = fingerprintOf(await Promise.all(folders.map(fingerprintOfWeights))).slice(0, 12);
+  const shape = `${args.seed}-${args.steps}-w${chains}-t${temperature}-${weights}`;
+  const file = join(args.out, `abacus-${form.name}-${shape}.jsonl`);
   const done: ProblemRun[] = existsSync(file)
     ? readFileSync(file, "utf8")
         .split("\n")
@@ -68,13 +72,14 @@ const ratioOf = (runs: ProblemRun[]): number =>
   mean(runs.map((row) => row.fullReads)) / mean(runs.map((row) => row.reads.reduce((a, b) => a + b, 0)));
 
 const table = [];
-let full: ProblemRun[] | null = null;
+const fulls = new Map<string, ProblemRun[]>(); // the first form's, by temperature
 for (const text of args.forms.split(",")) {
   const form = formOf(text);
   const greedy = await run(form, 1, 0);
-  for (const temperature of args.temperatures.split(",").map(Number)) {
-    const runs = await run(form, width, temperature);
-    full ??= runs;
+  for (const temperature of args.temperatures.split(",")) {
+    const runs = await run(form, width, Number(temperature));
+    const full = fulls.get(temperature) ?? runs;
+    fulls.set(temperature, full);
     const votes = widths.map((w) => accuracy(runs, w));
     const k = Math.min(width, Math.floor(meanReads(full) / meanReads(runs)));
     table.push({
@@ -110,10 +115,14 @@ for (const row of table)
   console.log(
     `| ${row.form} | ${row.temperature} | ${row.cr.toFixed(2)} | ${percent(row.greedy)} | ${row.votes.map(percent).join(" | ")} | ${percent(row.againstFull)} | ${Math.round(row.readsPerChain)} | ${Math.round(row.tokensPerChain)} | ${Math.round(row.peakKeys)} | ${(100 * row.abstained).toFixed(1)} |`,
   );
-console.log("\nAgainst one chain of the first form, points (paired, 95%):\n");
+console.log("\nAgainst one chain of the first form at that temperature, points (paired, 95%):\n");
 for (const row of table) {
   if (row.eight)
-    console.log(`- ${row.form}, eight chains (${row.eightReads.toFixed(2)} of its reads): ${percent(row.eight)}`);
-  console.log(`- ${row.form}, ${row.chainsForOne} chains at no more reads: ${percent(row.atEqualReads)}`);
+    console.log(
+      `- ${row.form} at T ${row.temperature}, eight chains (${row.eightReads.toFixed(2)} of its reads): ${percent(row.eight)}`,
+    );
+  console.log(
+    `- ${row.form} at T ${row.temperature}, ${row.chainsForOne} chains at no more reads: ${percent(row.atEqualReads)}`,
+  );
 }
 console.log(JSON.stringify(table));

@@ -33,10 +33,7 @@ const KINDS = {
   retrofit: ["retrofit", "--model", base, "--cr-steps", "5", "--rate", "3e-3", "--gate-rate", "3e-2", ...common],
 };
 
-/**
- * Runs the program, and kills it after so many milliseconds. Whether the run is finished; throws where it failed. One
- * that is killed while its plot is drawn is finished.
- */
+/** Runs the program, and kills it after so many milliseconds. Whether the run is finished; throws where it failed. */
 async function start(command: readonly string[], out: string, threads: number, after = Infinity): Promise<boolean> {
   const program = [join(here, "src/cli/main.ts"), ...command, "--out", out, "--threads", String(threads)];
   const child = spawn(process.execPath, program, { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });

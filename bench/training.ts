@@ -97,7 +97,7 @@ async function openOurs(device: Device, kind: Kind, model: string, { windows, le
   else for (const p of parameters.all) parameters.learn(p);
   const student = new Student(device, parameters, {
     ...{ rows: windows * length, keeps: "all", bf16, window: DMS.window, tau: DMS.tau, rank: LORA.rank },
-    teacher: gated ? parameters.untouched() : null,
+    teacher: gated ? { config: found, weights: parameters.untouched() } : null,
   });
   const loss = gated ? ({ kind: "distill", direction: "reverse" } as const) : ({ kind: "next" } as const);
   const trainer = new Trainer(student, new Optimizer(device, parameters.trained, optimizer), loss, SEED);

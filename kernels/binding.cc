@@ -29,6 +29,17 @@ napi_value sets(const Arguments& a) {
   return out;
 }
 
+// bf16Unit(): boolean
+napi_value bf16Unit(const Arguments& a) {
+  bool there = false;
+#if defined(__x86_64__)
+  there = __builtin_cpu_supports("avx512bf16");
+#endif
+  napi_value out;
+  need(napi_get_boolean(a.env, there, &out) == napi_ok, "boolean");
+  return out;
+}
+
 // open(threads: number, isa: string): Handle
 napi_value open(const Arguments& a) {
   const Kernels* kernels = kernelsOf(a, 1);
@@ -236,7 +247,7 @@ NAPI_MODULE_INIT() {
         METHOD(sets),  METHOD(open),        METHOD(share),    METHOD(hidden), METHOD(matrix),      METHOD(writeRows),
         METHOD(lanes), METHOD(attach),      METHOD(readRows), METHOD(run),    METHOD(read),        METHOD(write),
         METHOD(live),  METHOD(keys),        METHOD(score),    METHOD(close),  METHOD(measureRead),
-        METHOD(measureMultiplyAdd),
+        METHOD(bf16Unit), METHOD(measureMultiplyAdd),
     };
     need(napi_define_properties(env, exports, sizeof methods / sizeof *methods, methods) == napi_ok, "methods");
     need(napi_set_named_property(env, exports, "signature", textValue(env, SIGNATURE)) == napi_ok, "signature");

@@ -7,21 +7,29 @@ import { message, redraws } from "./terminal.ts";
 export async function open(options: LoadOptions): Promise<Session> {
   const reason = cpuAvailable();
   if (reason && options.device === undefined) note(`running on the slow reference device: ${reason}`);
-  const { stderr } = process;
-  let shown = false;
-  const started = performance.now();
-  const session = await load({
-    ...options,
-    onProgress: (done, total) => {
-      if (!redraws(stderr) || performance.now() - started < 500) return; // quick loads need no bar
-      shown = true;
-      const filled = Math.round((24 * done) / total);
-      stderr.write(`\rloading [${"#".repeat(filled)}${".".repeat(24 - filled)}] ${size(done)} of ${size(total)}  `);
-    },
-  });
-  if (shown) stderr.write("\r\x1b[K");
+  const bar = openBar("loading");
+  const session = await load({ ...options, onProgress: bar.show }).finally(bar.done);
   for (const text of session.notes) note(text);
   return session;
+}
+
+/** A bar on stderr, of bytes, where a terminal can redraw it. */
+export function openBar(what: string): { show(done: number, total: number): void; done(): void } {
+  const { stderr } = process;
+  const started = performance.now();
+  let shown = false;
+  return {
+    show(done, total) {
+      if (!redraws(stderr) || performance.now() - started < 500) return; // what is quick needs no bar
+      shown = true;
+      const filled = Math.round((24 * done) / total);
+      stderr.write(`\r${what} [${"#".repeat(filled)}${".".repeat(24 - filled)}] ${size(done)} of ${size(total)}  `);
+    },
+    done() {
+      if (shown) stderr.write("\r\x1b[K");
+      shown = false;
+    },
+  };
 }
 
 const noted = new Set<string>();

@@ -62,6 +62,7 @@ async function runPretrain(flags: Flags): Promise<void> {
     const options: PretrainOptions = {
       ...{ config, beside, out: flags.out, train, test, settings, signal, onEntry: board.entry },
       from: flags.from ?? { seed: flags.seed, deviation: flags.deviation, lookBack: flags.lookBack ?? [] },
+      onRan: board.plot,
       note: board.say,
       onForecast: board.forecast,
       memory: machineMemory(),
@@ -71,7 +72,7 @@ async function runPretrain(flags: Flags): Promise<void> {
   } finally {
     board.done();
   }
-  await board.finish(flags.out);
+  await board.finish();
 }
 
 async function configOf({ config, from }: Flags): Promise<Record<string, unknown>> {

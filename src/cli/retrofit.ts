@@ -139,9 +139,9 @@ export function registerRetrofit(program: Command): void {
       shifts,
     )
     .option("--sparsity <w>", "weight of the one-sided sparsity term (public recipe: 1)", number, 1)
-    .option("--gate-rate <r>", "AdamW's rate of gates", number, 3e-3)
-    .option("--rank <r>", "of the LoRA", whole, 16)
-    .option("--lora-alpha <a>", "its scale is a / rank (default: twice the rank)", number)
+    .option("--gate-rate <r>", "AdamW's rate of gates (chosen here, for short runs)", number, 3e-3)
+    .option("--rank <r>", "of the LoRA (chosen here)", whole, 16)
+    .option("--lora-alpha <a>", "its scale is a / rank, as PEFT has it (default: twice the rank)", number)
     .option("--dtype <type>", "of saved matrices: bf16 or f32; gates are f32", choice("bf16", "f32"), "bf16");
   trainingOptions(command);
   kvzapOptions(command);
@@ -172,7 +172,7 @@ async function runRetrofit(flags: Flags): Promise<void> {
   const config = await loadConfig(await openSource(flags.model));
   const { train, test } = await trainingData(flags, flags.model, config.vocabulary, signal);
   const chosen = retrofitSettings(flags);
-  const start = flags.init === "kvzap" ? await gateStart(flags, config, chosen, signal) : null;
+  const start = flags.init === "kvzap" ? await gateStart(flags, config, chosen, { train, test }, signal) : null;
   const board = trainingBoard(flags, settings.steps);
   try {
     const options: RetrofitOptions = {
@@ -181,6 +181,7 @@ async function runRetrofit(flags: Flags): Promise<void> {
       ...{ train, test, settings, signal, achieve, saveEach: flags.saveEach, start },
       retrofit: chosen,
       onEntry: board.entry,
+      onRan: board.plot,
       note: board.say,
       onForecast: board.forecast,
       memory: machineMemory(),
@@ -190,14 +191,17 @@ async function runRetrofit(flags: Flags): Promise<void> {
   } finally {
     board.done();
   }
-  await board.finish(flags.out);
+  await board.finish();
 }
 
 function retrofitSettings(flags: Flags): RetrofitSettings {
   const from = flags.crFrom ?? (flags.init === "kvzap" ? Math.max(1, 0.75 * flags.cr) : 1);
   if (!(from >= 1 && from <= flags.cr)) throw badArgument(`--cr-from: expected 1 to --cr, ${flags.cr}, got ${from}`);
-  if (flags.init === "kvzap" && (flags.shift === 1 || flags.gates === "borrowed" || flags.from !== undefined))
-    throw badArgument("--init kvzap: expected new gates of their own that label by a key's own token (--shift 0)");
+  const others = flags.shift === 1 || flags.gates === "borrowed" || flags.per === "layer" || flags.from !== undefined;
+  if (flags.init === "kvzap" && others)
+    throw badArgument(
+      "--init kvzap: expected new gates of their own, one per head, that label by a key's own token (--shift 0)",
+    );
   if (flags.eviction === "immediate")
     note("--eviction immediate: a key that is labelled serves no later query (window 0)");
   return {

@@ -1,6 +1,7 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { RECIPE } from "../model/recipe.ts";
+import { readJson } from "../model/source.ts";
 import type { Forecast } from "../train/estimate.ts";
 import { type JournalEntry, readJournal } from "../train/journal.ts";
 import { trainingPlot } from "../train/plot.ts";
@@ -16,11 +17,13 @@ export interface TrainingBoard {
   entry(entry: JournalEntry): undefined;
   say(text: string): void;
   done(): void;
+  /** Draws the run, before its result is saved: the folder is finished with that. */
+  plot(): Promise<void>;
   /** After the result is saved. */
-  finish(out: string): Promise<void>;
+  finish(): Promise<void>;
 }
 
-export function trainingBoard({ json }: { json?: boolean }, steps: number): TrainingBoard {
+export function trainingBoard({ json, out }: { json?: boolean; out: string }, steps: number): TrainingBoard {
   const progress = openTrainingProgress(process.stderr);
   return {
     forecast({ bytes, seconds }) {
@@ -33,17 +36,16 @@ export function trainingBoard({ json }: { json?: boolean }, steps: number): Trai
         if (entry.heldOut !== undefined) progress.say(`before the first step: held out ${entry.heldOut.toFixed(3)}`);
         return;
       }
-      const cr = entry.heldOutCr ?? entry.cr;
-      progress.show({ ...entry, step, steps, loss, cr, tokens: Number(tokens) });
+      progress.show({ ...entry, step, steps, loss, tokens: Number(tokens) });
     },
     say: (text) => progress.say(text),
     done: () => progress.done(),
-    async finish(out) {
-      await writeFile(
-        join(out, PLOT),
-        await trainingPlot(await readJournal(join(out, JOURNAL)), basename(resolve(out))),
-      );
-      if (json) console.log(await readFile(join(out, RECIPE), "utf8"));
+    async plot() {
+      const svg = await trainingPlot(await readJournal(join(out, JOURNAL)), basename(resolve(out)));
+      await writeFile(join(out, PLOT), svg);
+    },
+    async finish() {
+      if (json) console.log(JSON.stringify(await readJson(join(out, RECIPE))));
       else console.log(`saved in ${out}; ${RECIPE} says how it was made, ${PLOT} shows the run`);
     },
   };

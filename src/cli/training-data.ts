@@ -1,13 +1,15 @@
 // What trainers learn from: a user's files, or problems without end.
 import { badArgument } from "../base/errors.ts";
 import { ABACUS_CONTEXT, type AbacusOptions, abacusPiece } from "../eval/abacus/example.ts";
+import { textOf } from "../eval/abacus/vocabulary.ts";
 import { loadChat } from "../model/chat.ts";
+import { eosToken } from "../model/ends.ts";
 import { openSource } from "../model/source.ts";
-import { loadTokenizer } from "../model/tokenizer.ts";
+import { loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
 import { loadPieces } from "../train/data.ts";
 import { fingerprintOf } from "../train/fingerprint.ts";
 import { heldOut, type Pieces, shuffledPieces } from "../train/pieces.ts";
-import { note } from "./open.ts";
+import { note, openBar } from "./open.ts";
 import type { TrainingFlags } from "./training-options.ts";
 
 export interface TrainingData {
@@ -20,17 +22,21 @@ const HELD_OUT = 0.02;
 
 /** Pieces to train on without end, and others to test on. `model`: folder of the tokenizer and chat template. */
 export async function trainingData(
-  { data, seed, length, skipBadLines }: TrainingFlags,
+  flags: TrainingFlags,
   model: string | null,
   vocabulary: number,
   signal: AbortSignal,
 ): Promise<TrainingData> {
-  const endless = generatedData(data, seed, length);
-  if (endless) return endless;
+  const { data, seed, length, skipBadLines, learn, long } = flags;
   if (model === null) throw badArgument("expected --tokenizer DIR with the tokenizer of the data");
   const source = await openSource(model);
   const tokenizer = await loadTokenizer(source);
   try {
+    const endless = generatedData(data, seed, length);
+    if (endless) {
+      await checkSpelling(endless.train.at(0).ids, tokenizer, model, vocabulary);
+      return endless;
+    }
     const chat = await loadChat(source).catch((error: Error) => error);
     const reader = {
       tokenizer,
@@ -40,13 +46,35 @@ export async function trainingData(
       },
       config: { vocabulary },
     };
-    const { pieces, notes } = await loadPieces(data, reader, { length, skipBadLines, signal });
+    const end = await endId(flags.end ?? (await eosToken(source)) ?? NONE, tokenizer, flags.end !== undefined);
+    const bar = openBar("reading data");
+    const options = { length, skipBadLines, learn, overflow: long, end, signal, onProgress: bar.show };
+    const { pieces, notes } = await loadPieces(data, reader, options).finally(bar.done);
     notes.forEach(note);
     const { train, test } = heldOut(pieces, HELD_OUT, seed);
     return { train: shuffledPieces(train, seed), test };
   } finally {
     tokenizer.close();
   }
+}
+
+const NONE = "none";
+
+/** The token that ends texts. */
+async function endId(text: string, tokenizer: Tokenizer, wanted: boolean): Promise<number | undefined> {
+  if (text === NONE) return undefined;
+  const id = tokenizer.idOf(text);
+  if (id === null && wanted) throw badArgument(`--end: expected one token of the model, or ${NONE}, got "${text}"`);
+  return id ?? undefined;
+}
+
+/** Generated problems come as tokens: throws `bad-argument` where a tokenizer spells them in others. */
+async function checkSpelling(ids: Int32Array, tokenizer: Tokenizer, model: string, vocabulary: number): Promise<void> {
+  const own = await tokenizer.encode(textOf(ids), { special: false });
+  if (own.length !== ids.length || own.some((id, i) => id !== ids[i] || id >= vocabulary))
+    throw badArgument(
+      `--data abacus: expected the tokenizer of models/abacus, whose tokens these problems are made of, got that of ${model}`,
+    );
 }
 
 /** Settings of generated problems that have no value. */

@@ -2,6 +2,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
+import { cpuAvailable } from "../device/cpu.ts";
+import { hasBf16Unit } from "../device/isa.ts";
 import { RECIPE } from "../model/recipe.ts";
 import { TRAIN_SETTINGS, type TrainSettings } from "../train/settings.ts";
 import { choice, number, texts, whole } from "./parse.ts";
@@ -21,7 +23,7 @@ export interface TrainingFlags {
   decay: number;
   clip: number;
   seed: number;
-  products: "f32" | "bf16";
+  products?: "f32" | "bf16";
   recompute?: boolean;
   heldOut: number;
   evaluateEach: number;
@@ -29,6 +31,9 @@ export interface TrainingFlags {
   device?: "cpu" | "reference";
   threads?: number;
   skipBadLines?: boolean;
+  learn: "all" | "assistant";
+  long: "cut" | "drop";
+  end?: string;
   json?: boolean;
 }
 
@@ -61,14 +66,29 @@ export function trainingOptions(command: Command, defaults: Partial<TrainSetting
     .option("--seed <n>", "same seed, same bits, whatever the threads", whole, d.seed)
     .option(
       "--products <type>",
-      "factors of products: bf16 (sums in float32) or f32",
+      "factors of products: bf16 (sums in float32) or f32 (default: bf16 where the CPU has AVX512-BF16)",
       choice("f32", "bf16"),
-      d.bf16 ? "bf16" : "f32",
     )
     .option("--recompute", "compute activations again on the way back, a layer at a time: less memory, a third slower")
     .option("--held-out <n>", "windows that evaluations read", whole, d.heldOutWindows)
     .option("--evaluate-each <n>", "steps between evaluations", whole, d.evaluateEach)
     .option("--checkpoint-each <n>", "steps between checkpoints", whole, d.checkpointEach)
+    .option(
+      "--learn <what>",
+      "all tokens, or what the assistant says: its turns, and completions",
+      choice("all", "assistant"),
+      "all",
+    )
+    .option(
+      "--long <what>",
+      "documents longer than a window: cut into windows, or drop what is beyond the first",
+      choice("cut", "drop"),
+      "cut",
+    )
+    .option(
+      "--end <token>",
+      'token that ends plain texts and completions, such as "<|endoftext|>", or none (default: the model\'s own)',
+    )
     .option("--skip-bad-lines", "leave out lines of the data that cannot be read, and say how many")
     .option("--device <name>", "cpu or reference (default: cpu where its addon is built)", choice("cpu", "reference"))
     .option("--threads <n>", "threads of the cpu device (default: all cores)", whole)
@@ -84,12 +104,16 @@ export const trainSettings = (flags: TrainingFlags, more: Partial<TrainSettings[
   seed: flags.seed,
   optimizer: { ...D.optimizer, rate: flags.rate, decay: flags.decay, clip: flags.clip, ...more },
   schedule: { warmup: flags.warmup, shape: flags.schedule, last: flags.last },
-  bf16: flags.products === "bf16",
+  bf16: flags.products === undefined ? roundsWell(flags) : flags.products === "bf16",
   recompute: flags.recompute ?? false,
   heldOutWindows: flags.heldOut,
   evaluateEach: flags.evaluateEach,
   checkpointEach: flags.checkpointEach,
 });
+
+/** Whether products of bf16 factors are faster than those of float32. */
+const roundsWell = ({ device }: TrainingFlags): boolean =>
+  device !== "reference" && cpuAvailable() === null && hasBf16Unit();
 
 /** Throws `bad-argument` where a run has ended in the folder. */
 export function refuseFinished({ out }: Pick<TrainingFlags, "out">): void {

@@ -8,8 +8,9 @@ export interface TrainingStep {
   tokens: number; // that the step learned from
   loss: number;
   heldOut?: number; // where this step was followed by an evaluation: its loss
-  targetCr?: number | null;
-  cr?: number | null; // achieved
+  heldOutCr?: number | null; // achieved in it
+  targetCr?: number | null; // nominal
+  cr?: number | null; // nominal, of the step's decisions
 }
 
 /** How a run goes on: one line that is redrawn where a terminal can, else a line now and then. */
@@ -104,6 +105,7 @@ class Status {
   readonly #started: number;
   #newest: TrainingStep | null = null;
   #heldOut: number | null = null;
+  #achieved: number | null = null;
 
   constructor(started: number) {
     this.#started = started;
@@ -115,6 +117,7 @@ class Status {
     if (this.#marks.length > RECENT + 1) this.#marks.shift();
     this.#newest = step;
     this.#heldOut = step.heldOut ?? this.#heldOut;
+    this.#achieved = step.heldOutCr ?? this.#achieved;
   }
 
   line(): string {
@@ -123,8 +126,8 @@ class Status {
     const seconds = (to.time - from.time) / 1000;
     const parts = [`step ${step}/${steps}`, `loss ${short(loss)}`];
     if (this.#heldOut !== null) parts.push(`held out ${short(this.#heldOut)}`);
-    if (cr !== null || targetCr !== null)
-      parts.push(`CR ${cr === null ? "-" : cr.toFixed(2)}${targetCr === null ? "" : ` of ${targetCr.toFixed(2)}`}`);
+    if (this.#achieved !== null) parts.push(`CR ${this.#achieved.toFixed(2)}`);
+    if (cr !== null && targetCr !== null) parts.push(`nominal ${cr.toFixed(2)} of ${targetCr.toFixed(2)}`);
     if (seconds > 0) {
       parts.push(`${count((to.tokens - from.tokens) / seconds)} tokens/s`);
       if (step < steps) parts.push(`${duration(((steps - step) * seconds) / (to.step - from.step))} left`);

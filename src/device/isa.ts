@@ -44,3 +44,6 @@ export function instructionSet(forced = process.env.HYPERTHINK_ISA ?? "", sets =
       "unset HYPERTHINK_ISA for the best",
   );
 }
+
+/** Whether AVX-512 runs with a unit for products of bf16 factors here: elsewhere rounding them gains nothing. */
+export const hasBf16Unit = (isa = instructionSet()): boolean => isa === "avx512" && native().bf16Unit();

@@ -16,6 +16,7 @@ export type Rows = Float32Array | Uint8Array;
 export interface Addon {
   readonly signature: string;
   sets(): string[]; // instruction sets of this machine and build, the best first
+  bf16Unit(): boolean; // AVX512-BF16
   open(threads: number, isa: string): Handle;
   share(device: Handle, numbers: Numbers): number;
   hidden(device: Handle, length: number): number;

@@ -40,7 +40,8 @@ export async function endsOf(
   return [...ids];
 }
 
-async function eosToken(source: Source): Promise<string | null> {
+/** The tokenizer's end token, as its files name it; null: none. */
+export async function eosToken(source: Source): Promise<string | null> {
   try {
     const config = ((await source.json("tokenizer_config.json")) ?? {}) as Record<string, unknown>;
     // A reply must end: a null here is as a name that is not there.

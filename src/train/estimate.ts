@@ -20,6 +20,7 @@ export interface RunShape {
 export interface Estimate {
   bytes: number; // of device memory at once
   flops: number; // of a step
+  exact: number; // those of them that are float32 in any case
 }
 
 /** Numbers that products of a step need beside their factors: about what packing takes at once. */
@@ -50,7 +51,11 @@ export function estimate({ config: c, settings, train, rank, distills, teacherAp
   const matrices = projections + c.vocabulary * c.hidden;
   const passes = 2 + (everything ? 1 : 0) + (distills ? 1 : 0) + (recompute ? 1 : 0);
   const attention = 2 * c.layers * length * queries * (3.5 + (distills ? 1 : 0) + (recompute ? 1 : 0));
-  return { bytes, flops: accumulate * rows * (2 * matrices * passes + attention) };
+  // Layers run forward in float32 where gates learn (student.ts).
+  const forward = 1 + (distills ? 1 : 0) + (recompute ? 1 : 0);
+  const exact = attention + (c.dms ? 2 * projections * forward : 0);
+  const step = accumulate * rows;
+  return { bytes, flops: step * (2 * matrices * passes + attention), exact: step * exact };
 }
 
 /** Operations per second of products on a device, by a try of a tenth of a second or so. */
@@ -89,7 +94,7 @@ export async function forecast(
   shape: RunShape & { settings: TrainSettings },
   { onForecast, memory = Number.POSITIVE_INFINITY }: Forecasting,
 ): Promise<void> {
-  const { bytes, flops } = estimate(shape);
+  const { bytes, flops, exact } = estimate(shape);
   const { steps, bf16 } = shape.settings;
   const gib = (n: number) => `${(n / 2 ** 30).toFixed(1)} GiB`;
   if (bytes > memory)
@@ -97,6 +102,8 @@ export async function forecast(
       `this run takes about ${gib(bytes)}, this machine has ${gib(memory)}: expected fewer --windows (and --accumulate ` +
         `more), a shorter --length${shape.settings.recompute ? "" : ", --recompute"} or a smaller model`,
     );
-  const rate = STEP_SHARE * (await productRate(device, bf16));
-  onForecast?.({ bytes, flops, seconds: (steps * flops) / rate });
+  const rate = await productRate(device, false);
+  const rounded = bf16 ? await productRate(device, true) : rate;
+  const step = exact / rate + (flops - exact) / rounded;
+  onForecast?.({ bytes, flops, exact, seconds: (steps * step) / STEP_SHARE });
 }

@@ -6,11 +6,16 @@ import { cleanAside, writeJsonAtomic } from "./aside.ts";
 import { isGate, type Parameter, type Parameters } from "./parameters.ts";
 import { type SavedTensor, saveSafetensors } from "./save.ts";
 
-/** A tensor as it goes into a file: gates and vectors of gates stay float32, since their logits are scaled by 100. */
-export function saved(device: Device, p: Parameter, dtype: SavedTensor["dtype"]): SavedTensor {
+/** A tensor as it goes into a file. What gates come from stays float32, since their logits are scaled by 100. */
+export function saved(
+  device: Device,
+  p: Parameter,
+  dtype: SavedTensor["dtype"],
+  { borrowed }: { borrowed: boolean } = { borrowed: false },
+): SavedTensor {
   return {
     name: p.name,
-    dtype: isGate(p) ? "F32" : dtype,
+    dtype: isGate(p) || (borrowed && p.name.includes(".q_proj.")) ? "F32" : dtype,
     shape: [...p.shape],
     read: (into, row) => device.read(p.value, row * p.cols, into),
   };
@@ -32,9 +37,10 @@ export async function saveModel(
   await cleanAside(folder);
   if (from !== null)
     for (const name of await readdir(from)) if (BESIDE.test(name)) await copyFile(join(from, name), join(folder, name));
+  const borrowed = config.dms_separate_alpha === false;
   await saveSafetensors(
     join(folder, "model.safetensors"),
-    parameters.map((p) => saved(device, p, dtype)),
+    parameters.map((p) => saved(device, p, dtype, { borrowed })),
   );
   await writeJsonAtomic(join(folder, "config.json"), config);
 }

@@ -3,18 +3,19 @@ import { badArgument } from "../base/errors.ts";
 import type { Device } from "../device/device.ts";
 import { openAdapters, openLoras } from "../model/adapters.ts";
 import { type ModelConfig, parseConfig } from "../model/config.ts";
+import type { Model } from "../model/forward.ts";
 import { loadConfig } from "../model/load.ts";
 import type { Note } from "../model/match.ts";
 import { Safetensors } from "../model/safetensors.ts";
 import { openSource, type Source } from "../model/source.ts";
 import { loadParameters } from "./load.ts";
-import { isGate, type Parameters, type TrainedWeights } from "./parameters.ts";
+import { isGate, type Parameter, type Parameters } from "./parameters.ts";
 import type { GateStart, RetrofitOptions, RetrofitSettings } from "./retrofitOptions.ts";
 import { startLowRank } from "./start.ts";
 
 export interface Gated {
   parameters: Parameters;
-  teacher: TrainedWeights | null;
+  teacher: Model<Parameter> | null;
 }
 
 /** What a retrofit begins from, as files and settings say it. */
@@ -80,6 +81,10 @@ export async function makeGated(
       ...{ adapter: gates, loras, note },
       ...(own ? { gated, biased: start !== null } : {}),
     });
+  if (start && config.dms)
+    throw badArgument(
+      `${gates?.path ?? source.path} has gates already: expected a model without, to begin from others`,
+    );
   const parameters = await load(true);
   if (start) await startGates(parameters, start);
   if (settings.gates === "borrowed" && !config.dms) await closeBorrowed(parameters);
@@ -93,9 +98,29 @@ export async function makeGated(
   if (settings.loss.kind !== "distill") return { parameters, teacher: null };
   if (teacher !== null) {
     const other = await openSource(teacher);
-    return { parameters, teacher: (await loadParameters(device, staging(), await loadConfig(other), other)).weights };
+    return { parameters, teacher: await loadParameters(device, staging(), await teacherConfig(other, gated), other) };
   }
-  return { parameters, teacher: train === "full" ? (await load(false)).weights : parameters.untouched() };
+  const weights = train === "full" ? (await load(false)).weights : parameters.untouched();
+  return { parameters, teacher: { config, weights } };
+}
+
+/** Config of another model that teaches. Throws `bad-argument` where it is not of the student's form. */
+async function teacherConfig(source: Source, student: ModelConfig): Promise<ModelConfig> {
+  const config = await loadConfig(source);
+  const form = ({ dms, normEps, tied, contextLength, eosIds, bosId, frequencies, ...sizes }: ModelConfig) => ({
+    ...sizes,
+    borrowed: dms?.borrowed ?? false,
+    frequencies: [...frequencies],
+  });
+  const [its, own] = [form(config), form(student)];
+  for (const name of Object.keys(own) as (keyof typeof own)[]) {
+    const [expected, got] = [own[name], its[name]].map((value) => JSON.stringify(value));
+    if (expected !== got)
+      throw badArgument(
+        `--teacher ${source.path}: expected a model of the student's form, whose ${name} is ${expected.slice(0, 80)}, got ${got.slice(0, 80)}`,
+      );
+  }
+  return config;
 }
 
 async function startGates(parameters: Parameters, { proj, bias }: GateStart): Promise<void> {

@@ -6,11 +6,11 @@ import { writeFault } from "./aside.ts";
 export interface JournalEntry {
   step: number; // steps done; 0: before the first
   loss?: number; // of the step's batch
-  learningRate?: number;
-  targetCr?: number | null;
-  cr?: number | null; // achieved in the step's batch
+  learningRate?: number; // AdamW's
+  targetCr?: number | null; // nominal: of decisions
+  cr?: number | null; // nominal, of the step's noisy decisions
   heldOut?: number; // loss of an evaluation
-  heldOutCr?: number | null; // achieved in it
+  heldOutCr?: number | null; // achieved in it: of keys that queries read
   seconds?: number;
   [other: string]: unknown;
 }

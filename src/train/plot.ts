@@ -28,8 +28,8 @@ const PANELS: Panel[] = [
     title: "CR (8 = 8x smaller)",
     height: 140,
     lines: [
-      { name: "target", of: ({ targetCr }) => targetCr },
-      { name: "achieved", of: ({ cr }) => cr },
+      { name: "target, nominal", of: ({ targetCr }) => targetCr },
+      { name: "decided, nominal", of: ({ cr }) => cr },
       { name: "achieved, held out", of: ({ heldOutCr }) => heldOutCr, points: true },
     ],
   },

@@ -6,6 +6,7 @@ import { openDevice } from "../request/session.ts";
 import { forecast } from "./estimate.ts";
 import { evaluationBatches } from "./evaluation.ts";
 import { saveModel } from "./export.ts";
+import { fingerprintOfWeights } from "./fingerprint.ts";
 import { type InitialOptions, initialParameters } from "./initial.ts";
 import { loadParameters } from "./load.ts";
 import { Optimizer } from "./optimizer.ts";
@@ -65,8 +66,10 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
   const recipe = {
     kind: "pretrain",
     from: typeof from === "string" ? nextTo(out, from) : from,
+    weights: typeof from === "string" ? await fingerprintOfWeights(from) : null,
     config: options.config,
     ...settings,
+    dtype: options.dtype,
   };
   await run(
     { device, trainer, optimizer, learned: parameters.all },
@@ -75,6 +78,7 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
       ...settings,
       settings: recipe,
       pieces: train,
+      rate: settings.optimizer.rate,
       schedule: { ...schedule, steps: settings.steps },
       ramp: null,
       sparsityWeight: 0,

@@ -8,11 +8,13 @@ import { openDevice } from "../request/session.ts";
 import { forecast } from "./estimate.ts";
 import { evaluationBatches } from "./evaluation.ts";
 import { saveAdapter, saveModel } from "./export.ts";
+import { fingerprintOfWeights } from "./fingerprint.ts";
 import { dmsKeys, makeGated, originOf } from "./gated.ts";
 import type { JournalEntry } from "./journal.ts";
 import { Optimizer } from "./optimizer.ts";
 import type { RetrofitOptions, RetrofitSettings } from "./retrofitOptions.ts";
 import { finish, nextTo, run } from "./run.ts";
+import { ratioAt } from "./schedule.ts";
 import { checkSettings } from "./settings.ts";
 import { Student } from "./student.ts";
 import { Trainer } from "./trainer.ts";
@@ -35,7 +37,7 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   const origin = await originOf(options);
   checkSettings(settings, origin.config.contextLength);
   const r = origin.settings;
-  check(r);
+  check(r, options);
   const distills = r.loss.kind === "distill";
   const teacherApart = distills && (options.teacher !== null || r.train === "full");
   const shape = { config: origin.gated, settings, train: r.train, rank: r.rank, distills, teacherApart };
@@ -49,33 +51,36 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   });
   const optimizer = new Optimizer(device, parameters.trained, settings.optimizer);
   const trainer = new Trainer(student, optimizer, r.loss, settings.seed);
-  const { model, adapters, earlier, teacher: taught, start, saveEach } = options;
+  const { model, adapters, earlier, teacher: taught, start, saveEach, dtype } = options;
   const near = (path: string) => nextTo(out, path);
+  const given = [model, ...adapters, ...(earlier === null ? [] : [earlier]), ...(taught === null ? [] : [taught])];
   const recipe = {
     kind: "retrofit",
     model: near(model),
     adapters: adapters.map(near),
     earlier: earlier && near(earlier),
     teacher: taught && near(taught),
+    weights: await Promise.all(given.map(fingerprintOfWeights)),
     ...settings,
     ...r,
     start: start !== null,
+    ...{ achieve, saveEach, dtype },
   };
   const base = await origin.source.json("config.json");
   const save = async (folder: string, reached: JournalEntry) => {
-    const config = { ...dmsKeys(r), dms_cr: Math.max(1, Number(reached.targetCr ?? r.ramp.cr)) };
+    const config = { ...dmsKeys(r), dms_cr: Math.max(1, Number(reached.targetCr ?? r.ramp.from)) };
     if (r.train === "full")
-      await saveModel(device, parameters.all, folder, { ...base, ...config }, { from: model, dtype: options.dtype });
+      await saveModel(device, parameters.all, folder, { ...base, ...config }, { from: model, dtype });
     else
       await saveAdapter(device, parameters, folder, config, {
-        ...{ base: relative(folder, model), dtype: options.dtype },
+        ...{ base: relative(folder, model), dtype },
       });
     await finish(folder, { ...recipe, data: train.description, fingerprint: train.fingerprint, reached });
   };
-  let [next, last]: [number, JournalEntry] = [0, { step: settings.steps }];
+  let [next, last]: [number, JournalEntry] = [0, { step: 0 }];
   /** The ratios of `achieve` that an entry is the first to reach. */
   const reachedBy = (entry: JournalEntry): readonly number[] => {
-    if (entry.loss !== undefined) last = entry;
+    last = entry;
     const from = next;
     while (next < achieve.length && Number(entry.heldOutCr ?? 0) >= achieve[next]) next++;
     return achieve.slice(from, next);
@@ -89,6 +94,7 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
       ...settings,
       settings: recipe,
       pieces: train,
+      rate: settings.optimizer.rate,
       schedule: { ...settings.schedule, steps: settings.steps },
       ramp: r.ramp,
       sparsityWeight: r.sparsityWeight,
@@ -113,10 +119,18 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
 
 const RANDOM = 0x7219e2;
 
-function check(r: RetrofitSettings): void {
+function check(r: RetrofitSettings, { achieve, settings, note }: RetrofitOptions): void {
   if (r.gates === "borrowed" && r.train !== "full")
     throw badArgument(
       `--gates borrowed: expected --train full, got ${r.train}: the model must give up a query channel`,
+    );
+  if (achieve.length > 0 && settings.heldOutWindows === 0)
+    throw badArgument("--achieve: expected --held-out from 1, as ratios are achieved on held-out text; got 0");
+  const ends = ratioAt(settings.steps, r.ramp);
+  if (ends < r.ramp.cr)
+    note?.(
+      `the nominal CR ends at ${ends.toFixed(2)} after ${settings.steps} steps, not at ${r.ramp.cr}: ` +
+        `that takes ${Math.ceil((r.ramp.cr - r.ramp.from) * r.ramp.perUnit)} steps, or fewer --cr-steps`,
     );
   if (!(r.ramp.cr >= 1)) throw badArgument(`--cr: expected a ratio from 1, got ${r.ramp.cr}`);
   if (!(r.tau > 0)) throw badArgument(`--tau: expected a temperature above 0, got ${r.tau}`);

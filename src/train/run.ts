@@ -25,6 +25,7 @@ export interface RunOptions {
   length: number; // tokens of a window
   accumulate: number; // batches of a step
   schedule: Schedule;
+  rate: number; // AdamW's at its peak, for the journal
   ramp: Ramp | null; // null: no gates
   sparsityWeight: number;
   trigger?: Trigger;
@@ -37,11 +38,13 @@ export interface RunOptions {
   onEntry?: (entry: JournalEntry) => Promise<"enough" | undefined> | "enough" | undefined;
   /** Of a run that goes on: the lines that `onEntry` was given before, in their order. */
   recall?: (entry: JournalEntry) => "enough" | undefined;
+  /** After the last step, before the result is saved. */
+  onRan?: () => Promise<void>;
   note?: (text: string) => void;
 }
 
 /** What every trainer is given to speak and to stop. */
-export interface Talk extends Pick<RunOptions, "signal" | "onEntry" | "note">, Forecasting {}
+export interface Talk extends Pick<RunOptions, "signal" | "onEntry" | "onRan" | "note">, Forecasting {}
 
 export interface RunParts {
   device: Device;
@@ -93,8 +96,8 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
     return { heldOut: loss, heldOutCr: cr };
   };
   const batches = Array.from({ length: options.accumulate }, () => newBatch(options.windows, options.length));
-  if (step === 0) await write({ step, ...(await evaluation()) });
   let enough = journal.kept.map((entry) => options.recall?.(entry)).includes("enough");
+  if (step === 0) enough = await write({ step, ...(await evaluation()) });
   while (step < schedule.steps && !enough) {
     const started = performance.now();
     let next = cursor;
@@ -106,7 +109,7 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
     const { loss, sparsity, evicted, norm, tokens } = await trainer.step(batches, step, part, target);
     cursor = next;
     const last = step === schedule.steps;
-    const entry: JournalEntry = { step, loss, learningRate: part, norm, tokens };
+    const entry: JournalEntry = { step, loss, learningRate: part * options.rate, norm, tokens };
     if (target) Object.assign(entry, { sparsity, targetCr, cr: 1 / (1 - evicted!) });
     if (last || step % options.evaluateEach === 0) Object.assign(entry, await evaluation());
     enough = await write({ ...entry, seconds: Math.round(performance.now() - started) / 1000 });
@@ -115,6 +118,7 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
     if (stopped && !last && !enough)
       throw new HyperthinkError("aborted", `stopped after step ${step}; the same command goes on from there`);
   }
+  await options.onRan?.();
 }
 
 /** After the result is saved: says how it was made, and removes what a stopped run would have gone on from. */

@@ -6,7 +6,7 @@ import { blockBack } from "./backward.ts";
 import { type Gradients, makeGradients } from "./gradients.ts";
 import { linearBack, mergeLowRank, type Precision, stepsOver } from "./linear.ts";
 import { type Loss, LossRows } from "./lossRows.ts";
-import type { Parameter, Parameters, TrainedWeights } from "./parameters.ts";
+import type { Parameter, Parameters } from "./parameters.ts";
 import { SoftAttention, type SoftSettings } from "./softAttention.ts";
 
 export interface StudentOptions extends Precision {
@@ -15,7 +15,7 @@ export interface StudentOptions extends Precision {
   window: number;
   tau: number;
   rank: number; // of low-rank changes; 0: none
-  teacher: TrainedWeights | null; // untouched weights, where a loss distills
+  teacher: Model<Parameter> | null; // the untouched model, where a loss distills
 }
 
 /** Host's side of a batch. */
@@ -87,8 +87,7 @@ export class Student {
   teach(pass: Pass): void {
     const { teacher } = this.#options;
     if (!teacher) throw new Error("expected a teacher: this student learns from tokens");
-    const config = { ...this.parameters.config, dms: null };
-    this.#forward(pass, { config, weights: teacher }, null, this.#taught);
+    this.#forward(pass, teacher, null, this.#taught);
   }
 
   /** The student over the batch; its gates act as `gates` says. */
@@ -113,7 +112,12 @@ export class Student {
     const { config, weights } = this.parameters;
     const dfinal = back ? this.#dfinal : null;
     if (dfinal) pass.blend({ out: dfinal, x: dfinal, count: rows * config.hidden, own: 0, other: 0 });
-    const model = { final: this.#final, taught: this.#taught, head: weights.head, teacher: teacher?.head ?? null };
+    const model = {
+      final: this.#final,
+      taught: this.#taught,
+      head: weights.head,
+      teacher: teacher?.weights.head ?? null,
+    };
     this.losses.record(pass, loss, model, dfinal, this.#options, (dout, x, dx, many) =>
       linearBack(
         pass,

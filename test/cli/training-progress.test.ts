@@ -20,17 +20,17 @@ test("without a terminal: a line at ten seconds, at evaluations and at the end",
   for (let i = 1; i <= 9; i++) step(1, { step: i });
   assert.deepEqual(written, []);
   step(1, { step: 10 });
-  assert.deepEqual(written, ["step 10/100  loss 1.235  CR 1.99 of 2.00  512 tokens/s  2 min left\n"]);
-  step(1, { step: 11, heldOut: 0.012345 });
+  assert.deepEqual(written, ["step 10/100  loss 1.235  nominal 1.99 of 2.00  512 tokens/s  2 min left\n"]);
+  step(1, { step: 11, heldOut: 0.012345, heldOutCr: 1.5 });
   step(1, { step: 12 });
   step(9, { step: 13, cr: null, targetCr: null });
   progress.say("checkpoint kept");
   step(1, { step: 100, loss: Number.NaN });
   assert.deepEqual(written.slice(1), [
-    "step 11/100  loss 1.235  held out 0.0123  CR 1.99 of 2.00  512 tokens/s  1 min left\n",
-    "step 13/100  loss 1.235  held out 0.0123  317 tokens/s  2 min left\n",
+    "step 11/100  loss 1.235  held out 0.0123  CR 1.50  nominal 1.99 of 2.00  512 tokens/s  1 min left\n",
+    "step 13/100  loss 1.235  held out 0.0123  CR 1.50  317 tokens/s  2 min left\n",
     "checkpoint kept\n",
-    "step 100/100  loss NaN  held out 0.0123  CR 1.99 of 2.00  326 tokens/s\n",
+    "step 100/100  loss NaN  held out 0.0123  CR 1.50  nominal 1.99 of 2.00  326 tokens/s\n",
   ]);
   progress.done();
   assert.equal(written.length, 5);
@@ -48,7 +48,7 @@ test("speed is that of the last steps, and of a resumed run's own", () => {
 test("on a terminal: one line, redrawn, never wider than it, twelve times a second at most", () => {
   const { progress, step, written } = open({ isTTY: true, columns: 30 });
   step(1, { step: 1 });
-  assert.deepEqual(written, ["\rstep 1/100  loss 1.235  CR 1.\x1b[K"]);
+  assert.deepEqual(written, ["\rstep 1/100  loss 1.235  nomin\x1b[K"]);
   for (let i = 2; i <= 21; i++) step(0.01, { step: i });
   assert.equal(written.length, 3);
   step(0.01, { step: 22, heldOut: 1 });

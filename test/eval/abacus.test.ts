@@ -304,6 +304,22 @@ describe("solutions", () => {
       assert.equal(completion.split(" wait\n").length, 4);
   });
 
+  test("settled ones re-check until two passes agree, as far as they fit", () => {
+    let [agreed, long, full] = [0, 0, 0];
+    for (const example of examples(1500, { slip: 0.08, checks: [1, 3], settle: true, cut: 0, steps: [2, 9] })) {
+      const { passes } = follow(example);
+      const { asked } = read(questionOf(example));
+      const results = passes.map(({ values }) => values.get(asked));
+      const differs = results.map((result, i) => i > 0 && result !== results[i - 1]);
+      // One pass alone, or one re-check at least; then as many as it takes.
+      assert.ok(differs.slice(1, -1).every(Boolean), `${results}`);
+      if (results.length > 2) long++;
+      if (results.length > 1 && !differs.at(-1)) agreed++;
+      if (differs.at(-1)) full++;
+    }
+    assert.ok(agreed > 900 && long > 200 && full < 30, `${agreed} agreed, ${long} long, ${full} without room`);
+  });
+
   test("a cut stands anywhere, and the newest value of what is asked for is the answer", () => {
     let [older, guesses, wrong] = [0, 0, 0];
     for (let i = 0; i < 2000; i++) {
@@ -392,6 +408,33 @@ describe("pieces", () => {
       assert.match(text(cut, 0), /\n<\/think>$/);
       assert.equal(text(abacusPiece(i, 1, { quotesOnly: true }), 0), text(whole, 0));
     }
+  });
+
+  test("slips that are not learned are the digits of wrong numbers where they are computed, and nothing else", () => {
+    let slips = 0;
+    for (let i = 0; i < 400; i++) {
+      const options = { slip: 0.2, steps: [3, 6], cut: 0 } as const;
+      const [all, some] = [abacusPiece(i, 1, options), abacusPiece(i, 1, { ...options, unlearned: true })];
+      assert.deepEqual(some.ids, all.ids);
+      const without = [...all.learn.keys()].filter((at) => all.learn[at] !== some.learn[at]);
+      assert.ok(without.every((at) => some.learn[at] === 0));
+      const numbers: string[] = []; // runs of tokens
+      for (const [j, at] of without.entries()) {
+        const text = textOf([some.ids[at]]);
+        if (without[j - 1] === at - 1 && /^\d$/.test(text)) numbers[numbers.length - 1] += text;
+        else numbers.push(text);
+      }
+      for (const number of numbers) assert.match(number, /^ [1-9]\d{0,3}$/);
+      const { passes } = follow(abacusExample(seeded(1, 0x0abac001, i), options));
+      assert.equal(
+        numbers.length,
+        passes.reduce((sum, pass) => sum + pass.slips, 0),
+      );
+      slips += numbers.length;
+    }
+    assert.ok(slips > 600, `${slips}`);
+    const cut = abacusPiece(4, 1, { slip: 1, cut: 1, unlearned: true });
+    assert.deepEqual(cut.learn, abacusPiece(4, 1, { slip: 1, cut: 1 }).learn);
   });
 
   test("cuts are uniform over the tokens of the thinking", () => {

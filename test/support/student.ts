@@ -2,11 +2,12 @@
 import { seeded } from "../../src/base/rng.ts";
 import type { Device } from "../../src/device/device.ts";
 import { parseConfig } from "../../src/model/config.ts";
+import type { Model } from "../../src/model/forward.ts";
 import type { Keeps } from "../../src/model/workspace.ts";
 import { newBatch, packBatch, type TrainBatch, type Trigger } from "../../src/train/batch.ts";
 import { fillNoise } from "../../src/train/gates.ts";
 import type { Loss } from "../../src/train/lossRows.ts";
-import { Parameters, type TrainedWeights } from "../../src/train/parameters.ts";
+import { type Parameter, Parameters } from "../../src/train/parameters.ts";
 import { Student } from "../../src/train/student.ts";
 
 /** A model's config.json, and whether its gates have a bias. */
@@ -99,7 +100,7 @@ export function documentBatch(
 export interface LearnerOptions {
   keeps?: Exclude<Keeps, "nothing">;
   window?: number;
-  teacher?: TrainedWeights;
+  teacher?: Model<Parameter>;
   rank?: number;
   bf16?: boolean;
 }

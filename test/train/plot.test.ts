@@ -25,7 +25,7 @@ test("has a panel for what a journal has, and none for what it has not", async (
   );
   assert.ok(svg.startsWith("<svg") && svg.endsWith("</svg>"));
   const all = words(svg);
-  for (const word of ["a run", "loss", "training", "held out", "target", "achieved", "achieved, held out", "step"])
+  for (const word of ["a run", "loss", "training", "held out", "target, nominal", "achieved, held out", "step"])
     assert.ok(all.includes(word), `${word} in ${all}`);
   assert.equal(all.filter((word) => word === "learning rate").length, 1);
   const plain = words(
@@ -37,7 +37,7 @@ test("has a panel for what a journal has, and none for what it has not", async (
       "a run",
     ),
   );
-  for (const word of ["training", "achieved", "learning rate"]) assert.ok(!plain.includes(word), word);
+  for (const word of ["training", "achieved, held out", "learning rate"]) assert.ok(!plain.includes(word), word);
 });
 
 test("many steps are shown as means, at most 500 points a line", async () => {

@@ -19,6 +19,7 @@ import type { RetrofitOptions, RetrofitSettings } from "../../src/train/retrofit
 import { TRAIN_SETTINGS } from "../../src/train/settings.ts";
 
 const MODEL = fileURLToPath(new URL("../../models/beads", import.meta.url));
+const ABACUS = fileURLToPath(new URL("../../models/abacus", import.meta.url));
 const LENGTH = 48;
 
 /** Tokens at random, a period of which comes again: something that attention can learn. */
@@ -141,6 +142,13 @@ describe("what a retrofit saves", () => {
     await using session = await load({ model: out });
     assert.equal(session.config.dms?.borrowed, true);
     assert.equal((await tensorsOf(out)).size, (await tensorsOf(MODEL)).size);
+    // What gates come from is not rounded, though the rest may be.
+    const rounded = await run({
+      retrofit: { train: "full", gates: "borrowed", loss: { kind: "next" } },
+      ...{ settings: { ...settings, steps: 1 }, dtype: "BF16" },
+    });
+    await using file = await Safetensors.open(await openSource(rounded.out));
+    for (const [name, { dtype }] of file.tensors) assert.equal(dtype, name.includes("q_proj") ? "F32" : "BF16", name);
     assert.ok(entries.at(-1)!.heldOutCr! > 1.01, JSON.stringify(entries.at(-1)));
   });
 
@@ -156,6 +164,19 @@ describe("what a retrofit saves", () => {
       await using session = await load({ model: MODEL, adapter: join(out, name) });
       assert.equal(session.config.dms?.window, 8);
     }
+  });
+
+  test("a ratio that is there before the first step ends the run there", async () => {
+    const { out } = await run({ retrofit: { train: "gates" }, settings: { ...settings, steps: 8 } });
+    const { out: next, entries } = await run({ earlier: out, retrofit: { train: "gates" }, achieve: [1.01] });
+    assert.deepEqual([entries.length, entries[0].step], [1, 0]);
+    assert.ok(bytesOf(join(next, "cr1.01")).equals(bytesOf(out)) && bytesOf(next).equals(bytesOf(out)));
+  });
+
+  test("a nominal ratio that so few steps do not reach is told", async () => {
+    const notes: string[] = [];
+    await run({ retrofit: { ramp: { from: 1, cr: 4, perUnit: 2 } }, note: (text) => notes.push(text) });
+    assert.match(notes.join("\n"), /the nominal CR ends at 3\.00 after 4 steps, not at 4: that takes 6 steps/);
   });
 
   test("immediate eviction and a random trigger", async () => {
@@ -208,6 +229,15 @@ describe("going on", () => {
     await refused({ retrofit: { gates: "borrowed" } }, /--train full, got lora/);
     await refused({ retrofit: { ramp: { from: 1, cr: 0.5, perUnit: 1 } } }, /--cr: expected a ratio from 1/);
     await refused({ retrofit: { rank: 0 } }, /--rank/);
+    await refused(
+      { achieve: [2], settings: { ...settings, heldOutWindows: 0 } },
+      /--achieve: expected --held-out from 1/,
+    );
+    await refused(
+      { teacher: ABACUS },
+      /--teacher .*: expected a model of the student's form, whose hidden is 128, got 192/,
+    );
+    await refused({ earlier: out, start: { proj: [], bias: [] } }, /has gates already/);
     await refused({ memory: 1e6 }, /this run takes about .* this machine has/);
     await refused({ settings: { ...TRAIN_SETTINGS, steps: 0 } }, /steps: expected/);
   });

@@ -129,6 +129,7 @@ test("a run is not gone on with under other settings, or other data, and stays a
     await other({ settings: { seed: 9, bf16: false } }, /seed was 0, now 9; bf16 was true, now false/);
     await other({ train: countingPieces(3) }, /the data differ \(fingerprint/);
     await other({ from: { seed: 2, deviation: 0.1, lookBack: [1] } }, /from\.seed was 1, now 2/);
+    await other({ dtype: "BF16" }, /dtype was "F32", now "BF16"/);
     await tinyPretrain(out);
     assert.deepEqual(await resultOf(out), await whole());
   }));
@@ -245,6 +246,26 @@ describe("a retrofit", () => {
     assert.equal(expected["model.safetensors"], expected["cr1.6/model.safetensors"]);
     assert.notEqual(expected["model.safetensors"], expected["cr1.1/model.safetensors"]);
   });
+
+  test("is not gone on with from other weights in the same place, nor to other ends", () =>
+    inFolder(async (out) => {
+      await stopAfter(out, 6, {}, started({}));
+      const other = (options: TinyRetrofit, message: RegExp) =>
+        assert.rejects(tinyRetrofit(base, out, options), isError("bad-argument", message));
+      await other({ achieve: [2] }, /achieve was \[\], now \[2\]/);
+      await other({ saveEach: 5 }, /saveEach was 0, now 5/);
+      const file = join(base, "model.safetensors");
+      const bytes = readFileSync(file);
+      const changed = Buffer.from(bytes);
+      changed[bytes.length - 2] ^= 1;
+      writeFileSync(file, changed);
+      try {
+        await other({}, /weights was \["[0-9a-f]+.*, now \["/);
+      } finally {
+        writeFileSync(file, bytes);
+      }
+      await tinyRetrofit(base, out);
+    }));
 
   test("killed at any moment, it ends with the bits of a run that was not", () =>
     inFolder(async (out) => {

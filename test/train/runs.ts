@@ -37,7 +37,8 @@ export const tinySettings: TrainSettings = {
   schedule: { warmup: 3, shape: "cosine", last: 0.1 },
 };
 
-export interface TinyRun extends Partial<Pick<PretrainOptions, "from" | "signal" | "train" | "onEntry" | "note">> {
+export interface TinyRun
+  extends Partial<Pick<PretrainOptions, "from" | "signal" | "train" | "onEntry" | "note" | "dtype">> {
   threads?: number;
   settings?: Partial<TrainSettings>;
 }

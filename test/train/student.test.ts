@@ -104,7 +104,7 @@ for (const candidate of devices)
         const device = candidate.open();
         const batch = batchOf();
         const parameters = await randomParameters(device, form, 13);
-        const teacher = (await randomParameters(device, form, 14)).weights;
+        const teacher = await randomParameters(device, form, 14);
         const pull = gaussians(seeded(15), batch.rows);
         for (const bf16 of [false, true])
           for (const loss of Object.values(LOSSES)) {
@@ -136,7 +136,7 @@ for (const [name, form] of Object.entries(forms))
       async function made(candidate = oracle) {
         const device = candidate.open();
         const parameters = await randomParameters(device, form, 1);
-        const teacher = (await randomParameters(device, form, 2)).weights;
+        const teacher = await randomParameters(device, form, 2);
         if (lowRank) await randomLowRank(parameters, rank, 0.5, 4);
         return { device, parameters, student: learner(device, parameters, batch, { teacher, rank }) };
       }
@@ -208,7 +208,8 @@ describe("what a student is taught", () => {
         for (const p of plain.all) await plain.write(p, await parameters.read(named.get(p.name)!));
         const original = learner(device, plain, batch);
         await lossOf(original, { loss: LOSSES.next, gates: null });
-        const student = learner(device, parameters, batch, { teacher: parameters.weights });
+        const teacher = { config: plain.config, weights: parameters.weights };
+        const student = learner(device, parameters, batch, { teacher });
         const got = await lossOf(student, { loss: LOSSES.reverse, gates: "soft" });
         const [own, its] = [await logitsOf(student), await logitsOf(original)];
         const { vocabulary } = parameters.config;
@@ -226,6 +227,14 @@ describe("what a student is taught", () => {
         assert.ok(Math.abs(got - expected) < 1e-4 * expected, `${got}, expected ${expected}`);
         device.close();
       });
+  for (const candidate of devices)
+    test(`on ${candidate.name}: one with borrowed gates does without their channels, as its student does`, async () => {
+      const device = candidate.open();
+      const parameters = await randomParameters(device, gatedForms["borrowed neurons"], 33);
+      const student = learner(device, parameters, batchOf(), { teacher: parameters });
+      assert.equal(await lossOf(student, { loss: LOSSES.reverse, gates: null }), 0);
+      device.close();
+    });
 });
 
 describe("low-rank changes", () => {

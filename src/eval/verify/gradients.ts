@@ -128,7 +128,8 @@ async function gradientsOf(
   const gates = kind === "pretrain" ? null : "soft";
   const loss: Loss = kind === "distill" ? { kind: "distill", direction: settings.direction } : { kind: "next" };
   const { tau, window } = settings;
-  const teacher = kind === "distill" ? parameters.untouched() : null;
+  const untouched = { config: { ...config, dms: null }, weights: parameters.untouched() };
+  const teacher = kind === "distill" ? untouched : null;
   const student = new Student(device, parameters, { rows, keeps: "all", window, tau, rank: 0, teacher, bf16 });
   const { batch, attention } = student;
   const [weights, targets, place] = [new Float32Array(rows), new Int32Array(rows), new Int32Array(rows)];
