@@ -1,15 +1,15 @@
 // Accuracy against KV reads on abacus problems: greedy, avg@1 and majority votes, for the full cache and for retrofits.
 //   node bench/abacus.ts [--forms full] [--problems 400] [--width 16] [--seed 2026] [--temperatures 1] [--steps 2-12]
-// A form is "full" (models/abacus), FORM (a folder models/abacus-FORM), or NAME=MODEL[+ADAPTER]. W chains per problem
-// run once and are scored at every width by subsets. An interrupted run goes on where it stopped, as long as the form's
-// files stay as they are.
+// A form is "full" (models/abacus), FORM (a folder models/abacus-FORM), or NAME=MODEL[+ADAPTER][|MODEL[+ADAPTER]..], the
+// same retrofit from several seeds: its accuracy on a problem is their mean. W chains per problem run once and are scored
+// at every width by subsets. An interrupted run goes on where it stopped, as long as the form's files stay as they are.
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { mean } from "../src/base/mean.ts";
 import { ABACUS_TOKENS, abacusProblems } from "../src/eval/abacus/problems.ts";
-import { pairedDifference } from "../src/eval/interval.ts";
+import { type Interval, pairedDifference } from "../src/eval/interval.ts";
 import { accuracy, meanReads, type ProblemRun, percent, runProblems } from "../src/eval/race.ts";
 import { load } from "../src/request/session.ts";
 import { fingerprintOf, fingerprintOfWeights } from "../src/train/fingerprint.ts";
@@ -32,27 +32,35 @@ const problems = abacusProblems({ count: Number(args.problems), seed: Number(arg
 const models = fileURLToPath(new URL("../models/", import.meta.url));
 const SEED = 1000; // of chains: problem i draws with SEED + i
 
-/** Where a form lies. */
-function formOf(text: string): { name: string; model: string; adapter?: string } {
-  const [name, folders] = text.split("=");
-  if (folders === undefined) return { name, model: join(models, name === "full" ? "abacus" : `abacus-${name}`) };
-  const [model, adapter] = folders.split("+");
-  return { name, model, adapter };
+interface Place {
+  model: string;
+  adapter?: string;
 }
 
-async function run(form: ReturnType<typeof formOf>, chains: number, temperature: number): Promise<ProblemRun[]> {
+function formOf(text: string): { name: string; places: Place[] } {
+  const [name, folders] = text.split("=");
+  if (folders === undefined)
+    return { name, places: [{ model: join(models, name === "full" ? "abacus" : `abacus-${name}`) }] };
+  const places = folders.split("|").map((place) => {
+    const [model, adapter] = place.split("+");
+    return { model, adapter };
+  });
+  return { name, places };
+}
+
+async function run(name: string, place: Place, chains: number, temperature: number): Promise<ProblemRun[]> {
   mkdirSync(args.out, { recursive: true });
-  const folders = [form.model, ...(form.adapter === undefined ? [] : [form.adapter])];
+  const folders = [place.model, ...(place.adapter === undefined ? [] : [place.adapter])];
   const weights = fingerprintOf(await Promise.all(folders.map(fingerprintOfWeights))).slice(0, 12);
   const shape = `${args.seed}-${args.steps}-w${chains}-t${temperature}-${weights}`;
-  const file = join(args.out, `abacus-${form.name}-${shape}.jsonl`);
+  const file = join(args.out, `abacus-${name}-${shape}.jsonl`);
   const done: ProblemRun[] = existsSync(file)
     ? readFileSync(file, "utf8")
         .split("\n")
         .filter(Boolean)
         .map((line) => JSON.parse(line))
     : [];
-  await using session = await load({ ...form, chains: 64 });
+  await using session = await load({ ...place, chains: 64 });
   const started = performance.now();
   let tokens = 0;
   const runs = await runProblems(session, problems, chains, {
@@ -64,36 +72,50 @@ async function run(form: ReturnType<typeof formOf>, chains: number, temperature:
   });
   const seconds = (performance.now() - started) / 1000;
   const rate = `${seconds.toFixed(0)} s, ${Math.round(tokens / seconds)} tokens/s`;
-  if (tokens) console.error(`${form.name}, ${chains} chains at temperature ${temperature}: ${rate}`);
+  if (tokens) console.error(`${name}, ${chains} chains at temperature ${temperature}: ${rate}`);
   return runs;
 }
 
 const ratioOf = (runs: ProblemRun[]): number =>
   mean(runs.map((row) => row.fullReads)) / mean(runs.map((row) => row.reads.reduce((a, b) => a + b, 0)));
 
+/** Of one seed as it is; of several the mean for each problem, whose spread gives the interval. */
+function pooled(seeds: ProblemRun[][], w: number): { perProblem: number[]; interval: Interval } {
+  const each = seeds.map((runs) => accuracy(runs, w));
+  if (each.length === 1) return each[0];
+  const perProblem = problems.map((_, i) => mean(each.map((score) => score.perProblem[i])));
+  return { perProblem, interval: pairedDifference(new Array(problems.length).fill(0), perProblem) };
+}
+
 const table = [];
 const fulls = new Map<string, ProblemRun[]>(); // the first form's, by temperature
 for (const text of args.forms.split(",")) {
-  const form = formOf(text);
-  const greedy = await run(form, 1, 0);
+  const { name, places } = formOf(text);
+  const runAll = async (chains: number, temperature: number) => {
+    const all: ProblemRun[][] = [];
+    for (const place of places) all.push(await run(name, place, chains, temperature));
+    return all;
+  };
+  const greedy = await runAll(1, 0);
   for (const temperature of args.temperatures.split(",")) {
-    const runs = await run(form, width, Number(temperature));
+    const seeds = await runAll(width, Number(temperature));
+    const runs = seeds.flat();
     const full = fulls.get(temperature) ?? runs;
     fulls.set(temperature, full);
-    const votes = widths.map((w) => accuracy(runs, w));
+    const one = accuracy(full, 1).perProblem;
+    const votes = widths.map((w) => pooled(seeds, w));
     const k = Math.min(width, Math.floor(meanReads(full) / meanReads(runs)));
     table.push({
-      form: form.name,
+      form: name,
       temperature,
       cr: ratioOf(runs),
-      greedy: accuracy(greedy, 1).interval,
+      greedy: pooled(greedy, 1).interval,
       votes: votes.map(({ interval }) => interval),
-      againstFull: pairedDifference(accuracy(full, 1).perProblem, votes[0].perProblem),
-      eight: widths.includes(8)
-        ? pairedDifference(accuracy(full, 1).perProblem, votes[widths.indexOf(8)].perProblem)
-        : null,
+      seeds: seeds.length === 1 ? null : widths.map((w) => seeds.map((own) => mean(accuracy(own, w).perProblem))),
+      againstFull: pairedDifference(one, votes[0].perProblem),
+      eight: widths.includes(8) ? pairedDifference(one, votes[widths.indexOf(8)].perProblem) : null,
       eightReads: (8 * meanReads(runs)) / meanReads(full), // of eight chains, over one chain of the full cache
-      atEqualReads: pairedDifference(accuracy(full, 1).perProblem, accuracy(runs, Math.max(1, k)).perProblem),
+      atEqualReads: pairedDifference(one, pooled(seeds, Math.max(1, k)).perProblem),
       chainsForOne: k,
       readsPerChain: meanReads(runs),
       tokensPerChain: mean(runs.flatMap((row) => row.tokens)),
@@ -125,4 +147,9 @@ for (const row of table) {
     `- ${row.form} at T ${row.temperature}, ${row.chainsForOne} chains at no more reads: ${percent(row.atEqualReads)}`,
   );
 }
+for (const row of table)
+  if (row.seeds) {
+    const each = row.seeds.map((values, i) => `${names[i]} ${values.map((x) => (100 * x).toFixed(1)).join(", ")}`);
+    console.log(`- ${row.form} at T ${row.temperature}, seed by seed: ${each.join("; ")}`);
+  }
 console.log(JSON.stringify(table));
