@@ -1,8 +1,8 @@
 // Accuracy against KV reads on abacus problems: greedy, avg@1 and majority votes, for the full cache and for retrofits.
 //   node bench/abacus.ts [--forms full] [--problems 400] [--width 16] [--seed 2026] [--temperatures 1] [--steps 2-12]
-// A form is "full" (models/abacus), FORM (a folder models/abacus-FORM), or NAME=MODEL[+ADAPTER][|MODEL[+ADAPTER]..], the
-// same retrofit from several seeds: its accuracy on a problem is their mean. W chains per problem run once and are scored
-// at every width by subsets. An interrupted run goes on where it stopped, as long as the form's files stay as they are.
+// A form is "full" (models/abacus), FORM (a folder models/abacus-FORM), or NAME=MODEL[+ADAPTER][|MODEL[+ADAPTER]..],
+// the same retrofit from several seeds: its accuracy on a problem is their mean. W chains per problem run once and are
+// scored at every width by subsets. An interrupted run goes on where it stopped, as long as the files stay as they are.
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

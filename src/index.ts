@@ -26,6 +26,7 @@ export type {
 } from "./policy/policy.ts";
 export { protect } from "./policy/protect.ts";
 export { pyramid } from "./policy/pyramid.ts";
+export type { DepthOptions } from "./request/depth.ts";
 export {
   type GenerateOptions,
   type GenerateResult,
@@ -37,8 +38,9 @@ export type { Prompt } from "./request/prompt.ts";
 export type { SamplingUsed } from "./request/sampling.ts";
 export { type LoadOptions, load, type Session } from "./request/session.ts";
 export type { Suggested } from "./request/suggested.ts";
+export type { Thinking } from "./request/thinking.ts";
 export type { ChainUsage, Usage } from "./request/usage.ts";
-export { type Extraction, extractAnswer, type Thinking } from "./scale/answer.ts";
+export { type Extraction, extractAnswer } from "./scale/answer.ts";
 export {
   type ChainResult,
   type ScaleEvent,

@@ -3,14 +3,17 @@ import type { Command } from "commander";
 import type { KvFormat, WeightFormat } from "../device/device.ts";
 import type { GenerateOptions } from "../request/generate.ts";
 import type { LoadOptions, Session } from "../request/session.ts";
+import type { Thinking } from "../request/thinking.ts";
 import {
   bytes,
   choice,
+  escaped,
   kvFormat,
   number,
   protectable,
   stopTexts,
   texts,
+  thinkingTags,
   variables,
   weightFormat,
   whole,
@@ -51,6 +54,12 @@ export interface SamplingFlags {
   maxTokens?: number;
   stop?: string[];
   stopId?: number[];
+  thinking?: Thinking | "none";
+  thinkMost?: number;
+  thinkLast?: string;
+  thinkLeast?: number;
+  nudges?: number;
+  nudge?: string;
 }
 
 export const ADAPTER =
@@ -136,6 +145,20 @@ export function samplingOptions(command: Command): Command {
       "text that ends the output; \\n \\r \\t \\\\ \\uXXXX \\u{X} are escapes, any other backslash is itself (\\boxed, but \\\\text); may be given several times",
       stopTexts,
     )
+    .option("--thinking <tags>", "tags around the thinking, or none (default: <think>,</think>)", thinkingTags)
+    .option("--think-most <n>", "most tokens of thinking: then its end is forced (arXiv 2501.19393)", whole)
+    .option("--think-last <text>", "text before the forced end, with escapes as --stop (default: \\n)", escaped)
+    .option("--think-least <n>", "fewest tokens of thinking: an end before that is replaced by the nudge", whole)
+    .option(
+      "--nudges <n>",
+      "most ends of thinking that are replaced (default: with --think-least as many as it takes)",
+      whole,
+    )
+    .option(
+      "--nudge <text>",
+      'text in place of an end of thinking, with escapes as --stop (default: the model\'s thinking_nudge, else "\\nWait,")',
+      escaped,
+    )
     .option("--stop-id <id>", "token id that ends the output, beside the model's; may be given several times", wholes);
 }
 
@@ -145,10 +168,11 @@ export const loadOptions = (flags: ModelFlags, fallback: string): LoadOptions =>
 });
 
 export const generateOptions = (
-  { stopId, templateVar, ...flags }: SamplingFlags & PromptFlags,
+  { stopId, templateVar, thinking, ...flags }: SamplingFlags & PromptFlags,
   session: Session,
 ): GenerateOptions => ({
   ...flags,
+  thinking: thinking === "none" ? null : thinking,
   stopIds: stopId && [...session.config.eosIds, ...stopId],
   template: templateVar,
 });

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "commander";
 import { type KvFormat, PAGE_FORMATS, WEIGHT_FORMATS, type WeightFormat } from "../device/device.ts";
-import type { Thinking } from "../scale/answer.ts";
+import type { Thinking } from "../request/thinking.ts";
 
 const refuse = (expected: string, text: string) => new InvalidArgumentError(`expected ${expected}, got "${text}"`);
 
@@ -50,16 +50,18 @@ const ESCAPES: Record<string, string> = { n: "\n", r: "\r", t: "\t", "\\": "\\" 
  * Stop texts, with the escapes \n, \r, \t, \\, \uXXXX and \u{X...}; a backslash before
  * anything else is itself, as in \boxed.
  */
-export function stopTexts(text: string, before: string[] = []): string[] {
+export const stopTexts = (text: string, before: string[] = []): string[] => [...before, escaped(text)];
+
+/** A text with these escapes. */
+export function escaped(text: string): string {
   const pattern = /\\(?:([nrt\\])|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]+)\})/g;
-  const read = text.replaceAll(pattern, (written, letter, unit, point) => {
+  return text.replaceAll(pattern, (written, letter, unit, point) => {
     if (letter !== undefined) return ESCAPES[letter];
     const code = Number.parseInt(unit ?? point, 16);
     if (code > 0x10ffff) throw refuse("a character up to \\u{10FFFF}", written);
     // Two units may be the halves of one character.
     return unit === undefined ? String.fromCodePoint(code) : String.fromCharCode(code);
   });
-  return [...before, read];
 }
 
 /** What the program itself hands to a template: setting it would be ignored, or break the prompt. */

@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import type { Thinking } from "../scale/answer.ts";
 import { type ScaleOptions, scale } from "../scale/scale.ts";
 import { openBoard } from "./board.ts";
 import { interruptible, note, noteIdle, open } from "./open.ts";
@@ -12,13 +11,11 @@ import {
   type SamplingFlags,
   samplingOptions,
 } from "./options.ts";
-import { thinkingTags, whole } from "./parse.ts";
+import { whole } from "./parse.ts";
 import { type PromptFlags, promptOf, promptText } from "./prompt.ts";
 import { noteSampling, samplingText } from "./sampling.ts";
 
-type Flags = ModelFlags &
-  SamplingFlags &
-  PromptFlags & { width: number; earlyStop: boolean; thinking?: Thinking | "none"; json?: boolean };
+type Flags = ModelFlags & SamplingFlags & PromptFlags & { width: number; earlyStop: boolean; json?: boolean };
 
 export function registerScale(program: Command): void {
   const command = program
@@ -26,7 +23,6 @@ export function registerScale(program: Command): void {
     .description("run W chains over one prompt and let them vote")
     .option("-w, --width <n>", "chains", whole, 8)
     .option("--no-early-stop", "let every chain end, even when the vote is decided")
-    .option("--thinking <tags>", "tags around the thinking, or none (default: <think>,</think>)", thinkingTags)
     .option("--json", "print the result as one JSON object");
   samplingOptions(modelOptions(promptOptions(command)));
   command.addHelpText(
@@ -45,8 +41,7 @@ async function run(words: string[], flags: Flags): Promise<void> {
     );
   await using session = await open({ ...loadOptions(flags, "beads-dms-full-4x"), signal });
   const { width, earlyStop } = flags;
-  const thinking = flags.thinking === "none" ? null : flags.thinking;
-  const options: ScaleOptions = { ...generateOptions(flags, session), width, earlyStop, thinking, signal };
+  const options: ScaleOptions = { ...generateOptions(flags, session), width, earlyStop, signal };
   const scaling = scale(session, promptOf(text, flags), options);
   if (!flags.json) {
     const board = openBoard(process.stdout);

@@ -11,6 +11,12 @@ export interface Token {
   top: { id: number; logprob: number }[];
 }
 
+/** What becomes of a drawn token: whether the chain keeps it, and tokens that the chain is made to say after it. */
+export interface Steered {
+  keep: boolean;
+  forced: readonly number[];
+}
+
 /** Why a chain ended: an end id or its own `onToken`, its token limit, the context limit, an abort, or an error. */
 export type Finish = "stop" | "length" | "context" | "aborted" | "error";
 
@@ -20,7 +26,9 @@ export interface ChainSpec {
   stopIds: ReadonlySet<number>;
   /** Sets apart chains that share a seed. */
   index: number;
-  /** Called for each drawn token, the end id included; true ends the chain. */
+  /** Asked of each drawn token before the chain has it, the end id included. Null: it is kept, and nothing forced. */
+  steer?: (token: Token) => Steered | null;
+  /** Called for each token of the chain, forced ones and the end id included; true ends the chain. */
   onToken?: (token: Token) => boolean;
   onFinish?: (finish: Finish, error?: Error) => void;
 }
@@ -31,8 +39,9 @@ export interface Chain {
   readonly group: Group;
   readonly age: number; // order of arrival: the lowest is the oldest
   readonly sampler: number;
-  readonly tokens: number[]; // drawn so far
-  /** Prompt and drawn tokens in one list, as the cache sees them. */
+  readonly tokens: number[]; // drawn or forced so far
+  forced: number; // of them
+  /** Prompt and tokens in one list, as the cache sees them. */
   readonly ids: number[];
   /** Tokens of `ids` that the lanes hold. */
   cached: number;
@@ -85,6 +94,7 @@ export function newChain(spec: ChainSpec, group: Group, age: number, sampler: nu
     age,
     sampler,
     tokens: [],
+    forced: 0,
     ids: [...group.prompt],
     cached: 0,
     recomputeUntil: 0,

@@ -3,7 +3,16 @@ import { meterPass } from "../cache/meter.ts";
 import { MAX_TOP } from "../device/ops.ts";
 import { badLogits } from "../model/bad-logits.ts";
 import type { Policy } from "../policy/policy.ts";
-import { type Chain, type ChainSpec, type Finish, type Group, newChain, newGroup, type Token } from "./chain.ts";
+import {
+  type Chain,
+  type ChainSpec,
+  type Finish,
+  type Group,
+  newChain,
+  newGroup,
+  type Steered,
+  type Token,
+} from "./chain.ts";
 import type { Runner } from "./runner.ts";
 import { checkSampling, markSeen, writeSampler } from "./sampling.ts";
 import { isChain, type Plan, Scheduler } from "./scheduler.ts";
@@ -182,7 +191,7 @@ export class Engine {
     });
     plan.drawn.forEach((chain, i) => {
       const token = this.#token(i, chain.spec.sampling.logprobs);
-      if (token.id >= 0) this.#accept(chain, token);
+      if (token.id >= 0) this.#take(chain, token);
       else this.#end(chain, "error", badLogits(whereOf(chain)));
     });
     for (const group of new Set(plan.owners.map((owner) => (isChain(owner) ? owner.group : owner))))
@@ -196,6 +205,24 @@ export class Engine {
       logprob: topLogprobs.host[draw * MAX_TOP + j],
     }));
     return { id: ids.host[draw], logprob: logprobs === null ? null : logprob.host[draw], top };
+  }
+
+  /** A drawn token, and what the chain is made to say instead or after it, which goes through the cache like it. */
+  #take(chain: Chain, token: Token): void {
+    if (chain.finish) return;
+    let steered: Steered | null;
+    try {
+      steered = chain.spec.steer?.(token) ?? null;
+    } catch (error) {
+      this.#end(chain, "error", asError(error));
+      return;
+    }
+    const { keep, forced } = steered ?? { keep: true, forced: [] };
+    if (keep) this.#accept(chain, token);
+    for (const id of forced) {
+      if (!chain.finish) chain.forced++;
+      this.#accept(chain, { id, logprob: null, top: [] });
+    }
   }
 
   #accept(chain: Chain, token: Token): void {

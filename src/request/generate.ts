@@ -1,6 +1,7 @@
 import type { ChainSpec, Token } from "../engine/chain.ts";
 import { greedy, type Sampling } from "../engine/sampling.ts";
 import type { Channel } from "./channel.ts";
+import { type DepthOptions, depthOf } from "./depth.ts";
 import { Output } from "./output.ts";
 import { prepare, type RequestOptions } from "./prepare.ts";
 import type { Prompt } from "./prompt.ts";
@@ -15,7 +16,7 @@ import { type ChainUsage, chainUsage, type Usage, usageOf } from "./usage.ts";
  * decoding is greedy. `temperature: 0` is greedy whatever the checkpoint says (a repetition penalty still acts: 1 is
  * none).
  */
-export interface GenerateOptions extends RequestOptions, Partial<Sampling> {}
+export interface GenerateOptions extends RequestOptions, Partial<Sampling>, DepthOptions {}
 
 export interface Piece {
   /** Text that became safe to show; may be empty. */
@@ -51,6 +52,7 @@ async function run(
   const text = new ChainText(session.tokenizer, options.stop ?? []);
   const soFar = (): Piece => ({ text: text.text, token: null });
   const sampling = chooseSampling(options, session.suggested.sampling, greedy);
+  const depth = await depthOf(session, prompt, { ...options, stopIds });
   stop.signal.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const spec: ChainSpec = {
@@ -58,6 +60,7 @@ async function run(
     maxTokens,
     stopIds,
     index: 0,
+    steer: depth?.(),
     onToken: (token) => {
       pieces.push({ text: stopIds.has(token.id) ? "" : text.push(token.id), token }, soFar);
       return text.stopped;

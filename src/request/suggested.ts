@@ -6,6 +6,8 @@ import { brief } from "../model/brief.ts";
 export interface Suggested {
   /** Fields that it names; those that are missing are left to the caller. */
   sampling: Partial<Sampling>;
+  /** Text that takes the place of an end of thinking that comes too early; null: it names none. */
+  nudge: string | null;
   /** What it says that is not applied. */
   notes: string[];
 }
@@ -80,7 +82,14 @@ export function suggestedSampling(json: unknown): Suggested {
       `${FILE}: ${others.map(([key]) => `${key} ${brief(raw[key])}`).join(", ")}: not applied, this engine has no such setting` +
         `${raw.stop_strings ? " (stop texts are given by --stop)" : ""}`,
     );
-  return { sampling, notes };
+  return { sampling, nudge: nudgeOf(raw.thinking_nudge, notes), notes };
+}
+
+function nudgeOf(value: unknown, notes: string[]): string | null {
+  if (value === undefined || value === null) return null;
+  if (typeof value === "string" && value !== "" && value.length <= 1000) return value;
+  notes.push(`${FILE}: thinking_nudge ${brief(value)} is ignored: expected a text of up to 1000 characters`);
+  return null;
 }
 
 function fault(field: keyof Sampling, value: number): string | null {

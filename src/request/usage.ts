@@ -7,6 +7,7 @@ export interface ChainUsage {
   chain: number;
   text: string;
   tokens: number;
+  forced: number; // of these: not drawn, but put there by a budget of thinking
   finish: Finish;
   kvReads: number; // while decoding
   fullReads: number; // what the full cache would have read in the same steps
@@ -22,6 +23,7 @@ export function chainUsage(chain: Chain, text: string): ChainUsage {
     chain: chain.spec.index,
     text,
     tokens: chain.tokens.length,
+    forced: chain.forced,
     finish: chain.finish ?? "aborted",
     kvReads: meter.decodeReads,
     fullReads: meter.fullReads,

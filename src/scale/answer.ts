@@ -1,14 +1,12 @@
 // The answer of one chain, out of its whole text.
 
+import { afterThinking, type Thinking } from "../request/thinking.ts";
 import { lastBoxes } from "./box.ts";
 import { loneOption, optionWithText } from "./choice.ts";
 import { answerKey, bareNumber } from "./key.ts";
 import { lastNumber } from "./running.ts";
 import { CORRECTS, finalAnswer, withoutNextTurns } from "./said.ts";
 import { unmarked } from "./spelling.ts";
-import { afterThinking, type Thinking } from "./thinking.ts";
-
-export type { Thinking } from "./thinking.ts";
 
 export type Extraction =
   | {

@@ -4,6 +4,8 @@ import type { Engine } from "../engine/engine.ts";
 import { greedy, type Sampling } from "../engine/sampling.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Channel } from "../request/channel.ts";
+import { type Depth, type DepthOptions, depthOf, THINK } from "../request/depth.ts";
+import { opensThinking } from "../request/opening.ts";
 import { Output } from "../request/output.ts";
 import { prepare, type RequestOptions } from "../request/prepare.ts";
 import type { Prompt } from "../request/prompt.ts";
@@ -11,20 +13,18 @@ import { chooseSampling, type SamplingUsed } from "../request/sampling.ts";
 import type { Session } from "../request/session.ts";
 import type { Stop } from "../request/stop.ts";
 import { ChainText } from "../request/text.ts";
+import type { Thinking } from "../request/thinking.ts";
 import { type ChainUsage, chainUsage, type Usage, usageOf } from "../request/usage.ts";
-import { type Extraction, extractAnswer, type Thinking } from "./answer.ts";
-import { opensThinking } from "./opening.ts";
+import { type Extraction, extractAnswer } from "./answer.ts";
 import { Vote, type VoteGroup } from "./vote.ts";
 
 /**
  * As for `generate`, but the temperature is 1 where nobody names one, or where the checkpoint asks for greedy: equal
  * chains cannot vote.
  */
-export interface ScaleOptions extends RequestOptions, Partial<Omit<Sampling, "logprobs">> {
+export interface ScaleOptions extends RequestOptions, DepthOptions, Partial<Omit<Sampling, "logprobs">> {
   /** Chains, default 8. */
   width?: number;
-  /** Tags of the thinking, default <think> and </think>; null where the model has none. */
-  thinking?: Thinking | null;
   /** Stop as soon as the chains still running cannot change the winner; default true. */
   earlyStop?: boolean;
 }
@@ -58,8 +58,6 @@ export type ScaleEvent =
   | { type: "chain"; result: ChainResult }
   | { type: "vote"; groups: VoteGroup[]; abstained: number; running: number; decided: boolean }
   | { type: "result"; result: ScaleResult };
-
-const THINK: Thinking = { open: "<think>", close: "</think>" };
 
 /**
  * W chains over one prompt and one vote, streamed. Iterate it for events, or await `result`. A reader who comes late
@@ -97,8 +95,9 @@ async function runChains(
   );
   const thinking = options.thinking === undefined ? THINK : options.thinking;
   const opened = thinking !== null && opensThinking(session, prompt, template, thinking);
+  const depth = await depthOf(session, prompt, { ...options, template, stopIds });
   stop.signal.throwIfAborted();
-  const run = new Run(session, events, { ...options, width, maxTokens, sampling, stopIds, thinking, opened });
+  const run = new Run(session, events, { ...options, width, maxTokens, sampling, stopIds, thinking, opened, depth });
   events.push({ type: "start", width, promptTokens: ids.length, policy: policy.key });
   const group = await run.all(ids, policy, stop);
   const result: ScaleResult = {
@@ -127,6 +126,7 @@ interface RunOptions extends Omit<ScaleOptions, "stopIds"> {
   stopIds: ReadonlySet<number>;
   thinking: Thinking | null;
   opened: boolean;
+  depth: Depth;
 }
 
 /** State of one call: its chains' texts and the vote. */
@@ -184,13 +184,14 @@ class Run {
   }
 
   #spec(index: number, end: PromiseWithResolvers<void>): ChainSpec {
-    const { maxTokens, sampling, stopIds } = this.#options;
+    const { maxTokens, sampling, stopIds, depth } = this.#options;
     const text = this.#texts[index];
     return {
       sampling,
       maxTokens,
       stopIds,
       index,
+      steer: depth?.(),
       onToken: (token) => {
         if (stopIds.has(token.id)) return false;
         this.#show(this.group!.chains[index], text.push(token.id));

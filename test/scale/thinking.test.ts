@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { compileTemplate } from "../../src/model/chat.ts";
+import { opensThinking } from "../../src/request/opening.ts";
+import { afterThinking } from "../../src/request/thinking.ts";
 import { extractAnswer } from "../../src/scale/answer.ts";
-import { opensThinking } from "../../src/scale/opening.ts";
-import { afterThinking } from "../../src/scale/thinking.ts";
 
 const tags = { open: "<think>", close: "</think>" };
 

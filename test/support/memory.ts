@@ -37,7 +37,7 @@ const parts = {
   tokenizer: none,
   chat: none,
   notes: [],
-  suggested: { sampling: {}, notes: [] },
+  suggested: { sampling: {}, nudge: null, notes: [] },
   endIds: [],
 };
 const session = new Session({ ...parts, spoken: undefined }, { model: "", context, chains: CHAINS });

@@ -1,7 +1,7 @@
 // The files beside the abacus model's weights that say how it is spoken to: Hugging Face's formats.
 
 import { ABACUS_CONTEXT } from "./example.ts";
-import { SPECIAL, TOKENS, VOCABULARY_SIZE, WORDS } from "./vocabulary.ts";
+import { SPECIAL, TOKENS, textOf, VOCABULARY_SIZE, WORDS } from "./vocabulary.ts";
 
 /** Cuts a text so that each word of the vocabulary is one piece, whatever stands around it. */
 const PIECES = [
@@ -76,6 +76,7 @@ export function tokenizerFiles(): Record<string, object> {
       top_p: 1,
       eos_token_id: TOKENS.endOfTurn,
       pad_token_id: TOKENS.endOfText,
+      thinking_nudge: textOf([TOKENS.wait, TOKENS.newline]),
     },
   };
 }

@@ -1,8 +1,8 @@
 // Does a prompt open the thinking? Only what stands after the last turn counts: a question may well mention the tag.
 
 import { type ChatMessage, type ChatTemplate, replyOpening } from "../model/chat.ts";
-import type { Prompt } from "../request/prompt.ts";
-import type { Session } from "../request/session.ts";
+import type { Prompt } from "./prompt.ts";
+import type { Session } from "./session.ts";
 import { leavesOpen, type Thinking } from "./thinking.ts";
 
 /** Whether the model's reply begins within the thinking. `template`: the variables that the prompt is rendered with. */
