@@ -41,6 +41,7 @@ export type { Suggested } from "./request/suggested.ts";
 export type { Thinking } from "./request/thinking.ts";
 export type { ChainUsage, Usage } from "./request/usage.ts";
 export { type Extraction, extractAnswer } from "./scale/answer.ts";
+export { budgetName, budgetOptions, type ScalingBudget, scalingBudget, scalingBudgets } from "./scale/budget.ts";
 export {
   type ChainResult,
   type ScaleEvent,

@@ -1,8 +1,10 @@
 import type { Command } from "commander";
+import { badArgument } from "../base/errors.ts";
 import { type GenerateResult, generate } from "../request/generate.ts";
 import { counted, size } from "./format.ts";
 import { interruptible, note, noteIdle, open } from "./open.ts";
 import {
+  budgetWidth,
   generateOptions,
   loadOptions,
   type ModelFlags,
@@ -30,6 +32,9 @@ export function registerGenerate(program: Command): void {
 }
 
 async function run(words: string[], flags: Flags): Promise<void> {
+  const width = budgetWidth(flags) ?? 1;
+  if (width > 1)
+    throw badArgument(`generate runs one chain: expected a width of 1 in --budget, got ${width}; use scale`);
   const text = await promptText(words, flags);
   if (flags.logprobs !== undefined && !flags.json) note("--logprobs is shown with --json only");
   const signal = interruptible();

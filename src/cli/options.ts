@@ -1,10 +1,13 @@
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
+import { badArgument } from "../base/errors.ts";
 import type { KvFormat, WeightFormat } from "../device/device.ts";
 import type { GenerateOptions } from "../request/generate.ts";
 import type { LoadOptions, Session } from "../request/session.ts";
 import type { Thinking } from "../request/thinking.ts";
+import { budgetName, budgetOptions, type ScalingBudget } from "../scale/budget.ts";
 import {
+  budget,
   bytes,
   choice,
   escaped,
@@ -42,7 +45,7 @@ export interface SamplingFlags {
   policy?: string;
   window?: number;
   cr?: number;
-  budget?: number;
+  budget?: number | ScalingBudget;
   threshold?: number;
   protect?: number | "prompt" | "system";
   temperature?: number;
@@ -130,7 +133,11 @@ export function samplingOptions(command: Command): Command {
       "queries that a doomed key still serves, or last queries that rank (default: the policy's)",
       whole,
     )
-    .option("--budget <keys>", "live keys a lane", whole)
+    .option(
+      "--budget <what>",
+      "live keys a lane, or what is spent as LENGTH-WIDTH-CR: 32k-8-4 is 8 chains of 32k new tokens, 4x smaller",
+      budget,
+    )
     .option("--threshold <z>", "dms: evict above this decision logit; kvzap: keep from this score on", number)
     .option("--protect <what>", "first positions that no cut takes: prompt, system or a number of tokens", protectable)
     .option("--temperature <t>", "0: greedy, whatever the model suggests", number)
@@ -167,11 +174,29 @@ export const loadOptions = (flags: ModelFlags, fallback: string): LoadOptions =>
   model: flags.model ?? embedded(fallback),
 });
 
+/** Width that --budget LENGTH-WIDTH-CR says, if any. Throws `bad-argument` where other flags say otherwise. */
+export function budgetWidth({ budget, ...flags }: SamplingFlags & ModelFlags & { width?: number }): number | undefined {
+  if (typeof budget !== "object") return undefined;
+  const name = `--budget ${budgetName(budget)}`;
+  for (const [said, part] of [
+    ["width", "width"],
+    ["maxTokens", "length"],
+    ["cr", "ratio"],
+  ] as const)
+    if (flags[said] !== undefined)
+      throw badArgument(`${name} says the ${part}: leave out --${said === "maxTokens" ? "max-tokens" : said}`);
+  if (flags.policy === "full" && budget.cr > 1) throw badArgument(`${name}: the policy full has no ratio but 1`);
+  if (flags.context !== undefined && flags.context <= budget.length)
+    throw badArgument(`${name}: --context ${flags.context} has no room for ${budget.length} tokens and a prompt`);
+  return budget.width;
+}
+
 export const generateOptions = (
-  { stopId, templateVar, thinking, ...flags }: SamplingFlags & PromptFlags,
+  { stopId, templateVar, thinking, budget, ...flags }: SamplingFlags & PromptFlags,
   session: Session,
 ): GenerateOptions => ({
   ...flags,
+  ...(typeof budget === "object" ? budgetOptions(budget) : { budget }),
   thinking: thinking === "none" ? null : thinking,
   stopIds: stopId && [...session.config.eosIds, ...stopId],
   template: templateVar,

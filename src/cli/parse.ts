@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from "commander";
 import { type KvFormat, PAGE_FORMATS, WEIGHT_FORMATS, type WeightFormat } from "../device/device.ts";
 import type { Thinking } from "../request/thinking.ts";
+import { isScalingBudget, type ScalingBudget, scalingBudget } from "../scale/budget.ts";
 
 const refuse = (expected: string, text: string) => new InvalidArgumentError(`expected ${expected}, got "${text}"`);
 
@@ -39,6 +40,10 @@ export const kvFormat = choice(...(Object.keys(PAGE_FORMATS) as KvFormat[]));
 
 export const protectable = (text: string): number | "prompt" | "system" =>
   text === "prompt" || text === "system" ? text : whole(text);
+
+/** Keys a lane, or LENGTH-WIDTH-CR. */
+export const budget = (text: string): number | ScalingBudget =>
+  isScalingBudget(text) ? scalingBudget(text) : whole(text);
 
 export const wholes = (text: string, before: number[] = []): number[] => [...before, whole(text)];
 

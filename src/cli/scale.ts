@@ -3,6 +3,7 @@ import { type ScaleOptions, scale } from "../scale/scale.ts";
 import { openBoard } from "./board.ts";
 import { interruptible, note, noteIdle, open } from "./open.ts";
 import {
+  budgetWidth,
   generateOptions,
   loadOptions,
   type ModelFlags,
@@ -15,13 +16,13 @@ import { whole } from "./parse.ts";
 import { type PromptFlags, promptOf, promptText } from "./prompt.ts";
 import { noteSampling, samplingText } from "./sampling.ts";
 
-type Flags = ModelFlags & SamplingFlags & PromptFlags & { width: number; earlyStop: boolean; json?: boolean };
+type Flags = ModelFlags & SamplingFlags & PromptFlags & { width?: number; earlyStop: boolean; json?: boolean };
 
 export function registerScale(program: Command): void {
   const command = program
     .command("scale")
     .description("run W chains over one prompt and let them vote")
-    .option("-w, --width <n>", "chains", whole, 8)
+    .option("-w, --width <n>", "chains (default: 8)", whole)
     .option("--no-early-stop", "let every chain end, even when the vote is decided")
     .option("--json", "print the result as one JSON object");
   samplingOptions(modelOptions(promptOptions(command)));
@@ -33,6 +34,7 @@ export function registerScale(program: Command): void {
 }
 
 async function run(words: string[], flags: Flags): Promise<void> {
+  const width = budgetWidth(flags) ?? flags.width ?? 8;
   const text = await promptText(words, flags);
   const signal = interruptible();
   if (!flags.model)
@@ -40,7 +42,7 @@ async function run(words: string[], flags: Flags): Promise<void> {
       "no --model: using the embedded beads-dms-full-4x, which knows problems about containers of beads and nothing else",
     );
   await using session = await open({ ...loadOptions(flags, "beads-dms-full-4x"), signal });
-  const { width, earlyStop } = flags;
+  const { earlyStop } = flags;
   const options: ScaleOptions = { ...generateOptions(flags, session), width, earlyStop, signal };
   const scaling = scale(session, promptOf(text, flags), options);
   if (!flags.json) {
