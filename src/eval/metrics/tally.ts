@@ -1,0 +1,34 @@
+// How chains ended, and how long they were: what explains an accuracy.
+
+import type { ProblemChains } from "./chain.ts";
+
+/** Counts of chains. One may be in several: cut off without an answer is both. */
+export interface Tally {
+  chains: number;
+  abstained: number; // without an answer
+  truncated: number; // at a limit of tokens
+  failed: number; // by an error
+  right: number; // a score of 1
+  /** Tokens drawn: their mean and quantiles over chains. */
+  tokens: { mean: number; median: number; p90: number; most: number };
+}
+
+export function tally(problems: readonly ProblemChains[]): Tally {
+  const chains = problems.flatMap((problem) => problem.chains);
+  const count = (is: (chain: (typeof chains)[number]) => boolean) => chains.filter(is).length;
+  const tokens = Float64Array.from(chains, (chain) => chain.tokens).sort();
+  const at = (q: number) => tokens[Math.max(0, Math.ceil(q * tokens.length) - 1)] ?? 0;
+  return {
+    chains: chains.length,
+    abstained: count(({ key }) => key === null),
+    truncated: count(({ end }) => end === "truncated"),
+    failed: count(({ end }) => end === "failed"),
+    right: count(({ score }) => score === 1),
+    tokens: {
+      mean: tokens.reduce((sum, n) => sum + n, 0) / Math.max(1, tokens.length),
+      median: at(0.5),
+      p90: at(0.9),
+      most: at(1),
+    },
+  };
+}
