@@ -208,9 +208,11 @@ test("planted faults are named, and leave no estimate as if nothing had been", (
   const { tokens, ...counts } = tally(
     gatherAll(changed(0, { end: "failed", key: null, score: 0, tokens: 7 }), expected),
   );
-  assert.deepEqual(counts, { chains: 6, abstained: 2, truncated: 0, failed: 1, right: 2 });
+  assert.deepEqual(counts, { chains: 6, abstained: 2, truncated: 0, failed: 1, looped: 0, right: 2, cr: 3 });
   assert.deepEqual(tokens, { mean: (7 + 5 * 100) / 6, median: 100, p90: 100, most: 100 });
   assert.equal(tally(cut).truncated, 1);
+  const looped = gatherAll(changed(0, { loop: { period: 2, length: 90 }, reads: 6000 }), expected);
+  assert.deepEqual([tally(looped).looped, tally(looped).cr], [1, 18 / 11]);
 });
 
 test("intervals by problem: all or nothing, no spread, a spread", () => {

@@ -12,6 +12,7 @@ export const row = (problem: string, chain: number, key: string | null, other: P
   end: "finished",
   tokens: 100,
   reads: 1000,
+  fullReads: 3000,
   peakKeys: 50,
   peakBytes: 5000,
   seconds: 1,

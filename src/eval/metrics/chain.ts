@@ -2,6 +2,7 @@
 
 import { badFile } from "../../base/errors.ts";
 import { visible } from "../../base/visible.ts";
+import type { Loop } from "./loops.ts";
 
 /** What reading the prompt cost: the same in all chains of a problem. Keys are means over layers and KV heads. */
 export interface PromptCost {
@@ -24,9 +25,12 @@ export interface ChainRow {
   end: "finished" | "truncated" | "failed" | "stopped";
   tokens: number; // drawn
   reads: number; // KV reads while decoding, a mean over layers and KV heads
+  fullReads: number; // what the full cache would have read in the same steps
   peakKeys: number; // most that lived while decoding, the prompt's included
   peakBytes: number;
   seconds: number;
+  /** The pattern that its end repeats; null or absent: none was found, or looked for. */
+  loop?: Loop | null;
   prompt: PromptCost;
 }
 
@@ -124,7 +128,7 @@ export function gatherAll(rows: Iterable<ChainRow>, expected: Expected): Problem
   );
 }
 
-const COUNTS = ["tokens", "reads", "peakKeys", "peakBytes", "seconds"] as const;
+const COUNTS = ["tokens", "reads", "fullReads", "peakKeys", "peakBytes", "seconds"] as const;
 const PROMPT = ["tokens", "keys", "bytes", "peakKeys", "peakBytes"] as const;
 const ENDS: readonly string[] = ["finished", "truncated", "failed", "stopped"];
 
