@@ -150,8 +150,9 @@ export interface ScoredChoices extends Scored {
 }
 
 /**
- * Log-likelihoods of texts as continuations of a text. What stands before the first token in which a choice differs from
- * the context's own tokens is read as the prompt, so that tokens may reach over the border. Throws as `scoreTokens`.
+ * Log-likelihoods of texts as continuations of a text. What stands before the first token in which a choice differs
+ * from the context's own tokens is read as the prompt, so that tokens may reach over the border. Throws as
+ * `scoreTokens`.
  */
 export async function scoreChoices(
   session: Session,

@@ -66,7 +66,8 @@ test("points of a run: the vote of w chains, what w chains cost, failures told",
   assert.equal(labelOf(point.setting), "2k-2-4");
   assert.deepEqual(point.problems, ["a", "b"]);
   assert.deepEqual(point.cost, [2000, 2000]);
-  // a: of 01 02 03 12 13 23, all but 12 and 13 are the right one's, first or alone. b: 01 2, 02 2, 03 2, 12 1, 13 1, 23 1.
+  // a: of 01 02 03 12 13 23, all but 12 and 13 are the right one's, first or alone. b: 01 2, 02 2, 03 2, 12 1, 13 1, 23
+  // 1.
   near(point.accuracy[0], 4 / 6);
   near(point.accuracy[1], 3 / 6);
   near(pointOf(problems, setting(2048, 2, 4), "reads", "pass").accuracy[1], 5 / 6);

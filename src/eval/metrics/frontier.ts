@@ -85,9 +85,9 @@ export interface Gap {
 }
 
 /**
- * The mean of b's accuracy less a's over the budgets that both cover, each ratio of budgets counting alike: the integral
- * over log budget, divided by its length. Exact, as both are piecewise linear in it. null where less than one budget
- * and another is covered by both.
+ * The mean of b's accuracy less a's over the budgets that both cover, each ratio of budgets counting alike: the
+ * integral over log budget, divided by its length. Exact, as both are piecewise linear in it. null where less than one
+ * budget and another is covered by both.
  */
 export function gapOf(a: Frontier, b: Frontier): Gap | null {
   const from = Math.max(a.steps[0].cost, b.steps[0].cost);

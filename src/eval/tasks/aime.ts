@@ -1,8 +1,8 @@
 // AIME 2024 and 2025: 30 problems a year of the American Invitational Mathematics Examination.
 //
 // Protocol: zero-shot, step by step, the answer in a box; a whole number from 0 to 999, graded as a number (033 is 33).
-// With 30 problems one run is unsure by 9 points: take the mean of many chains, or votes over all their subsets, as here
-// (lm-eval grades one greedy reply). Base models get lm-eval's "Question: .. Answer:".
+// With 30 problems one run is unsure by 9 points: take the mean of many chains, or votes over all their subsets, as
+// here (lm-eval grades one greedy reply). Base models get lm-eval's "Question: .. Answer:".
 // Source: Mathematical Association of America. Files: {"prompt" or "problem" or "question", "answer"} a line.
 
 import { badFile } from "../../base/errors.ts";

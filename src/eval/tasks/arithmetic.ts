@@ -10,8 +10,8 @@ export interface Rational {
 const LONGEST = 400;
 
 /**
- * Value and numbers (as written, in order) of an expression, in plain signs or LaTeX's (\times, \cdot, \div, \frac); null
- * where it is none, has other operations, or divides by zero.
+ * Value and numbers (as written, in order) of an expression, in plain signs or LaTeX's (\times, \cdot, \div, \frac);
+ * null where it is none, has other operations, or divides by zero.
  */
 export function evaluate(text: string): { value: Rational; numbers: number[] } | null {
   const tokens = tokensOf(text);

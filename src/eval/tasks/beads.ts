@@ -1,7 +1,7 @@
 // Beads: word problems without end of containers that hold beads and earlier containers, among distractors.
 //
-// Protocol: the question alone, as the bundled model was trained; temperature 1, the whole distribution, the answer in a
-// box, graded as a number. Shapes are drawn evenly. models/README.md has the model.
+// Protocol: the question alone, as the bundled model was trained; temperature 1, the whole distribution, the answer in
+// a box, graded as a number. Shapes are drawn evenly. models/README.md has the model.
 // Source: src/eval/beads.ts; made by seed.
 
 import { type BeadsProblem, beadsProblems } from "../beads.ts";

@@ -1,8 +1,8 @@
 // RULER's common words: a numbered list in which ten words stand more often than the others.
 //
-// Protocol: the ten stand 30 times each and the others 3 times (below 4096 tokens: 6 and 1), after one worked example on a
-// shorter list; the score is the share of the ten that the reply has. Different here: the words are a list of our own (nearly 780
-// common ones, then compounds of two), each problem's order is its own (RULER shuffles all alike).
+// Protocol: the ten stand 30 times each and the others 3 times (below 4096 tokens: 6 and 1), after one worked example
+// on a shorter list; the score is the share of the ten that the reply has. Different here: the words are a list of our
+// own (nearly 780 common ones, then compounds of two), each problem's order is its own (RULER shuffles all alike).
 // Source: arXiv 2404.06654; github.com/NVIDIA/RULER (Apache-2.0), scripts/data/synthetic/common_words_extraction.py.
 
 import { type Seeded, shuffled } from "../../base/rng.ts";

@@ -1,9 +1,9 @@
 // RULER's frequent words: coded words whose frequencies fall as a zeta distribution; which three are the most frequent?
 //
-// Protocol: the word of rank k stands N k^-2 / zeta(2) times, rounded down, in a vocabulary of a fiftieth of the length;
-// rank 1 is noise ("..."), ranks 2 to 4 are asked for. Words are six random letters. The score is the share of the three
-// that the reply has. Different here: each problem has an order and words of its own (RULER's share theirs), and at least
-// so many words that rank 4 is more frequent than rank 5.
+// Protocol: the word of rank k stands N k^-2 / zeta(2) times, rounded down, in a vocabulary of a fiftieth of the
+// length; rank 1 is noise ("..."), ranks 2 to 4 are asked for. Words are six random letters. The score is the share of
+// the three that the reply has. Different here: each problem has an order and words of its own (RULER's share theirs),
+// and at least so many words that rank 4 is more frequent than rank 5.
 // Source: arXiv 2404.06654; github.com/NVIDIA/RULER (Apache-2.0), scripts/data/synthetic/freq_words_extraction.py.
 
 import { type Seeded, shuffled } from "../../base/rng.ts";

@@ -1,10 +1,10 @@
 // Game of 24: four numbers, each used exactly once with + - * / and brackets, to make 24.
 //
 // Protocol: base models continue the five examples of Tree of Thoughts (its standard prompt); chat models are asked
-// zero-shot. The answer is the expression in a box, else after the last "Answer:", else on the last line, up to its "=".
-// It is checked exactly, with fractions: right value, right numbers, each once. Anyone can check an answer, so a set of
-// chains counts if one of them is right (pass@k); a vote between right expressions that differ splits them. Games 901 to
-// 1000 of the file, which are hard for people, are the field's test set.
+// zero-shot. The answer is the expression in a box, else after the last "Answer:", else on the last line, up to its
+// "=". It is checked exactly, with fractions: right value, right numbers, each once. Anyone can check an answer, so a
+// set of chains counts if one of them is right (pass@k); a vote between right expressions that differ splits them.
+// Games 901 to 1000 of the file, which are hard for people, are the field's test set.
 // Source: arXiv 2305.10601; github.com/princeton-nlp/tree-of-thought-llm (MIT). File: 24.csv with a column "Puzzles".
 
 import { badArgument, badFile } from "../../base/errors.ts";

@@ -1,10 +1,12 @@
-// GPQA Diamond: 198 questions of biology, physics and chemistry that experts answer and others do not, four options each.
+// GPQA Diamond: 198 questions of biology, physics and chemistry that experts answer and others do not, four options
+// each.
 //
-// Protocol: zero-shot with the prompt of simple-evals (chat) or lm-eval's (base models); the last line names a letter. The
-// options are shuffled by seed and question, alike for all chains of a problem, so that these can vote (simple-evals
-// shuffles anew for each repetition). A random choice is right in 25%.
-// Source: arXiv 2311.12022. File: gpqa_diamond.csv, which its authors ask nobody to publish as plain text: none of it is
-// here. Read are the columns "Question", "Correct Answer", "Incorrect Answer 1" to 3, "Record ID", "High-level domain".
+// Protocol: zero-shot with the prompt of simple-evals (chat) or lm-eval's (base models); the last line names a letter.
+// The options are shuffled by seed and question, alike for all chains of a problem, so that these can vote
+// (simple-evals shuffles anew for each repetition). A random choice is right in 25%.
+// Source: arXiv 2311.12022. File: gpqa_diamond.csv, which its authors ask nobody to publish as plain text: none of it
+// is here. Read are the columns "Question", "Correct Answer", "Incorrect Answer 1" to 3, "Record ID", "High-level
+// domain".
 
 import { seeded, shuffled } from "../../base/rng.ts";
 import { askForLetter, extractLetter, firstLetter, gradeLetter, LETTERS, type OptionItem } from "./choices.ts";

@@ -1,8 +1,8 @@
 // MATH-500: 500 problems of the MATH test set, those that Lightman et al. held out.
 //
 // Protocol: zero-shot, step by step, the answer in a box; equality of mathematics where a grader is given, else of what
-// is equal on sight. kvpress compares the text in the first "boxed{" up to the first "}" ; the vote's extraction takes the
-// last balanced box. Base models are asked zero-shot, too: Minerva's four examples are not used.
+// is equal on sight. kvpress compares the text in the first "boxed{" up to the first "}" ; the vote's extraction takes
+// the last balanced box. Base models are asked zero-shot, too: Minerva's four examples are not used.
 // Source: arXiv 2103.03874 (MATH), 2305.20050 (the 500). Files: {"problem", "answer", "unique_id", "subject"} a line.
 
 import { badFile } from "../../base/errors.ts";

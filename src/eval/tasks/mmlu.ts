@@ -1,7 +1,7 @@
 // MMLU: 14,042 questions of 57 subjects, four options each.
 //
-// Protocol: five worked examples, the first of the subject's dev split, then "Answer:", as its authors and lm-eval have it.
-// `mmlu` takes the option whose letter is likeliest (" A" to " D"); `mmlu-gen` has the letter written: a base model
+// Protocol: five worked examples, the first of the subject's dev split, then "Answer:", as its authors and lm-eval have
+// it. `mmlu` takes the option whose letter is likeliest (" A" to " D"); `mmlu-gen` has the letter written: a base model
 // continues the same text, a chat model is asked zero-shot with simple-evals' prompt. All questions count alike; a mean
 // over subjects is another number.
 // Source: arXiv 2009.03300. Files: mmlu.zip as published (data/dev, data/test, one CSV a subject, without headers).

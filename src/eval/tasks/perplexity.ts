@@ -1,9 +1,9 @@
 // Perplexity of a text: how well a model foretells it, token by token, from a compressed cache.
 //
-// Protocol: windows of equal length, evenly spread over the text and apart; of each the first tokens are read as a prompt,
-// the others come one by one, as decoding would meet them, so that what a policy evicts is missed. exp of the mean
-// negative log-likelihood over all of these in all windows. lm-eval's wikitext predicts every token of a document from
-// the window before it and counts words; numbers compare between models of one tokenizer only.
+// Protocol: windows of equal length, evenly spread over the text and apart; of each the first tokens are read as a
+// prompt, the others come one by one, as decoding would meet them, so that what a policy evicts is missed. exp of the
+// mean negative log-likelihood over all of these in all windows. lm-eval's wikitext predicts every token of a document
+// from the window before it and counts words; numbers compare between models of one tokenizer only.
 // Source: a text file of the user's; WikiText-2 (arXiv 1609.07843) is the field's.
 
 import { basename } from "node:path";

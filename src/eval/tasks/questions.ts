@@ -13,8 +13,8 @@ const QUESTIONS = ["prompt", "question", "problem"];
 const ANSWERS = ["answer", "solution"];
 
 /**
- * The item of a row. A gold may be a value, a solution that ends with "#### value", or one with a box. Throws `bad-file`
- * that names the row.
+ * The item of a row. A gold may be a value, a solution that ends with "#### value", or one with a box. Throws
+ * `bad-file` that names the row.
  */
 export function questionItem(row: Row, index: number): Item {
   const question = textField(row, ...QUESTIONS);

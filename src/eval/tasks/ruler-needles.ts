@@ -1,9 +1,9 @@
 // RULER's needles with distractors: multikey, multivalue, multiquery.
 //
-// Protocol: multikey hides the asked needle among others: variant 1, four in essays; 2, a haystack of needles; 3, the same
-// with UUIDs as keys and values. multivalue asks for four values of one key, multiquery for one value of each of four
-// keys, both in essays. The score is the share of values that the reply has. Different here: keys and values of a problem
-// differ, needles are shuffled anew for each (RULER shuffles all alike), depths are any and not one of 40.
+// Protocol: multikey hides the asked needle among others: variant 1, four in essays; 2, a haystack of needles; 3, the
+// same with UUIDs as keys and values. multivalue asks for four values of one key, multiquery for one value of each of
+// four keys, both in essays. The score is the share of values that the reply has. Different here: keys and values of a
+// problem differ, needles are shuffled anew for each (RULER shuffles all alike), depths are any and not one of 40.
 // Source: arXiv 2404.06654; github.com/NVIDIA/RULER, scripts/synthetic.yaml: niah_multikey_1 to 3, niah_multivalue,
 // niah_multiquery.
 

@@ -1,8 +1,8 @@
 // RULER's variable tracking: VAR ABCDE = 12345, VAR FGHIJ = VAR ABCDE, .. among noise; which variables have the value?
 //
 // Protocol: one chain of four hops, after one worked example with names of three letters; the score is the share of the
-// five names that the reply has. Different here: the answer's first words end without a blank, the assignments of several
-// chains are put in anew for each problem.
+// five names that the reply has. Different here: the answer's first words end without a blank, the assignments of
+// several chains are put in anew for each problem.
 // Source: arXiv 2404.06654; github.com/NVIDIA/RULER (Apache-2.0), scripts/data/synthetic/variable_tracking.py.
 
 import { type Seeded, shuffled } from "../../base/rng.ts";

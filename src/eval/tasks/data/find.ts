@@ -15,8 +15,8 @@ export interface Published {
 }
 
 /**
- * The file of a data set: `data` itself, or in the folder `data`, or in the newest snapshot of the Hub's cache. Nothing is
- * fetched. Throws `bad-file` that says where it was looked for.
+ * The file of a data set: `data` itself, or in the folder `data`, or in the newest snapshot of the Hub's cache. Nothing
+ * is fetched. Throws `bad-file` that says where it was looked for.
  */
 export async function findData(published: Published, options: ItemOptions): Promise<string> {
   const { data } = options;

@@ -17,8 +17,8 @@ export interface Row {
 }
 
 /**
- * Rows of a file: .jsonl (also .jsonl.gz), .json (a list), .csv with a header, or .parquet. Throws `bad-file` where it is
- * too large, not of its format, or has no rows.
+ * Rows of a file: .jsonl (also .jsonl.gz), .json (a list), .csv with a header, or .parquet. Throws `bad-file` where it
+ * is too large, not of its format, or has no rows.
  */
 export async function readRows(file: string): Promise<Row[]> {
   const bytes = await readBytes(file);

@@ -6,7 +6,7 @@ import type { Answered, Asked, Item, Reply, Style, VoteWork } from "../task.ts";
 /** A problem whose answer is some words of its text. */
 export interface ListItem extends Item {
   words: readonly string[]; // right ones
-  /** Whether any word that the pattern finds may be meant, or only these. */
+  /** The words that may be meant, in small letters; null: any that the pattern finds. */
   among: ReadonlySet<string> | null;
   pattern: RegExp; // of one word, global
   prefix: string; // begins the reply of a base model
@@ -17,7 +17,7 @@ export interface ListItem extends Item {
 export const NUMBER = /(?<!\d)\d{7}(?!\d)/g;
 export const UUID = /(?<![0-9a-f-])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f-])/g;
 export const VARIABLE = /(?<![A-Za-z])[A-Z]{5}(?![A-Za-z])/g;
-export const WORD = /(?<![A-Za-z-])[a-z]+(?:-[a-z]+)*(?![A-Za-z-])/g;
+export const WORD = /(?<![a-z-])[a-z]+(?:-[a-z]+)*(?![a-z-])/gi;
 
 /**
  * How RULER asks and grades: base models continue the answer's first words, chat models are asked without them and may
@@ -50,7 +50,8 @@ function extractList({ among, pattern }: ListItem, { text, thinking, opened }: R
   const reply = thinking === null ? text : afterThinking(text, thinking, opened);
   if (reply === null) return { kind: "abstain", reason: "cut-off-thinking" };
   const plain = reply.slice(-65_536).replace(/(?<=\d),(?=\d{3}(?!\d))/g, ""); // 1,234,567
-  const found = [...new Set(plain.match(pattern))].filter((word) => among === null || among.has(word)).sort();
+  const words = plain.match(pattern)?.map((word) => (among === null ? word : word.toLowerCase())) ?? [];
+  const found = [...new Set(words)].filter((word) => among === null || among.has(word)).sort();
   const key = found.join(" ");
   return found.length > 0 ? { kind: "answer", text: found.join(", "), key } : { kind: "abstain", reason: "no-answer" };
 }
