@@ -46,17 +46,20 @@ export async function madeItem(recipe: Recipe, index: number, options: ItemOptio
   const needed = await tokens(least);
   if (needed > length)
     throw badArgument(`task ${task}: expected a length of at least ${needed} tokens, got ${length}; raise it`);
-  let [low, high] = [least, most + 1]; // low fits; high does not, or may not be
-  for (let step = Math.max(1, guess - least); low + step < high; step *= 2) {
-    if ((await tokens(low + step)) <= length) low += step;
-    else high = low + step;
+  let low = { size: least, tokens: needed }; // fits
+  let high = { size: most + 1, tokens: Infinity }; // does not, or may not be
+  let next = Math.max(guess, least + 1);
+  for (let tries = 1; high.size - low.size > 1; tries++) {
+    const size = Math.min(Math.max(next, low.size + 1), high.size - 1, 4 * low.size + guess);
+    const measured = { size, tokens: await tokens(size) };
+    const perPiece = (measured.tokens - needed) / (size - least);
+    if (measured.tokens <= length) low = measured;
+    else high = measured;
+    // Tokens are nearly linear in the size; where that leads nowhere, halves do.
+    const straight = Math.floor(low.size + (length - low.tokens) / perPiece);
+    next = tries % 4 === 0 || !(perPiece > 0) ? (low.size + Math.min(high.size, 2 * low.size + 2)) >> 1 : straight;
   }
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if ((await tokens(middle)) <= length) low = middle;
-    else high = middle;
-  }
-  return item(low);
+  return item(low.size);
 }
 
 /** What `draw` draws first that was not drawn before. */
