@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { mean } from "../src/base/mean.ts";
 import { ABACUS_TOKENS, abacusProblems } from "../src/eval/abacus/problems.ts";
-import { type Interval, pairedDifference } from "../src/eval/interval.ts";
+import { type Interval, pairedDifference } from "../src/eval/metrics/interval.ts";
 import { accuracy, meanReads, type ProblemRun, percent, runProblems } from "../src/eval/race.ts";
 import { load } from "../src/request/session.ts";
 import { fingerprintOf, fingerprintOfWeights } from "../src/train/fingerprint.ts";

@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { mean } from "../src/base/mean.ts";
 import type { KvFormat, WeightFormat } from "../src/device/device.ts";
 import { type BeadsProblem, beadsProblems } from "../src/eval/beads.ts";
-import { pairedDifference } from "../src/eval/interval.ts";
+import { pairedDifference } from "../src/eval/metrics/interval.ts";
 import { accuracy, meanReads, type ProblemRun, percent, runProblems, soloPeak } from "../src/eval/race.ts";
 import { load } from "../src/request/session.ts";
 

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { type BeadsProblem, beadsProblems } from "../eval/beads.ts";
-import { type Interval, pairedDifference } from "../eval/interval.ts";
+import { type Interval, pairedDifference } from "../eval/metrics/interval.ts";
 import { accuracy, BEADS_SAMPLING, meanReads, type ProblemRun, percent, runProblems, soloPeak } from "../eval/race.ts";
 import type { LoadOptions, Session } from "../request/session.ts";
 import { scale } from "../scale/scale.ts";

@@ -3,7 +3,8 @@ import type { Policy } from "../policy/policy.ts";
 import type { Session } from "../request/session.ts";
 import { answerKey } from "../scale/key.ts";
 import { scale } from "../scale/scale.ts";
-import { type Answers, avgAt1, type Interval, majAtK, pairedDifference, wilson } from "./interval.ts";
+import { type Interval, pairedDifference, wilson } from "./metrics/interval.ts";
+import { type Answers, avgAt1, majAtK } from "./metrics/majority.ts";
 
 /** How bead problems are sampled (models/README.md), whatever a checkpoint suggests. */
 export const BEADS_SAMPLING = {

@@ -59,8 +59,8 @@ const MOST_WORDS = 20;
 /** From so many on it may be a sentence that holds the value, which no reply's answer equals. */
 const SENTENCE = 3;
 
-/** The value that a gold text gives; null where it is none. */
-function goldOf(text: string): string | null {
+/** The value that a gold text gives: itself, or what a solution ends with; null where no reply's answer equals it. */
+export function goldOf(text: string): string | null {
   const marked = text
     .split(/^[ \t]*####(?!#)/m)
     .slice(1)

@@ -1,5 +1,5 @@
 import { mean } from "../../base/mean.ts";
-import { type Interval, pairedDifference } from "../interval.ts";
+import { type Interval, pairedDifference } from "../metrics/interval.ts";
 import type { Candidate, TextRun, TextScore } from "./compare.ts";
 import { quantile } from "./distance.ts";
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seeded } from "../../src/base/rng.ts";
-import { type Answers, avgAt1, majAtK, pairedBootstrap, pairedDifference, wilson } from "../../src/eval/interval.ts";
+import { pairedBootstrap, pairedDifference, wilson } from "../../src/eval/metrics/interval.ts";
+import { type Answers, avgAt1, majAtK } from "../../src/eval/metrics/majority.ts";
 import { accuracy, type ProblemRun } from "../../src/eval/race.ts";
 import { Vote } from "../../src/scale/vote.ts";
 
