@@ -9,8 +9,8 @@ import { frontierGap, pointOf } from "../../src/eval/metrics/frontier.ts";
 import { tally } from "../../src/eval/metrics/tally.ts";
 import { makeTask } from "../../src/eval/tasks/index.ts";
 import { equalKeys, type VoteTask } from "../../src/eval/tasks/task.ts";
+import { opensThinking } from "../../src/request/opening.ts";
 import { load } from "../../src/request/session.ts";
-import { opensThinking } from "../../src/scale/opening.ts";
 import { scale } from "../../src/scale/scale.ts";
 
 const unrun = cpuAvailable();

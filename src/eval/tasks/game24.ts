@@ -8,8 +8,8 @@
 // Source: arXiv 2305.10601; github.com/princeton-nlp/tree-of-thought-llm (MIT). File: 24.csv with a column "Puzzles".
 
 import { badArgument, badFile } from "../../base/errors.ts";
+import { afterThinking } from "../../request/thinking.ts";
 import { lastBoxes } from "../../scale/box.ts";
-import { afterThinking } from "../../scale/thinking.ts";
 import { evaluate, spelledPlainly } from "./arithmetic.ts";
 import { textField } from "./data/fields.ts";
 import { findData } from "./data/find.ts";

@@ -2,7 +2,8 @@
 
 import type { Sampling } from "../../engine/sampling.ts";
 import type { Prompt } from "../../request/prompt.ts";
-import { extractAnswer, type Thinking } from "../../scale/answer.ts";
+import type { Thinking } from "../../request/thinking.ts";
+import { extractAnswer } from "../../scale/answer.ts";
 import { answerKey } from "../../scale/key.ts";
 
 /** Whether a model is asked through its chat template, or continues a text, as base models do. */

@@ -1,6 +1,6 @@
 // Replies that list words or numbers, graded by how many of the right ones they have.
 
-import { afterThinking } from "../../../scale/thinking.ts";
+import { afterThinking } from "../../../request/thinking.ts";
 import type { Answered, Asked, Item, Reply, Style, VoteWork } from "../task.ts";
 
 /** A problem whose answer is some words of its text. */
