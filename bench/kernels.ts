@@ -101,7 +101,7 @@ interface Holding {
 }
 
 const HEAD_DIM = 128;
-const NOTHING: SetState = { slots: 0, queries: 0, moments: false, bounds: false };
+const NOTHING: SetState = { slots: 0, queries: 0, moments: false, bounds: false, changes: 0, width: 0 };
 
 /** Sets with random keys, on pages in random order, as after hours of serving. */
 async function hold(device: Device, { owners, keys, state, ...shape }: Holding): Promise<LaneTable> {

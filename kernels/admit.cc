@@ -191,6 +191,7 @@ void fork(const Call& c, const ForkArgs& a) {
     st.pendingPosition[to] = st.pendingPosition[from];
     st.pendingZ[to] = st.pendingZ[from];
     copyScores(st, from, to);
+    if (within == 0) copyChanges(st.states[pair.source], st.states[pair.set]);
     if (within % st.kvHeads == 0) {
       const State &source = st.states[pair.source], &target = st.states[pair.set];
       const int layer = within / st.kvHeads, newest = st.pendingPosition[from];

@@ -116,8 +116,10 @@ napi_value attach(const Arguments& a) {
   Store& st = a.store(1);
   const auto state = a.array<int32_t>(3);
   const int set = a.whole(2);
-  need(set >= 0 && set < st.sets && state.size() == 4, "expected a set, and the sizes of its state");
-  return numberValue(a.env, deviceAttach(a.device(), st, set, state[0], state[1], state[2] != 0, state[3] != 0));
+  Remembered asked;
+  need(set >= 0 && set < st.sets && state.size() * 4 == sizeof asked, "expected a set, and the sizes of its state");
+  std::memcpy(&asked, state.data(), sizeof asked);
+  return numberValue(a.env, deviceAttach(a.device(), st, set, asked));
 }
 
 struct Pending {

@@ -102,9 +102,11 @@ static bool remap(T*& memory, size_t before, size_t after, const Move& move) {
   return true;
 }
 
-bool deviceAttach(Device& d, Store& st, int set, int slots, int queries, bool moments, bool bounds) {
+bool deviceAttach(Device& d, Store& st, int set, const Remembered& asked) {
   std::lock_guard<std::mutex> lock(d.running);
   State& state = st.states[set];
+  const int slots = asked.slots, queries = asked.queries;
+  const bool moments = asked.moments != 0, bounds = asked.bounds != 0;
   const auto moveScores = [&](float* from, float* to) {
     for (int lane = 0; lane < st.lanes; lane++)
       memcpy(to + (size_t)lane * (size_t)slots, from + (size_t)lane * (size_t)state.slots,
@@ -121,6 +123,17 @@ bool deviceAttach(Device& d, Store& st, int set, int slots, int queries, bool mo
   state.queries = queries;
   const size_t sums = momentsBytes(st);
   if (!remap(state.moments, state.moments ? sums : 0, moments ? sums : 0, [](double*, double*) {})) return false;
+  const auto moveChanges = [&](float*, float* to) {
+    State fresh = state;
+    fresh.changes = asked.changes;
+    fresh.width = asked.width;
+    fresh.changed = to;
+    copyChanges(state, fresh);
+  };
+  const size_t had = changesBytes(state.changes, state.width), has = changesBytes(asked.changes, asked.width);
+  if (!remap(state.changed, had, has, moveChanges)) return false;
+  state.changes = asked.changes;
+  state.width = asked.width;
   if (bounds && !st.bounds) st.bounds = (char*)take(d, boundsBytes(st) * (size_t)st.pages + ARENA_PAD, true);
   state.bounds = bounds && st.bounds;
   return state.bounds == bounds;
@@ -138,6 +151,7 @@ void deviceClose(Device& d) {
       memoryUnmap(state.scores, scoresBytes(s, state.slots));
       memoryUnmap(state.observed, observedBytes(s, state.queries));
       memoryUnmap(state.moments, momentsBytes(s));
+      memoryUnmap(state.changed, changesBytes(state.changes, state.width));
     }
     delete[] s.states;
   }

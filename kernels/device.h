@@ -40,7 +40,11 @@ int deviceMatrix(Device& device, int rows, int cols, WeightFormat format);
 int deviceLanes(Device& device, const Shape& shape, PageFormat format, const Tables& tables);
 
 /** Gives a set the state that is asked for; what it had and still has a place stays. False where there is no memory. */
-bool deviceAttach(Device& device, Store& store, int set, int slots, int queries, bool moments, bool bounds);
+/** What a set is to remember, as `State` counts it. */
+struct Remembered {
+  int slots, queries, moments, bounds, changes, width;
+};
+bool deviceAttach(Device& device, Store& store, int set, const Remembered& asked);
 
 /** Sizes the scratch; throws what stands in the way. Not while a pass runs. */
 void devicePlan(Device& device, const std::vector<int32_t>& words);

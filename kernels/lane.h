@@ -171,6 +171,13 @@ HT_INLINE double* momentsOf(const Call& c, const Store& st, int set, int layer, 
   return nullptr;
 }
 
+/** Does a set have room for changes of its hidden state at so many positions? */
+HT_INLINE bool changes(const Call& c, const Store& st, int set, int64_t positions) {
+  const State& state = st.states[set];
+  return (state.changed && positions <= state.changes) ||
+         fail(c.fault, "set %d: expected changes at %lld positions or more on the device, got %d; attach them", set,
+              (long long)positions, state.changes);
+}
 HT_INLINE bool observes(const Call& c, const Store& st, int set, int queries) {
   const int room = st.states[set].queries;
   return queries <= room ||

@@ -99,6 +99,63 @@ void noteGates(const Call& c, const NoteGatesArgs& a) {
   }
 }
 
+/** ||a - b||, in one order on all instruction sets. */
+static float distance(const float* a, const float* b, int n) {
+  constexpr int WAYS = 8;
+  double sums[WAYS] = {};
+  int d = 0;
+  for (; d + WAYS <= n; d += WAYS)
+    HT_UNROLL for (int i = 0; i < WAYS; i++) {
+      const double x = (double)a[d + i] - b[d + i];
+      sums[i] += x * x;
+    }
+  for (; d < n; d++) {
+    const double x = (double)a[d] - b[d];
+    sums[0] += x * x;
+  }
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  return (float)::sqrt(total);
+}
+
+/** Deviations of the last of some changes from their mean. */
+static double standing(const float* changes, int count) {
+  double mean = 0, squares = 0;
+  if (count < 2) return 0;
+  for (int i = 0; i < count; i++) mean += changes[i];
+  mean /= count;
+  for (int i = 0; i < count; i++) squares += (changes[i] - mean) * (changes[i] - mean);
+  return (changes[count - 1] - mean) / (::sqrt(squares / count) + 1e-6);
+}
+
+void noteChange(const Call& c, const NoteChangeArgs& a) {
+  const Store& st = *a.lanes;
+  HT_TASKS(c, t, a.runs.count) {
+    const Run& run = a.runs[t];
+    const State& state = st.states[run.set];
+    if (!changes(c, st, run.set, (int64_t)run.position + run.rows)) continue;
+    if (state.width != a.dim) {
+      fail(c.fault, "set %d: expected hidden states of %d numbers on the device, got %d; attach them", run.set, a.dim,
+           state.width);
+      continue;
+    }
+    const float* before = lastState(state, a.late);
+    float *moved = movedOf(state, a.late), *ranks = standingOf(state);
+    for (int i = 0; i < run.rows; i++) {
+      const float* now = a.x + (size_t)(run.row + i) * a.dim;
+      const int p = run.position + i, first = st.protect[run.set];
+      if (p >= first) {
+        moved[p] = p == 0 ? 0 : distance(now, before, a.dim);
+        const int from = p - a.window + 1 > first ? p - a.window + 1 : first;
+        const double z = standing(moved + from, p - from + 1);
+        ranks[p] = (float)(a.late ? ranks[p] - z : z);
+      }
+      before = now;
+    }
+    memcpy(lastState(state, a.late), before, (size_t)a.dim * 4);
+  }
+}
+
 /** Keys are their own bounds: no rounding. */
 template <class Page>
 static void boundPage(const Store& st, int page, int keys, char* to) {

@@ -2,7 +2,7 @@
 #pragma once
 #include "words.h"
 
-constexpr const char* SIGNATURE = "0c0e5b6f93d33d46";
+constexpr const char* SIGNATURE = "3ec4cf3c1a0ba7dd";
 constexpr int PAGE = 16, SPAN_PAGES = 16, SPAN = 256, DEAD_NONE = -1, DEAD_PENDING = -2, NO_LABELS = -1, MAX_TOP = 20,
       SAMPLER = 4, MOST_HEAD = 1024, SIZES = 8, TABLES = 20;
 
@@ -58,11 +58,16 @@ enum class Direction : int { reverse, forward };
   OP(maxAttention, MaxAttentionArgs, 6, const float *q, *k; Store *lanes; int layer; List<Repeat> chunks; int sinks;) \
   OP(addMoments, AddMomentsArgs, 5, const float *q; Store *lanes; int layer; List<Run> chunks; int skip;) \
   OP(noteGates, NoteGatesArgs, 5, const float *z; int shift; Store *lanes; int layer; List<Run> runs;) \
+  OP(noteChange, NoteChangeArgs, 6, const float *x; int dim; Store *lanes; List<Run> runs; int window; bool late;) \
   OP(bound, BoundArgs, 3, Store *lanes; int layer; List<Run> runs;) \
   OP(clear, ClearArgs, 2, Store *lanes; List<Run> runs;) \
   OP(scoreNorm, ScoreNormArgs, 5, Store *lanes; int layer; List<Run> runs; int slack; Share share;) \
   OP(scoreDifference, ScoreDifferenceArgs, 5, Store *lanes; int layer; List<Run> runs; int slack; Share share;) \
   OP(scoreRandom, ScoreRandomArgs, 6, Store *lanes; int layer; List<Run> runs; int slack; Share share; int seed;) \
+  OP(scoreChange, ScoreChangeArgs, 5, Store *lanes; int layer; List<Run> runs; int slack; Share share;) \
+  OP(scoreDraw, ScoreDrawArgs, 6, Store *lanes; int layer; List<Run> runs; int slack; Share share; int seed;) \
+  OP(scoreRange, ScoreRangeArgs, 7, Store *lanes; int layer; List<Run> runs; int slack; Share share; double part; \
+      int recent;) \
   OP(scoreMean, ScoreMeanArgs, 5, Store *lanes; int layer; List<Run> runs; int slack; Share share;) \
   OP(scoreAttention, ScoreAttentionArgs, 10, Store *lanes; int layer; List<Run> runs; int slack; Share share; \
       int queries; Over over; Group group; Smooth smooth; int kernel;) \

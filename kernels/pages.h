@@ -22,6 +22,8 @@ struct State {
   float* observed;  // [layers][queries][Hq][D]
   double* moments;  // [layers][Hq][D + D^2]
   bool bounds;
+  int changes, width;  // positions that there is room for; numbers of a hidden state
+  float* changed;      // [2][width] last hidden states, [2][changes] how far they moved, [changes] what of it ranks
 };
 
 struct Store : Shape, Tables {

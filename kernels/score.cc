@@ -1,5 +1,8 @@
 // Scorers that look at each key by itself, or at the mean of all. A lane is one task.
+#include <math.h>
+
 #include "score.h"
+#include "select.h"
 #include "table.h"
 #include "uniform.h"
 
@@ -59,6 +62,60 @@ void scoreRandom(const Call& c, const ScoreRandomArgs& a) {
     for (int s = 0; s < v.keys(); s++)
       v.scores[s] = (float)uniform((uint32_t)a.seed, 0x6b76, chain, (uint32_t)v.positions[s]);
   });
+}
+
+void scoreChange(const Call& c, const ScoreChangeArgs& a) {
+  Scoring(c, a).each([](const View& v, auto) {
+    if (!changes(*v.c, *v.st, v.set, (int64_t)v.newest + 1)) return;
+    const State& state = v.st->states[v.set];
+    const float* standing = standingOf(state);
+    for (int s = 0; s < v.keys(); s++)
+      v.scores[s] = v.positions[s] < state.changes ? standing[v.positions[s]] : (float)NAN;
+  });
+}
+
+void scoreDraw(const Call& c, const ScoreDrawArgs& a) {
+  Scoring(c, a).each([&](const View& v, auto) {
+    const uint32_t lane = (uint32_t)(v.layer * v.st->kvHeads + v.head);
+    for (int s = 0; s < v.keys(); s++) {
+      const double u = uniform((uint32_t)a.seed, (uint32_t)v.newest, lane, (uint32_t)v.positions[s]);
+      v.scores[s] = (float)(v.scores[s] / -::log(u + 1.0 / (1 << 25)));
+    }
+  });
+}
+
+/** Greatest minus least channel of a key's value. */
+template <class Page>
+static float valueRange(const View& v, int slot) {
+  float low = INFINITY, high = -INFINITY;
+  eachChannel<Page>(v, slot, [&](float x) {
+    low = x < low ? x : low;
+    high = x > high ? x : high;
+  });
+  return high - low;
+}
+
+template <class Page>
+static void reserveRange(const View& v, const ScoreRangeArgs& a) {
+  const int first = v.st->protect[v.set];
+  const int64_t last = (int64_t)v.newest - (uint32_t)a.recent;
+  int64_t wanted = (int64_t)::floor(a.part * v.st->budget[v.lane()]);
+  float* ranges = (float*)v.own;
+  const auto free = [&](int s) { return v.positions[s] >= first && v.positions[s] <= last; };
+  for (int s = 0; s < v.keys(); s++) {
+    wanted -= v.positions[s] < first;
+    if (free(s)) ranges[s] = valueRange<Page>(v, s);
+  }
+  Best top = best(wanted, [&](auto visit) {
+    for (int s = 0; s < v.keys(); s++)
+      if (free(s)) visit(ranges[s]);
+  });
+  for (int s = 0; s < v.keys(); s++)
+    if (free(s) && top.takes(ranges[s])) v.scores[s] = INFINITY;
+}
+
+void scoreRange(const Call& c, const ScoreRangeArgs& a) {
+  Scoring(c, a).each([&](const View& v, auto page) { reserveRange<decltype(page)>(v, a); });
 }
 
 void scoreMean(const Call& c, const ScoreMeanArgs& a) {

@@ -32,6 +32,19 @@ HT_INLINE void lengths(const char* page, int D, float out[16]) {
   for (int s = 0; s < PAGE; s++) out[s] = sqrtf(out[s]);
 }
 
+/** Numbers of a key's value, in the channels' order: `visit(number)`. */
+template <class Page, class Visit>
+HT_INLINE void eachChannel(const View& v, int slot, const Visit& visit) {
+  const Store& st = *v.st;
+  const int D = st.headDim, lane = v.lane();
+  const bool pending = slot == st.archive[lane];
+  const typename Page::Number* numbers =
+      pending ? pendingValue<Page>(st, lane)
+              : Page::valueAt(pageData(st, pageAt(*v.c, st, lane, v.slots.table[slot / PAGE])), D, slot % PAGE, 0);
+  const int step = pending ? 1 : Page::G;
+  for (int d = 0; d < D; d++) visit(Page::widen(numbers[step * d]));
+}
+
 /** A scorer's call. */
 struct Scoring {
   const Call& c;

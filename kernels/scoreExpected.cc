@@ -79,18 +79,8 @@ static void quadratic(const float* x, const float* mean, const float* lower, int
 
 template <class Page>
 static float valueLength(const View& v, int slot) {
-  const Store& st = *v.st;
-  const int D = st.headDim, lane = v.lane();
   double squares = 0;
-  const auto add = [&](const auto* numbers, int step) {
-    for (int d = 0; d < D; d++) squares += (double)Page::widen(numbers[step * d]) * Page::widen(numbers[step * d]);
-  };
-  if (slot == st.archive[lane]) {
-    add(pendingValue<Page>(st, lane), 1);
-  } else {
-    char* page = pageData(st, pageAt(*v.c, st, lane, v.slots.table[slot / PAGE]));
-    add(Page::valueAt(page, D, slot % PAGE, 0), Page::G);
-  }
+  eachChannel<Page>(v, slot, [&](float x) { squares += (double)x * x; });
   return (float)::sqrt(squares);
 }
 

@@ -86,6 +86,7 @@ HT_SIZE size_t scoreBytes(const Store& st, Op op, int slots) {
   const size_t S = (size_t)slots, D = (size_t)st.headDim, pad = (D + 3) / 4 * 4, rows = groupRows(st);
   size_t numbers = 0;
   if (op == Op::scoreDifference) numbers = S + D * PAGE + D;                       // 1 / norms; sums; their mean
+  if (op == Op::scoreRange) numbers = S;                                           // ranges of values
   if (op == Op::scoreAttention) numbers = rows * ((size_t)st.width + SPAN + S) + S;  // queries; scores; totals
   if (op == Op::scoreRedundancy) numbers = S * D;                                  // unit keys
   if (op == Op::scoreExpected) numbers = 2 * (D * D + D) + pad * pad + pad + pad * 2 * PAGE + 2 * S;

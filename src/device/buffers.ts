@@ -151,6 +151,10 @@ export interface SetState {
    * share.
    */
   bounds: boolean;
+  /** Changes of the hidden state, by position: how far it moved at two layers, what of that ranks; room for so many. */
+  changes: number;
+  /** Numbers of a hidden state, of which the last of both layers stay; 0 where there are no changes. */
+  width: number;
 }
 
 /** `count` items of a list: an I32 buffer, starting at item `first`. */

@@ -142,13 +142,13 @@ export function cpu(options: { threads?: number; isa?: Isa } = {}): Device {
       addon.readRows(handle, id, first, into);
     },
     lanes,
-    attach(store, set, { slots, queries, moments, bounds }) {
+    attach(store, set, { slots, queries, moments, bounds, changes, width }) {
       within("attach", "a set", set, mine("attach", store).shape.sets);
       const { layers, kvHeads, queryHeads, headDim } = store.shape;
-      const state = Int32Array.from([slots, queries, moments ? 1 : 0, bounds ? 1 : 0]);
+      const state = Int32Array.from([slots, queries, moments ? 1 : 0, bounds ? 1 : 0, changes, width]);
       if (addon.attach(handle, store.id, set, state)) return;
       const sums = moments ? 2 * (1 + headDim) : 0;
-      const numbers = layers * (kvHeads * slots + queryHeads * headDim * (queries + sums));
+      const numbers = layers * (kvHeads * slots + queryHeads * headDim * (queries + sums)) + 3 * changes + 2 * width;
       throw refused(numbers * 4, `what a policy remembers of set ${set}`);
     },
     begin() {

@@ -27,6 +27,7 @@ export const RULES: Rules = {
       fail("scoreAttention", "softmax over all keys and kernel 1 for a layer", `over ${over}, kernel ${kernel}`);
   },
   scoreRedundancy: ({ weight }) => part("scoreRedundancy", "weight", weight),
+  scoreRange: ({ part: share }) => part("scoreRange", "part", share),
   scoreExpected: ({ epsilon }) => Number.isFinite(epsilon) || fail("scoreExpected", "a finite epsilon", `${epsilon}`),
   keep({ recent, floor, layer, layers, share, lanes: { shape } }) {
     if (!(recent >= 0) || (recent >= 1 && !Number.isInteger(recent)))

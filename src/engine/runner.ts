@@ -40,12 +40,14 @@ export interface RunnerOptions {
 
 /**
  * Most decode rows per pass of one set (when it recomputes). Policies that cut while decoding do so in short runs: each
- * row may copy pages.
+ * row may copy pages. Where changes of the hidden state rank, the first layers cut before those of the run's rows are
+ * known: it is no longer than the recent keys, which stay.
  */
 const CUT_ROWS = 8;
 export function recomputeRows({ cut }: Policy, chunk: number): number {
   if (!cut?.decode) return Math.min(chunk, 64);
-  return Math.min(chunk, cut.rescore ? 1 : CUT_ROWS);
+  const known = cut.watch.changes ? cut.rule.recent : CUT_ROWS;
+  return Math.min(chunk, cut.rescore ? 1 : Math.min(known, CUT_ROWS));
 }
 
 const rethrow = (_set: number, error: Error): void => {
@@ -169,11 +171,12 @@ export class Runner {
   async #pass(tables: BatchTables, segments: readonly Segment[], draws: readonly Draw[]): Promise<void> {
     const { table, sets, model, activations } = this;
     await this.#around(segments, (pass) => {
-      const shift = model.config.dms?.shift ?? 0;
+      const { hidden, dms } = model.config;
+      const shift = dms?.shift ?? 0;
       const opened = segments.map(({ set }) => sets.of(set));
       const batch = tables.lay(segments, opened, draws, shift);
-      forward(pass, model, batch, activations, paged(batch, table.device, activations.ends.frequencies, shift));
-      const { logits } = activations.ends;
+      const { logits, frequencies } = activations.ends;
+      forward(pass, model, batch, activations, paged(batch, table.device, frequencies, shift, hidden));
       const { vocabulary } = model.config;
       const { drawn, ...samplers } = this.samplers;
       if (draws.length) pass.sample({ ...drawn, ...samplers, logits, vocabulary, draws: batch.draws });

@@ -7,7 +7,7 @@ import type { Policy } from "../policy/policy.ts";
 import { tokensOf } from "../policy/protect.ts";
 import { cutsAt, type OpenSet, type Segment } from "./segment.ts";
 
-const NOTHING: SetState = { slots: 0, queries: 0, moments: false, bounds: false };
+const NOTHING: SetState = { slots: 0, queries: 0, moments: false, bounds: false, changes: 0, width: 0 };
 /**
  * Window of labels while a dense prefill runs (every key serves until the prompt ends), and of one too wide for 32
  * bits.
@@ -15,7 +15,7 @@ const NOTHING: SetState = { slots: 0, queries: 0, moments: false, bounds: false 
 const FOREVER = 2 ** 31 - 1;
 /** Sets kept for temporary forks. */
 export const TEMPORARY = 1;
-/** Slots by which the scores of a set grow. */
+/** Slots by which the scores of a set grow, and positions by which its changes do. */
 const GROWTH = 256;
 
 const bits = new Int32Array(1);
@@ -70,16 +70,16 @@ export class Sets {
     if (this.free <= 0) return -1;
     const set = this.forkForAWhile(source);
     const opened = this.#opened[set];
-    const { slots } = this.#opened[source].state;
+    const { state } = this.#opened[source];
     try {
       if (!policy) {
-        this.#attach(set, this.#wanted(set, false, slots));
+        this.#attach(set, this.#wanted(set, false, state));
         return set;
       }
       // State is copied as it lies: a window of queries must be as wide as its source's.
       const wanted = policy.cut?.watch.queries ?? 0;
       this.#open(set, { ...opened, policy }, wanted > 0 ? Math.max(wanted, opened.queries) : 0);
-      this.#attach(set, this.#wanted(set, true, slots));
+      this.#attach(set, this.#wanted(set, true, state));
     } catch (error) {
       this.table.close(set);
       throw error;
@@ -131,26 +131,32 @@ export class Sets {
     if (windows[segment.set] !== window) this.table.changed(segment.set);
     windows[segment.set] = window;
     if (segment.scores) return;
-    const need = 2 + (inPrompt ? Math.max(prompt, segment.from + segment.count) : this.#mostSlots(segment));
-    this.#attach(segment.set, this.#wanted(segment.set, inPrompt, need > state.slots ? need + GROWTH : state.slots));
+    const fed = segment.from + segment.count;
+    const grown = (need: number, room: number) => (need > room ? need + GROWTH : room);
+    const slots = grown(2 + (inPrompt ? Math.max(prompt, fed) : this.#mostSlots(segment)), state.slots);
+    const changes = grown(fed, state.changes);
+    this.#attach(segment.set, this.#wanted(segment.set, inPrompt, { slots, changes }));
   }
 
-  /** The state that a set's policy wants while its prompt is read, or after. */
-  #wanted(set: number, inPrompt: boolean, slots: number): SetState {
+  /** The state that a set's policy wants while its prompt is read, or after, with room for so much. */
+  #wanted(set: number, inPrompt: boolean, { slots, changes }: Pick<SetState, "slots" | "changes">): SetState {
     const { policy, queries } = this.#opened[set];
     const { cut, reads } = policy;
     const scored = cut !== null && (inPrompt || cut.decode !== null);
+    const changing = scored && cut.watch.changes !== null;
     return {
       slots: scored ? slots : 0,
       queries: scored ? queries : 0,
       moments: inPrompt && cut !== null && cut.watch.moments !== null,
       bounds: reads?.pages != null,
+      changes: changing ? changes : 0,
+      width: changing ? this.#config.hidden : 0,
     };
   }
 
   /** The prompt was read and cut: what only it needed goes. */
   settle(set: number): void {
-    this.#attach(set, this.#wanted(set, false, this.#opened[set].state.slots));
+    this.#attach(set, this.#wanted(set, false, this.#opened[set].state));
   }
 
   #attach(set: number, state: SetState): void {
@@ -159,7 +165,8 @@ export class Sets {
       before.slots === state.slots &&
       before.queries === state.queries &&
       before.moments === state.moments &&
-      before.bounds === state.bounds;
+      before.bounds === state.bounds &&
+      before.changes === state.changes;
     if (same) return;
     this.#device.attach(this.table.device, set, state);
     this.#opened[set].state = state;

@@ -33,14 +33,20 @@ export interface Batch extends Tokens {
   draws: Work;
 }
 
-/** Attention over the paged cache: keys come in, queries read, and what policies watch is noted. */
-export function paged(batch: Batch, lanes: Lanes, frequencies: F32, shift: 0 | 1): Attention {
+/**
+ * Attention over the paged cache: keys come in, queries read, and what policies watch is noted. `dim`: numbers of a
+ * hidden state.
+ */
+export function paged(batch: Batch, lanes: Lanes, frequencies: F32, shift: 0 | 1, dim: number): Attention {
   const { chunks, labelled, kinds } = batch;
   return {
-    before(pass, layer, { q }) {
-      for (const { policy, chunks } of kinds) {
-        const moments = policy.cut?.watch.moments;
+    before(pass, layer, { q, x }) {
+      for (const { policy, chunks, steps } of kinds) {
+        const { moments, changes } = policy.cut?.watch ?? {};
         if (moments && chunks.count) pass.addMoments({ q, lanes, layer, chunks, skip: moments.skip });
+        if (!changes || (layer !== changes.early && layer !== changes.late)) continue;
+        const noted = { x, dim, lanes, window: changes.window, late: layer === changes.late };
+        for (const runs of [chunks, ...steps]) if (runs.count) pass.noteChange({ ...noted, runs });
       }
     },
     mix(pass, layer, w) {
@@ -123,8 +129,17 @@ export function rank(
       case "mean":
         pass.scoreMean(on);
         break;
+      case "change":
+        pass.scoreChange(on);
+        break;
       case "random":
         pass.scoreRandom({ ...on, ...scorer });
+        break;
+      case "draw":
+        pass.scoreDraw({ ...on, ...scorer });
+        break;
+      case "range":
+        pass.scoreRange({ ...on, ...scorer });
         break;
       case "attention":
         pass.scoreAttention({ ...on, ...scorer });

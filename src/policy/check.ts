@@ -32,6 +32,11 @@ export function checkPolicy(policy: Policy, model: Trained): Policy {
       throw wrong("expected attention at the prompt's end only: moments are of the prompt's queries");
     if (decode && rule.share === "set" && !cut.rescore)
       throw wrong("decode to be null with budgets shared over all layers: cuts while decoding run layer by layer");
+    const { changes } = watch;
+    if (changes && !(0 <= changes.early && changes.early < changes.late && changes.late < model.layers))
+      throw wrong(`changes before two of the model's ${model.layers} layers, the early one first`);
+    if (changes && decode && !(rule.recent >= 1))
+      throw wrong("recent >= 1 with changes: the newest key's is not known yet where the first layers cut");
     if (watch.gates && !model.dms) throw wrong("a model with DMS gates, to watch gates");
     for (const scorer of [...(atPrompt ?? []), ...(decode?.score ?? [])]) {
       if (scorer.kind === "attention" && !(scorer.queries >= 1 && scorer.queries <= watch.queries))
@@ -39,6 +44,8 @@ export function checkPolicy(policy: Policy, model: Trained): Policy {
           `to watch at least the ${scorer.queries} queries that it ranks by (watch.queries is ${watch.queries})`,
         );
       if (scorer.kind === "attention" && scorer.kernel % 2 !== 1) throw wrong("an odd kernel");
+      if (scorer.kind === "change" && !changes) throw wrong("to watch changes, which it ranks by");
+      if (scorer.kind === "range" && !(scorer.part >= 0 && scorer.part <= 1)) throw wrong("a part from 0 to 1");
       if (scorer.kind === "expected" && !watch.moments) throw wrong("to watch moments, for expected attention");
     }
   }

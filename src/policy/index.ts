@@ -2,6 +2,7 @@ import { badArgument } from "../base/errors.ts";
 import { ada } from "./ada.ts";
 import { dms } from "./dms.ts";
 import { dmsBudget } from "./dms-budget.ts";
+import { epikv } from "./epikv.ts";
 import { expected } from "./expected.ts";
 import { full } from "./full.ts";
 import { h2o } from "./h2o.ts";
@@ -19,6 +20,7 @@ import { rkv } from "./rkv.ts";
 import { makeSnapkv, snapkv } from "./snapkv.ts";
 import { streaming } from "./streaming.ts";
 import { tova } from "./tova.ts";
+import { vase } from "./vase.ts";
 
 /** SnapKV under a wrapper, under the name of the wrapper's paper. */
 const wrapped = (name: string, summary: string, paper: string, fixed: PolicyOptions): Recipe => ({
@@ -48,6 +50,8 @@ export const recipes: readonly Recipe[] = [
   wrapped("pyramidkv", "snapkv with budgets that fall with depth", "https://arxiv.org/abs/2406.02069", { pyramid: 20 }),
   wrapped("adakv", "snapkv with budgets that a layer's heads share", "https://arxiv.org/abs/2407.11550", { ada: 0.2 }),
   rkv,
+  vase,
+  epikv,
   quest,
   expected,
   observed,

@@ -8,6 +8,7 @@ export const WATCH_NOTHING: Watch = {
   row: "none",
   gates: false,
   moments: null,
+  changes: null,
   further: null,
 };
 

@@ -1,7 +1,8 @@
-/** How keys are ranked: the scorers of device/ops.ts, by name; what each one computes stands there. */
+/** How keys are ranked: the scorers of device/ranking.ts, by name; what each one computes stands there. */
 export type Scorer =
-  | { kind: "norm" | "difference" | "mean" }
-  | { kind: "random"; seed: number }
+  | { kind: "norm" | "difference" | "mean" | "change" }
+  | { kind: "random" | "draw"; seed: number }
+  | { kind: "range"; part: number; recent: number }
   | {
       kind: "attention";
       queries: number;
@@ -13,7 +14,7 @@ export type Scorer =
   | { kind: "redundancy"; weight: number; similar: number }
   | { kind: "expected"; future: number; covariance: boolean; values: boolean; epsilon: number };
 
-/** When and how many keys stay; device/ops.ts says what `keep` does with it. */
+/** When and how many keys stay; device/ranking.ts says what `keep` does with it. */
 export interface Rule {
   /** Acts on lanes (shared budgets: on their sum) with at least budget + slack live keys; >= 1. */
   slack: number;
@@ -54,6 +55,8 @@ export interface Watch {
   gates: boolean;
   /** Mean and covariance of the prompt's queries before RoPE, the first `skip` left out. */
   moments: { skip: number } | null;
+  /** How far the hidden state moved before layers `early` and `late`, among the last `window` tokens. */
+  changes: { early: number; late: number; window: number } | null;
   /** Attention of what is read after the prompt, over a temporary fork of its lanes. */
   further: Further | null;
 }
@@ -151,7 +154,10 @@ export interface PolicyOptions {
   tokens?: number;
   /** Gates: evict above this decision logit (dms), keep from this score on (kvzap). */
   threshold?: number;
-  /** Queries after its own that a doomed key still serves; or last queries that score (snapkv, rkv). */
+  /**
+   * Queries after its own that a doomed key still serves; or last queries that score (snapkv, rkv, vase); or tokens
+   * that a change is compared with (epikv).
+   */
   window?: number;
   /** First positions that stay. */
   sinks?: number;
@@ -169,6 +175,11 @@ export interface PolicyOptions {
   future?: number;
   epsilon?: number;
   seed?: number;
+  /** Layers after which a change of the hidden state counts for a key, and after which it counts against it (epikv). */
+  early?: number;
+  late?: number;
+  /** Share of the budget for the keys of largest values (vase). */
+  large?: number;
   prefill?: "sparse" | "dense";
   /** Positions that attention sees (streaming). */
   positions?: "original" | "cache";
@@ -185,6 +196,7 @@ export interface PolicyOptions {
 
 /** What policies need to know of a model. */
 export interface Trained {
+  layers: number;
   /** The gates it was trained with, null where it has none. */
   dms: { window: number; cr: number; shift: 0 | 1 } | null;
   /** A KVzap probe was loaded over it. */

@@ -43,7 +43,8 @@ export async function policyOf(
   if (kept === undefined && spec && recipeOf(spec.name).keepsPrefix && isChat)
     return keepPrefix(policy, await prefixTokens(session, prompt, options));
   const { layers, kvHeads } = session.config;
-  if (kept !== undefined) checkRoom(policy, { layers, kvHeads, prompt: promptTokens, tokens });
+  if (kept !== undefined || policy.cut?.protect === "prompt")
+    checkRoom(policy, { layers, kvHeads, prompt: promptTokens, tokens });
   return policy;
 }
 

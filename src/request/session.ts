@@ -160,7 +160,7 @@ export class Session implements AsyncDisposable {
 
   #trained(): Trained {
     const probe = this.runner.model.weights.layers.every((layer) => layer.probe !== null);
-    return { dms: this.config.dms, probe, spoken: this.#spoken };
+    return { layers: this.config.layers, dms: this.config.dms, probe, spoken: this.#spoken };
   }
 
   /** Runs a call that closing the session ends. Throws `bad-argument` where it is closed already. */

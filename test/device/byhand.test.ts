@@ -1,6 +1,7 @@
 // Ranks, cuts and choices of pages worked out by hand, on every device.
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
+import { uniform } from "../../src/base/rng.ts";
 import { type LaneShape, type Lanes, PAGE_FORMATS, type Pass, type Work } from "../../src/device/device.ts";
 import { near } from "../support/compare.ts";
 import { allDevices, fill, put, rig } from "./devices.ts";
@@ -35,7 +36,8 @@ for (const candidate of allDevices)
     ): Promise<{ store: Host; lanes: Lanes; newest: number }> {
       const store = host(device, { ...SHAPE, kvHeads: heads.length, queryHeads: heads.length });
       const { lanes } = store;
-      for (const set of [0, 1]) device.attach(lanes, set, { slots: 128, queries: 4, moments: true, bounds: true });
+      for (const set of [0, 1])
+        device.attach(lanes, set, { slots: 128, queries: 4, moments: true, bounds: true, changes: 9, width: 2 });
       const rows = heads[0].length;
       store.plan(0, 8);
       const flat = (x: number[][][]) => f32(x[0].flatMap((_, row) => x.flatMap((head) => head[row])));
@@ -135,6 +137,86 @@ for (const candidate of allDevices)
       const score = (pass: Pass, acts: Acts) => pass.scoreExpected({ ...acts, ...asked });
       const values = [0, 4, 8, 12, 16].map((x) => [x, 0]);
       near(await ranks(five, score, null, values), [9, 2, 4, 6, 8], "1/4 and epsilon, times lengths");
+    });
+
+    test("a draw in proportion to the scores", async () => {
+      const draw = (seed: number) => (pass: Pass, acts: Acts) => pass.scoreDraw({ ...acts, seed });
+      const weights = [4, 0, 2, 1, 1];
+      const clock = (position: number) => -Math.log(uniform(9, 4, 0, position) + 2 ** -25);
+      near(
+        await ranks(five, draw(9), weights),
+        weights.map((w, i) => w / clock(i)),
+        "scores by clocks",
+      );
+      const firsts = [0, 0, 0, 0, 0];
+      for (let seed = 0; seed < 400; seed++) {
+        const scores = await ranks(five, draw(seed), weights);
+        firsts[scores.indexOf(Math.max(...scores))]++;
+      }
+      // Shares of 1/2, 0, 1/4, 1/8 and 1/8; four standard deviations are 40, 35 and 27.
+      for (const [i, share] of [200, 0, 100, 50, 50].entries())
+        assert.ok(Math.abs(firsts[i] - share) <= [40, 0, 35, 27, 27][i], `${firsts}`);
+    });
+
+    test("the largest ranges of values", async () => {
+      const values = [
+        [9, -9], // protected
+        [3, 1],
+        [-5, -5],
+        [2, 0],
+        [7, 1],
+        [9, -9], // recent
+      ];
+      const keys = [...five, [6, 0]];
+      const { lanes, newest } = await holding([keys], [values]);
+      put(lanes.protect, [1]);
+      put(lanes.budget, [5]);
+      await setScores(lanes, [[1, 2, 3, 4, 5, 6]]);
+      const acts = { lanes, layer: 0, runs: items(0, 0, 1, newest), slack: 1, share: "lane" } as const;
+      await run((pass) => pass.scoreRange({ ...acts, part: 0.3, recent: 1 }));
+      assert.deepEqual([...(await scoresOf(lanes))], [1, 2, 3, 4, 5, 6], "the protected one is all of 1.5 keys");
+      await run((pass) => pass.scoreRange({ ...acts, part: 0.6, recent: 1 }));
+      const both = [1, Infinity, 3, 4, Infinity, 6];
+      assert.deepEqual([...(await scoresOf(lanes))], both, "of equals the lower slot");
+      await run((pass) => pass.scoreRange({ ...acts, part: 1, recent: 0 }));
+      assert.deepEqual([...(await scoresOf(lanes))], [1, Infinity, 3, Infinity, Infinity, Infinity], "to the newest");
+    });
+
+    test("changes of the hidden state", async () => {
+      const { lanes, newest } = await holding([five]);
+      put(lanes.protect, [1]);
+      const acts = { lanes, layer: 0, runs: items(0, 0, 1, newest), slack: 1, share: "lane" } as const;
+      const note = (pass: Pass, rows: number[][], from: number, late: boolean, window: number) =>
+        pass.noteChange({ x: f32(rows.flat()), dim: 2, lanes, runs: items(0, 0, rows.length, from), window, late });
+      // Moves of 5, 1, 3 and 1 after position 0, which is protected and has none.
+      const early = [
+        [0, 0],
+        [3, 4],
+        [3, 5],
+        [0, 5],
+        [0, 6],
+      ];
+      await run((pass) => {
+        note(pass, early.slice(0, 2), 0, false, 3);
+        note(pass, early.slice(2), 2, false, 3);
+        pass.scoreChange(acts);
+      });
+      // Of 5 alone; of 5, 1; of 5, 1, 3; of 1, 3, 1.
+      const z = [0, 0, -1, 0, (1 - 5 / 3) / Math.sqrt(8 / 9)];
+      near(await scoresOf(lanes), z, "the early layer", { absolute: 1e-5 });
+      // Moves of 1, 2, 1 and 4 of a later layer.
+      const late = [0, 1, 3, 4, 8].map((x) => [x, 1]);
+      await run((pass) => {
+        note(pass, late, 0, true, 2);
+        pass.scoreChange(acts);
+      });
+      const against = [0, 0, 1, -1, 1];
+      near(
+        await scoresOf(lanes),
+        z.map((x, i) => x - against[i]),
+        "and a late one",
+        { absolute: 1e-5 },
+      );
     });
 
     test("gelu", async () => {
@@ -338,7 +420,7 @@ for (const candidate of allDevices)
 
     test("a set without the state that a pass needs is refused by name", async () => {
       const { lanes, newest } = await holding([five]);
-      device.attach(lanes, 0, { slots: 4, queries: 0, moments: false, bounds: false });
+      device.attach(lanes, 0, { slots: 4, queries: 0, moments: false, bounds: false, changes: 0, width: 0 });
       const x = f32(new Array(8).fill(1));
       const runs = items(0, 0, 1, newest);
       const acts = { lanes, layer: 0, runs, slack: 1, share: "lane" } as const;
@@ -346,7 +428,9 @@ for (const candidate of allDevices)
       const step = { out: device.hidden(8), q: x, archiveQuery: null, lanes, layer: 0, steps: runs } as const;
       const scores = /set 0: expected scores of at least \d keys on the device, got 4/;
       const queries = /set 0: expected at least 1 observed queries on the device, got 0/;
+      const noted = { x, lanes, runs, window: 2, late: false };
       const cases: [(pass: Pass) => void, RegExp][] = [
+        [(pass) => pass.noteChange({ ...noted, dim: 2 }), /set 0: expected changes at 5 positions or more .* got 0/],
         [(pass) => pass.scoreNorm(acts), scores],
         [(pass) => pass.keep({ ...acts, layers: 1, recent: 0, floor: 0, replace: false }), scores],
         [(pass) => pass.clear({ lanes, runs }), scores],
@@ -359,7 +443,17 @@ for (const candidate of allDevices)
         [(pass) => pass.addMoments({ q: x, lanes, layer: 0, chunks: runs, skip: 0 }), /set 0: expected moments/],
       ];
       for (const [record, message] of cases) await assert.rejects(run(record), message);
-      device.attach(lanes, 0, { slots: 5, queries: 0, moments: false, bounds: false });
+      device.attach(lanes, 0, { slots: 5, queries: 0, moments: false, bounds: false, changes: 4, width: 2 });
+      await assert.rejects(
+        run((pass) => pass.scoreChange(acts)),
+        /set 0: expected changes at 5 positions or more on the device, got 4; attach them/,
+      );
+      device.attach(lanes, 0, { slots: 5, queries: 0, moments: false, bounds: false, changes: 5, width: 2 });
+      await assert.rejects(
+        run((pass) => pass.noteChange({ ...noted, dim: 3 })),
+        /set 0: expected hidden states of 3 numbers on the device, got 2; attach them/,
+      );
+      await run((pass) => pass.noteChange({ ...noted, dim: 2 }));
       await assert.rejects(
         run((pass) => pass.scoreAttention({ ...acts, ...attention })),
         queries,
@@ -379,8 +473,8 @@ for (const candidate of allDevices)
         const q = f32(p === newest ? [Math.SQRT2, 0] : [0, 1]);
         await run((pass) => pass.observe({ q, lanes, layer: 0, runs: items(0, 0, 1, p) }));
       }
-      device.attach(lanes, 0, { slots: 9, queries: 7, moments: false, bounds: false });
-      device.attach(lanes, 1, { slots: 6, queries: 3, moments: false, bounds: false });
+      device.attach(lanes, 0, { slots: 9, queries: 7, moments: false, bounds: false, changes: 0, width: 0 });
+      device.attach(lanes, 1, { slots: 6, queries: 3, moments: false, bounds: false, changes: 0, width: 0 });
       store.fork(0, 1);
       await run((pass) => pass.fork({ lanes, pairs: items(0, 1) }));
       store.settle();
@@ -393,7 +487,7 @@ for (const candidate of allDevices)
         const expected = five.map(([x], s) => (s < newest ? Math.exp(x) / total : 0));
         near(await scoresOf(lanes, set), expected, `the newest query of set ${set}`);
       }
-      device.attach(lanes, 1, { slots: 0, queries: 0, moments: false, bounds: false });
+      device.attach(lanes, 1, { slots: 0, queries: 0, moments: false, bounds: false, changes: 0, width: 0 });
       assert.deepEqual([...(await scoresOf(lanes, 1))], [0, 0, 0, 0, 0], "none");
       await assert.rejects(device.score(lanes, [1], [Float32Array.of(1, 2, 3, 4, 5)]), /set 1: expected scores/);
       await assert.rejects(device.score(lanes, [0], [Float32Array.of(1)]), { code: "bad-argument" });

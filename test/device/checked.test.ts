@@ -21,7 +21,7 @@ const SHAPE: LaneShape = {
   ...{ sets: 3, layers: 2, kvHeads: 2, queryHeads: 4, headDim: 8, format: PAGE_FORMATS.f32 },
   ...{ pages: 8, archivePages: 16, doomedPages: 16 },
 };
-const STATE = { slots: 60, queries: 4, moments: true, bounds: true };
+const STATE = { slots: 60, queries: 4, moments: true, bounds: true, changes: 0, width: 0 };
 
 function list(device: Device, kind: ItemKind, numbers: number[]): Work {
   return { list: put(device.i32(numbers.length), numbers), first: 0, count: numbers.length / widthOf(kind) };
@@ -43,6 +43,7 @@ for (const candidate of allDevices)
       const attention = { queries: 4, over: "all", group: "mean", smooth: "max", kernel: 3 } as const;
       const expected = { skip: 0, frequencies: device.f32(4), future: 1, covariance: true, values: true, epsilon: 0 };
       const step = { out, q: x, archiveQuery: null, lanes, layer: 0, steps: runs, pages: false, rank: "none" } as const;
+      const noted = { x, dim: 8, lanes, runs, window: 4, late: false };
       const foreign = reference().hidden(64);
       const cases: [() => void, RegExp][] = [
         [() => device.writeRows(w, 7, new Float32Array(16)), /writeRows: expected rows below 8, got 7 to 8/],
@@ -99,6 +100,10 @@ for (const candidate of allDevices)
           () => pass.scoreAttention({ ...act, ...attention, group: "layer" }),
           /softmax over all keys and kernel 1 for a layer/,
         ],
+        [() => pass.scoreRange({ ...act, part: 1.5, recent: 0 }), /part from 0 to 1, got 1.5/],
+        [() => pass.scoreRange({ ...act, part: 0.5, recent: -1 }), /recent to be a whole number >= 0, got -1/],
+        [() => pass.noteChange({ ...noted, window: 0 }), /window to be a whole number >= 1, got 0/],
+        [() => pass.noteChange({ ...noted, dim: 0 }), /dim to be a whole number >= 1, got 0/],
         [() => pass.scoreRedundancy({ ...act, weight: 2, similar: 0 }), /weight from 0 to 1, got 2/],
         [() => pass.scoreExpected({ ...act, ...expected, future: 0 }), /future to be a whole number >= 1, got 0/],
         [

@@ -64,7 +64,7 @@ test("a row of more than 128 MiB is refused by name", () => {
     ...{ sets: 1, layers: 1, kvHeads: 1, queryHeads: 1, headDim: 2, format: PAGE_FORMATS.f32 },
     ...{ pages: 1, archivePages: 16, doomedPages: 0 },
   });
-  const state = { slots: 0, queries: 0, moments: false, bounds: false };
+  const state = { slots: 0, queries: 0, moments: false, bounds: false, changes: 0, width: 0 };
   assert.throws(() => device.attach(lanes, 0, { ...state, slots: cols }), refused);
   const pass = device.begin();
   const x = device.hidden(1);

@@ -5,7 +5,7 @@ import type { Pass } from "../../src/device/device.ts";
 import { near } from "../support/compare.ts";
 import { allDevices, type Candidate, put } from "./devices.ts";
 import { spans } from "./host.ts";
-import { at, type Format, KV_HEADS, LAYERS, QUERY_HEADS, type Rule, rule, SKIP, Watched } from "./watched.ts";
+import { at, type Format, HIDDEN, KV_HEADS, LAYERS, QUERY_HEADS, type Rule, rule, SKIP, Watched } from "./watched.ts";
 
 interface Told {
   exact: Record<string, ArrayLike<number>>;
@@ -72,6 +72,9 @@ const SCORERS: Record<string, Scorer> = {
   norm: (pass, acts) => pass.scoreNorm(acts),
   difference: (pass, acts) => pass.scoreDifference(acts),
   random: (pass, acts) => pass.scoreRandom({ ...acts, seed: 77 }),
+  draw: (pass, acts) => pass.scoreDraw({ ...acts, seed: 78 }),
+  "range of values": (pass, acts) => pass.scoreRange({ ...acts, part: 0.6, recent: 5 }),
+  "range of all values": (pass, acts) => pass.scoreRange({ ...acts, part: 1, recent: 0 }),
   mean: (pass, acts) => pass.scoreMean(acts),
   "attention, snapkv": attention(9, "all", "mean", "max", 5),
   "attention, mean of neighbours": attention(20, "all", "mean", "mean", 3),
@@ -160,6 +163,44 @@ for (const candidate of others)
               pass.attend({ out, q, archiveQuery: null, lanes, layer, steps, pages: true, rank: "none" });
             });
             return { exact: { ...state, cleared }, near: { ...told, chosen: await w.rig.read(out) } };
+          },
+          `${t.name}: ${what}`,
+        );
+    });
+
+    test("changes of the hidden state, which forks and larger rooms take along", async (t) => {
+      for (const { length, format, dim, seed, what } of shapes())
+        await agree(
+          candidate,
+          async (on) => {
+            using w = new Watched(on, format, dim, seed);
+            put(w.lanes.protect, [0, Math.floor(length / 2), length]);
+            const feed = async (sets: number[], rows: number, window: number) => {
+              await w.feed(sets, rows, (pass, { x, k, v, ...fed }) => {
+                const { lanes, runs, layer } = fed;
+                pass.noteChange({ x, dim: HIDDEN, lanes, runs, window, late: layer === 1 });
+                pass.admit({ ...at(fed), k, v, z: null });
+              });
+              w.host.settle();
+            };
+            await feed([1, 0], length - 9, 7);
+            await feed([0], 1, 40);
+            await w.fork(0, 2);
+            await feed([2, 1], 12, 5);
+            const state = {
+              slots: w.shape.archivePages * 16,
+              queries: 0,
+              moments: false,
+              bounds: false,
+              changes: 500,
+              width: HIDDEN,
+            };
+            w.rig.device.attach(w.lanes, 1, state);
+            await feed([0, 1, 2], 3, 300);
+            await score(w, (pass, acts) => pass.scoreChange(acts), [2, 0, 1], [0, 1], rule({}));
+            const scores = await w.scores();
+            sameOnAllThreads(on, `${t.name}: ${what}`, scores);
+            return { exact: {}, near: { scores } };
           },
           `${t.name}: ${what}`,
         );

@@ -56,7 +56,7 @@ class World {
     this.host.label(rule);
     if (budget === null) return;
     fill(this.host.lanes.budget, budget);
-    const state = { slots: SLOTS, queries: 0, moments: false, bounds: false };
+    const state = { slots: SLOTS, queries: 0, moments: false, bounds: false, changes: 0, width: 0 };
     for (let set = 0; set < this.shape.sets; set++) rig.device.attach(this.host.lanes, set, state);
   }
 

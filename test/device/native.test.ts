@@ -159,7 +159,7 @@ describe("refusals", { skip }, () => {
       assert.throws(() => device.matrix(2 ** 30, 2 ** 20, "f32"), code("no-memory"));
       assert.throws(() => device.hidden(2 ** 48), code("no-memory"));
       const lanes = device.lanes({ ...shape, layers: 4096, headDim: 1024 });
-      const state = { slots: 16, queries: 2 ** 30, moments: false, bounds: false };
+      const state = { slots: 16, queries: 2 ** 30, moments: false, bounds: false, changes: 0, width: 0 };
       assert.throws(() => device.attach(lanes, 1, state), code("no-memory"));
       device.hidden(16); // and the device lives on
     });
@@ -236,7 +236,7 @@ describe("refusals", { skip }, () => {
       const lanes = device.lanes(shape);
       fill(lanes.dead, -1);
       const [k, q] = [device.hidden(2 * 48), device.hidden(2 * 144)];
-      device.attach(lanes, 0, { slots: 700, queries: 5, moments: false, bounds: true });
+      device.attach(lanes, 0, { slots: 700, queries: 5, moments: false, bounds: true, changes: 0, width: 0 });
       const sum = (item: number[]) =>
         attempt(device, item, (pass, chunks) => pass.sumAttention({ q, k, lanes, layer: 0, chunks }));
       await assert.rejects(sum([0, 0, 2, 900]), /sumAttention: expected a position below 770, got 900/);

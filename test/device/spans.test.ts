@@ -144,7 +144,7 @@ for (const candidate of allDevices) {
         const [k, q, out] = [flat(keys), f32([Math.SQRT2, 0]), device.hidden(2)];
         const last = flat(keys.slice(-1));
         const { lanes } = store;
-        device.attach(lanes, 0, { slots: n, queries: 0, moments: false, bounds: false });
+        device.attach(lanes, 0, { slots: n, queries: 0, moments: false, bounds: false, changes: 0, width: 0 });
         const chunks = { list: i32([0, 0, n - 1, 0]), first: 0, count: 1 };
         const steps = { list: i32([0, 0, 1, n - 1]), first: 0, count: 1 };
         await run((pass) => {

@@ -14,6 +14,8 @@ import { type Host, host, spans } from "./host.ts";
 
 export const LAYERS = 2;
 export const [KV_HEADS, QUERY_HEADS] = [2, 6];
+/** Numbers of a hidden state: no whole number of vectors. */
+export const HIDDEN = 21;
 /** First positions that moments leave out. */
 export const SKIP = 3;
 export type Format = keyof typeof PAGE_FORMATS;
@@ -30,6 +32,7 @@ export interface Fed {
   k: F32;
   v: F32;
   z: F32;
+  x: F32;
   runs: Work;
 }
 
@@ -52,7 +55,14 @@ export class Watched {
     this.lanes = this.host.lanes;
     this.random = seeded(seed);
     // Room that is no round number: a lane's scores lie anywhere.
-    const state = { slots: this.shape.archivePages * 16 + 3, queries: 20, moments: true, bounds: true };
+    const state = {
+      slots: this.shape.archivePages * 16 + 3,
+      queries: 20,
+      moments: true,
+      bounds: true,
+      changes: 400,
+      width: HIDDEN,
+    };
     for (let set = 0; set < this.shape.sets; set++) this.rig.device.attach(this.lanes, set, state);
     this.frequencies = this.rig.f32(Array.from({ length: headDim / 2 }, (_, j) => 100 ** (-j / (headDim / 2))));
     this.lengths = new Array(this.shape.sets).fill(0);
@@ -81,6 +91,7 @@ export class Watched {
       k: this.numbers(total * kvHeads * headDim),
       v: this.numbers(total * kvHeads * headDim),
       z: this.numbers(total * kvHeads),
+      x: this.numbers(total * HIDDEN),
     }));
     for (const set of sets) this.host.plan(set, spares);
     await this.rig.run((pass) => {

@@ -60,6 +60,8 @@ const POLICIES = [
   "snapkv:budget=24,window=8,every=5",
   "quest:budget=32",
   "rkv:budget=24,buffer=5,window=4",
+  "vase:budget=24,window=4",
+  "epikv:budget=30,recent=3",
 ];
 
 for (const candidate of devices)

@@ -24,6 +24,8 @@ const SERVED = [
   "h2o:budget=30",
   "tova:budget=30",
   "expected:budget=30,sinks=2",
+  "vase:budget=30,window=8",
+  "epikv:budget=80,recent=5,window=6",
   "quest:budget=40",
 ];
 const NOT_SERVED = [
@@ -33,12 +35,15 @@ const NOT_SERVED = [
   "dms-budget:budget=30,buffer=9",
 ];
 
-function open(candidate: Candidate): { runner: TinyRunner; policyOf: (spec: string) => Policy; close: () => void } {
+function open(
+  candidate: Candidate,
+  layers = 2,
+): { runner: TinyRunner; policyOf: (spec: string) => Policy; close: () => void } {
   const device = candidate.open();
   const runner = tinyRunner(
     device,
     spec("full"),
-    { seed: 11, window: 9 },
+    { seed: 11, window: 9, layers },
     {
       kv: "bf16",
       chains: 3,
@@ -91,20 +96,24 @@ for (const candidate of devices)
       });
 
     test("what one pass cannot watch for two policies, the second reads itself", async () => {
-      const { runner, policyOf, close } = open(candidate);
-      const [first, second, kvzap] = [
+      const { runner, policyOf, close } = open(candidate, 3);
+      const [first, second, third, fourth, kvzap] = [
         policyOf("expected:budget=30,sinks=2"),
         policyOf("expected:budget=30,sinks=5"),
+        policyOf("epikv:budget=80,recent=3"),
+        policyOf("epikv:budget=80,recent=4,early=0,late=2"),
         policyOf("kvzap:threshold=0.1,prefill=dense"),
       ];
-      const prompt = new SharedPrompt(runner, [policyOf("dms:prefill=dense"), first, second, kvzap]);
+      const prompt = new SharedPrompt(runner, [policyOf("dms:prefill=dense"), first, second, third, fourth, kvzap]);
       assert.deepEqual(
-        [first, second, kvzap].map((policy) => prompt.serves(policy)),
-        [true, false, false],
+        [first, second, third, fourth, kvzap].map((policy) => prompt.serves(policy)),
+        [true, false, true, false, false],
       );
       await prompt.read(IDS, PREFIX);
-      const { set } = await prompt.start(second, IDS, PREFIX);
-      assert.deepEqual(await goOn(runner, set), await alone(runner, second));
+      for (const policy of [second, fourth]) {
+        const { set } = await prompt.start(policy, IDS, PREFIX);
+        assert.deepEqual(await goOn(runner, set), await alone(runner, policy));
+      }
       prompt.close();
       close();
     });

@@ -58,8 +58,9 @@ const wholeTrace = (trace: Trace): Trace => ({ ...trace, length: trace.q.length 
 function check(chain: Chain, one: Case, chunk: number, again: Trace[][], what: string): [ragged: number, gone: number] {
   let ragged = 0;
   let gone = 0;
+  const traces = chain.layers.map(({ trace }) => trace);
   for (const [layer, life] of chain.layers.entries()) {
-    const place = { layer, layers: chain.layers.length, chunk, replays: again };
+    const place = { layer, layers: traces.length, traces, chunk, replays: again };
     const kept = one.dense(wholeTrace(life.trace), place);
     checkKept(life, kept, one, `${what}, layer ${layer}`);
     checkOutput(life, kept, one, `${what}, layer ${layer}`);

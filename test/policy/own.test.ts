@@ -71,6 +71,15 @@ describe("a policy of one's own", () => {
     const expected = session.policy("expected:budget=30");
     const late = { ...expected, cut: { ...expected.cut!, decode: { every: 4, score: expected.cut!.atPrompt! } } };
     assert.throws(() => session.check(late), /prompt's end only/);
+    const epikv = session.policy("epikv:budget=90").cut!;
+    const changes = (early: number, late: number) => ({ ...epikv.watch, changes: { early, late, window: 8 } });
+    for (const [cut, message] of [
+      [{ ...epikv, watch: changes(2, 1) }, /changes before two of the model's \d+ layers, the early one first/],
+      [{ ...epikv, watch: changes(0, session.config.layers) }, /changes before two of the model's/],
+      [{ ...epikv, rule: { ...epikv.rule, recent: 0.5 } }, /recent >= 1 with changes/],
+      [{ ...epikv, watch: { ...epikv.watch, changes: null } }, /to watch changes, which it ranks by/],
+    ] as const)
+      assert.throws(() => session.check({ ...session.policy("epikv:budget=90"), cut }), message);
     const kvzip = session.policy("kvzip:budget=30");
     assert.throws(
       () => session.check({ ...kvzip, cut: { ...kvzip.cut!, decode: { every: 4, score: [] } } }),
@@ -80,7 +89,7 @@ describe("a policy of one's own", () => {
   });
 
   test("protected keys that fill a budget alone are refused where a chain would forget what it says", async () => {
-    for (const policy of ["tova:cr=4,protect=prompt", "knorm:budget=5,every=4,protect=9"])
+    for (const policy of ["tova:cr=4,protect=prompt", "knorm:budget=5,every=4,protect=9", "epikv:budget=9"])
       await assert.rejects(generate(session, question, { policy, maxTokens: 20 }).result, /nothing would be left/);
     await generate(session, question, { policy: "snapkv:cr=2,protect=prompt", maxTokens: 3 }).result;
     assert.throws(() => session.policy("kvzap:cr=8"), /has no cr/);

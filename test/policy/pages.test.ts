@@ -51,6 +51,13 @@ const HELD: Record<string, Held[]> = {
   pyramidkv: [{ options: { cr: 2.5, window: 8, pyramid: 4 }, after: 40, end: 70, peak: 100 }],
   adakv: [{ options: { cr: 2.5, window: 8 }, after: 40, end: 70, peak: 100 }],
   rkv: [{ options: { budget: 40, buffer: 20 }, after: 40, end: 50, peak: 100 }],
+  // Cut to 40 with the first token, and whenever 12 more came; nothing before.
+  vase: [{ options: { budget: 40, window: 12 }, after: 100, end: 45, peak: 100 }],
+  epikv: [
+    { options: { budget: 115, recent: 5 }, after: 100, end: 115, peak: 100 },
+    // The prompt alone fills the budget: the newest stay beside it.
+    { options: { cr: 2, tokens: LENGTH }, after: 100, end: 116, peak: 100 },
+  ],
   quest: [{ options: { budget: 48 }, after: 100, end: 130, peak: 100 }],
   expected: [{ options: { budget: 40 }, after: 40, end: 70, peak: 100 }],
   observed: [{ options: { cr: 2 }, after: 50, end: 80, peak: 100 }],

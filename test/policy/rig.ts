@@ -93,7 +93,7 @@ export class PolicyRig {
     const { prompt, length, seed, layers = 1 } = this.setup;
     const { frequencies } = this.runner.model.config;
     const layer = (): LayerLife => ({
-      trace: { ...SIZES, prompt, length, q: [], qPre: [], k: [], v: [], z: [], frequencies },
+      trace: { ...SIZES, prompt, length, x: [], q: [], qPre: [], k: [], v: [], z: [], frequencies },
       kept: [],
       out: [],
       reads: [],
@@ -106,8 +106,8 @@ export class PolicyRig {
   fork(from: Chain, seed: number): Chain {
     const ids = [...from.ids.slice(0, from.fed), ...distinct(seed, from.ids.length - from.fed, seed * 10)];
     const layers = from.layers.map(({ trace, kept, out, reads }) => {
-      const { q, qPre, k, v, z } = trace;
-      const own = { ...trace, q: [...q], qPre: [...qPre], k: [...k], v: [...v], z: [...z] };
+      const { x, q, qPre, k, v, z } = trace;
+      const own = { ...trace, x: [...x], q: [...q], qPre: [...qPre], k: [...k], v: [...v], z: [...z] };
       return { trace: own, kept: [...kept], out: [...out], reads: [...reads] };
     });
     return { set: this.runner.sets.fork(from.set), ids, fed: from.fed, layers };
@@ -157,6 +157,7 @@ export class PolicyRig {
     const q = heads(await rows(from.q, queryHeads * D), queryHeads);
     const { trace } = life;
     const back = trace.frequencies.map((f) => -f);
+    trace.x.push(...(await rows(from.x, this.runner.model.config.hidden)));
     trace.q.push(...q);
     trace.qPre.push(...q.map((heads, i) => heads.map((x) => rotate(x, first + i, back))));
     trace.k.push(...heads(await rows(from.k, kvHeads * D), kvHeads));

@@ -5,10 +5,11 @@ import type { ModelConfig } from "../../src/model/config.ts";
 import type { Workspace } from "../../src/model/workspace.ts";
 
 /**
- * Rows of one layer: queries and keys after RoPE, values, gates as they came (before
+ * Rows of one layer: the hidden state before it, queries and keys after RoPE, values, gates as they came (before
  * any is lifted), attention's output.
  */
 export interface Tapped {
+  x: Hidden;
   q: Hidden;
   k: Hidden;
   v: Hidden;
@@ -22,7 +23,7 @@ export class Tap {
   /** Copies the next pass; those after it (cuts, KVzip's replay) are not of the chain's own tokens. */
   armed = false;
   #workspaces: readonly Workspace[] = [];
-  #sizes = { q: 0, kv: 0, z: 0 };
+  #sizes = { x: 0, q: 0, kv: 0, z: 0 };
   #rows: I32 | null = null;
 
   constructor(device: Device) {
@@ -44,20 +45,21 @@ export class Tap {
   /** Of the runner that was built on `device`. */
   watch(
     workspaces: readonly Workspace[],
-    { layers, queryHeads, kvHeads, headDim: D }: ModelConfig,
+    { layers, hidden, queryHeads, kvHeads, headDim: D }: ModelConfig,
     rows: number,
   ): void {
     this.#workspaces = workspaces;
-    this.#sizes = { q: queryHeads * D, kv: kvHeads * D, z: kvHeads };
+    this.#sizes = { x: hidden, q: queryHeads * D, kv: kvHeads * D, z: kvHeads };
     this.#rows = this.device.i32(rows);
     for (let i = 0; i < rows; i++) this.#rows.host[i] = i;
     const of = (width: number) => this.device.hidden(rows * width);
-    const { q, kv, z } = this.#sizes;
-    for (let l = 0; l < layers; l++) this.layers.push({ q: of(q), k: of(kv), v: of(kv), z: of(z), mixed: of(q) });
+    const { x, q, kv, z } = this.#sizes;
+    for (let l = 0; l < layers; l++)
+      this.layers.push({ x: of(x), q: of(q), k: of(kv), v: of(kv), z: of(z), mixed: of(q) });
   }
 
   #copying(pass: Pass): Pass {
-    const { q, kv, z } = this.#sizes;
+    const { x, q, kv, z } = this.#sizes;
     let count = 0;
     let layer = 0;
     let lifted = false;
@@ -77,6 +79,7 @@ export class Tap {
         const w = this.#workspaces[Math.min(layer, this.#workspaces.length - 1)];
         if (args.x === w.mixed) {
           const to = this.layers[layer];
+          copy(to.x, w.x, x);
           copy(to.q, w.q, q);
           copy(to.k, w.k, kv);
           copy(to.v, w.v, kv);

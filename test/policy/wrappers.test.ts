@@ -5,8 +5,6 @@ import { makePolicy } from "../../src/policy/index.ts";
 import { pyramidBudgets } from "./dense/pyramid.ts";
 import { range } from "./dense/trace.ts";
 
-const model = { dms: null };
-
 test("pyramid: the authors' budgets over lengths, ratios, windows and depths", () => {
   let fell = 0;
   for (const prompt of [20, 64, 100, 333, 2000])
@@ -17,7 +15,7 @@ test("pyramid: the authors' budgets over lengths, ratios, windows and depths", (
         [32, 5],
       ])
         for (const layers of [2, 3, 28]) {
-          const policy = makePolicy("pyramidkv", model, { cr, window, pyramid: beta });
+          const policy = makePolicy("pyramidkv", { dms: null, layers }, { cr, window, pyramid: beta });
           const got = range(0, layers).map((layer) =>
             policy.cut!.budget({ layer, head: 0, layers, kvHeads: 2, prompt, tokens: prompt + 100 }),
           );

@@ -18,7 +18,10 @@ export function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): n
   return most;
 }
 
-/** |got - expected| <= relative |expected| + absolute, number by number; float32 leaves so much of sums that cancel. */
+/**
+ * |got - expected| <= relative |expected| + absolute, number by number, infinities equal; float32 leaves so much of
+ * sums that cancel.
+ */
 export function near(
   got: ArrayLike<number>,
   expected: ArrayLike<number>,
@@ -27,6 +30,9 @@ export function near(
 ): void {
   assert.equal(got.length, expected.length, what);
   for (let i = 0; i < got.length; i++)
-    if (!(Math.abs(got[i] - expected[i]) <= relative * Math.abs(expected[i]) + absolute))
+    if (
+      got[i] !== expected[i] &&
+      !(Number.isFinite(expected[i]) && Math.abs(got[i] - expected[i]) <= relative * Math.abs(expected[i]) + absolute)
+    )
       assert.fail(`${what}: number ${i}: expected ${expected[i]}, got ${got[i]}`);
 }

@@ -109,6 +109,8 @@ class Distant {
         within("attach", "a set", set, sets);
         bounded("scores of a lane", state.slots * 4);
         bounded("queries of a layer", state.queries * queryHeads * D * 4);
+        bounded("changes of a hidden state", state.changes * 4);
+        bounded("a hidden state", state.width * 4);
         if (state.moments) bounded("moments of a layer", queryHeads * (D + D * D) * 8);
         this.#tell({ kind: "attach", lanes: lanes.id, set, state: { ...state } });
       },

@@ -16,6 +16,8 @@ export const POLICIES: readonly string[] = [
   "adakv:budget=30,window=8",
   "knorm:cr=3,every=6",
   "rkv:budget=30,buffer=9,window=4",
+  "vase:budget=50,window=8",
+  "epikv:budget=60,recent=3",
   "dms-budget:budget=30,buffer=9",
   "quest:budget=60",
   "keydiff:budget=30,every=5",

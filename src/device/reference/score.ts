@@ -3,8 +3,8 @@ import { uniform } from "../../base/rng.ts";
 import type { OpName } from "../ops.ts";
 import { headsOf, logits, probabilities } from "./attention.ts";
 import type { Given } from "./given.ts";
-import { type Acting, dueLanes } from "./keep.ts";
-import { momentsOf, queryOf, scoresOf } from "./state.ts";
+import { type Acting, byRank, dueLanes } from "./keep.ts";
+import { changesOf, momentsOf, queryOf, scoresOf } from "./state.ts";
 import { alike, type Key, type LaneStore, laneOf, liveKeys } from "./store.ts";
 
 /** What a scorer is told of one lane. */
@@ -13,6 +13,7 @@ interface View {
   set: number;
   layer: number;
   head: number;
+  lane: number;
   newest: number;
   keys: Key[]; // live, in slot order, the pending one last
   scores: Float32Array; // [keys]
@@ -32,7 +33,7 @@ const scorer =
             `lane ${lane}: expected no dead key where keys are ranked, got slot ${store.dead.host[lane]}`,
           );
         const scores = scoresOf(store, lane, keys.length);
-        scores.set(rank({ store, set, layer, head: lane % store.shape.kvHeads, newest, keys, scores }, given));
+        scores.set(rank({ store, set, layer, head: lane % store.shape.kvHeads, lane, newest, keys, scores }, given));
       }
   };
 
@@ -59,6 +60,28 @@ export const scoreDifference = scorer<"scoreDifference">(({ keys }) => {
 export const scoreRandom = scorer<"scoreRandom">(({ store, layer, head, keys }, { seed }) =>
   keys.map(({ position }) => uniform(seed, 0x6b76, layer * store.shape.kvHeads + head, position)),
 );
+
+export const scoreChange = scorer<"scoreChange">(({ store, set, keys, newest }) => {
+  const { standing } = changesOf(store, set, newest + 1);
+  return keys.map(({ position }) => standing[position]);
+});
+
+export const scoreDraw = scorer<"scoreDraw">(({ store, layer, head, newest, keys, scores }, { seed }) =>
+  keys.map(({ position }, s) => {
+    const u = uniform(seed, newest, layer * store.shape.kvHeads + head, position);
+    return scores[s] / -Math.log(u + 2 ** -25);
+  }),
+);
+
+export const scoreRange = scorer<"scoreRange">(({ store, set, lane, newest, keys, scores }, { part, recent }) => {
+  const protect = store.protect.host[set];
+  const slots = [...keys.keys()];
+  const wanted = Math.floor(part * store.budget.host[lane]) - keys.filter(({ position }) => position < protect).length;
+  const ranges = keys.map(({ v }) => Math.max(...v) - Math.min(...v));
+  const free = slots.filter((s) => keys[s].position >= protect && keys[s].position <= newest - recent);
+  const large = new Set(free.sort((a, b) => byRank(ranges[a], ranges[b]) || a - b).slice(0, Math.max(0, wanted)));
+  return slots.map((s) => (large.has(s) ? Infinity : scores[s]));
+});
 
 export const scoreMean = scorer<"scoreMean">(({ store, keys, scores, newest }) => {
   const group = store.shape.queryHeads / store.shape.kvHeads;

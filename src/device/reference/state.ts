@@ -1,9 +1,10 @@
 // What policies have a set remember on the device.
 import { fail } from "../checks.ts";
 import type { SetState } from "../device.ts";
-import { archiveSlots, type LaneStore, pendingKey, type State, setOf } from "./store.ts";
+import { archiveSlots, type Changes, type LaneStore, pendingKey, type State, setOf } from "./store.ts";
 
-export function attach(store: LaneStore, set: number, { slots, queries, moments, bounds }: SetState): void {
+export function attach(store: LaneStore, set: number, asked: SetState): void {
+  const { slots, queries, moments, bounds, changes, width } = asked;
   const { layers, kvHeads, queryHeads, headDim: D } = store.shape;
   const old = store.states[set];
   const state: State = {
@@ -13,11 +14,26 @@ export function attach(store: LaneStore, set: number, { slots, queries, moments,
     q: new Float32Array(layers * queries * queryHeads * D),
     moments: moments ? (old.moments ?? new Float64Array(layers * queryHeads * (D + D * D))) : null,
     bounds,
+    changes: changes > 0 ? { last: two(width), moved: two(changes), standing: new Float32Array(changes) } : null,
   };
   store.states[set] = state;
   for (let i = 0; i < layers * kvHeads; i++)
     state.scores.set(old.scores.subarray(i * old.slots, i * old.slots + Math.min(slots, old.slots)), i * slots);
   copyQueries(store, set, old, state);
+  copyChanges(old.changes, state.changes);
+}
+
+const two = (length: number): Float32Array[] => [new Float32Array(length), new Float32Array(length)];
+
+/** What two sets (or a set's old and new state) have both room for. */
+function copyChanges(from: Changes | null, to: Changes | null): void {
+  if (!from || !to) return;
+  const copy = (a: Float32Array, b: Float32Array) => b.set(a.subarray(0, b.length));
+  for (const i of [0, 1]) {
+    copy(from.last[i], to.last[i]);
+    copy(from.moved[i], to.moved[i]);
+  }
+  copy(from.standing, to.standing);
 }
 
 /** Copies what both of two sets (or a set's old and new state) have. */
@@ -30,6 +46,7 @@ export function forkState(store: LaneStore, source: number, target: number): voi
   }
   copyQueries(store, source, from, to);
   if (from.moments && to.moments) to.moments.set(from.moments);
+  copyChanges(from.changes, to.changes);
 }
 
 /** Copies the newest queries of set `set` that both have room for. */
@@ -94,6 +111,16 @@ export function momentsOf(store: LaneStore, set: number, layer: number, head: nu
   const { queryHeads, headDim: D } = store.shape;
   const at = (layer * queryHeads + head) * (D + D * D);
   return moments.subarray(at, at + D + D * D);
+}
+
+/** Changes of a set's hidden state, with room for `positions`; `width`: numbers of a state that comes. */
+export function changesOf({ states }: LaneStore, set: number, positions: number, width?: number): Changes {
+  const { changes } = states[set];
+  const room = changes?.standing.length ?? 0;
+  if (!changes || room < positions) throw missing(set, `changes at ${positions} positions or more`, room);
+  const held = changes.last[0].length;
+  if (width !== undefined && width !== held) throw missing(set, `hidden states of ${width} numbers`, held);
+  return changes;
 }
 
 export function needBounds(store: LaneStore, set: number): void {

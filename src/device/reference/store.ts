@@ -34,6 +34,14 @@ export interface State {
   q: Float32Array; // [layers, queries, Hq, D]: position p at p mod `queries`
   moments: Float64Array | null; // [layers, Hq, D + D * D]
   bounds: boolean;
+  changes: Changes | null;
+}
+
+/** How far a set's hidden state moved at two layers, the early and the late one. */
+export interface Changes {
+  last: Float32Array[]; // 2 x [width]: of the newest token
+  moved: Float32Array[]; // 2 x [positions]
+  standing: Float32Array; // [positions]
 }
 
 export interface LaneStore extends Lanes {
@@ -80,6 +88,7 @@ export function laneStore(id: number, shape: LaneShape, format: StoredFormat, i3
       q: NONE,
       moments: null,
       bounds: false,
+      changes: null,
     })),
     pending: {
       keys: new Float32Array(lanes * headDim),

@@ -3,7 +3,7 @@
 import { inOrder, labelKeys, rowKeys } from "./admit.ts";
 import { headsOf, logits, probabilities, queryAt } from "./attention.ts";
 import type { Given, Run } from "./given.ts";
-import { momentsOf, queryOf, scoresOf } from "./state.ts";
+import { changesOf, momentsOf, queryOf, scoresOf } from "./state.ts";
 import { archiveKeys, type Key, type LaneStore, laneOf } from "./store.ts";
 
 export function observe({ q, lanes, layer, runs }: Given<"observe">): void {
@@ -82,6 +82,31 @@ export function noteGates({ z, shift, lanes, layer, runs }: Given<"noteGates">):
       for (let i = 0; i < rows; i++)
         if (position + i - shift >= 0) scores[archive - (rows - 1 - i) - shift] = -z[(row + i) * kvHeads + h];
     }
+}
+
+export function noteChange({ x, dim, lanes, runs, window, late }: Given<"noteChange">): void {
+  for (const { set, row, rows, position: first } of runs) {
+    const { last, moved, standing } = changesOf(lanes, set, first + rows, dim);
+    const [before, changes] = [last[Number(late)], moved[Number(late)]];
+    const from = lanes.protect.host[set];
+    for (let i = 0; i < rows; i++) {
+      const p = first + i;
+      const now = x.subarray((row + i) * dim, (row + i + 1) * dim);
+      if (p >= from) {
+        changes[p] = p === 0 ? 0 : Math.sqrt(now.reduce((sum, y, d) => sum + (y - before[d]) ** 2, 0));
+        const z = standingOf(changes.subarray(Math.max(from, p + 1 - window), p + 1));
+        standing[p] = late ? standing[p] - z : z;
+      }
+      before.set(now);
+    }
+  }
+}
+
+/** Deviations of the last of some changes from their mean. */
+function standingOf(changes: Float32Array): number {
+  const mean = changes.reduce((sum, c) => sum + c, 0) / changes.length;
+  const variance = changes.reduce((sum, c) => sum + (c - mean) ** 2, 0) / changes.length;
+  return changes.length < 2 ? 0 : (changes[changes.length - 1] - mean) / (Math.sqrt(variance) + 1e-6);
 }
 
 export function clear({ lanes, runs }: Given<"clear">): void {

@@ -37,6 +37,7 @@ export class SharedPrompt {
       queries: Math.max(0, ...watches.map(({ queries }) => queries)),
       sums: watches.some(({ sums }) => sums),
       moments: watches.find(({ moments }) => moments)?.moments ?? null,
+      changes: watches.find(({ changes }) => changes)?.changes ?? null,
     };
     const anything = () => 2 ** 30;
     this.policy = {
@@ -60,14 +61,16 @@ export class SharedPrompt {
 
   /**
    * Can a policy start from here? What one pass cannot give two policies (moments from other
-   * positions, two kinds of gates) it does not.
+   * positions, changes at other layers, two kinds of gates) it does not.
    */
   serves({ prefill, labels, cut, reads }: Policy): boolean {
     if (prefill !== "dense") return false;
     if (labels) return !reads?.pages && (labels.source === "all" || labels.source === this.policy.labels?.source);
     if (!cut) return true;
-    const { moments, gates } = cut.watch;
-    return !gates && (!moments || moments.skip === this.policy.cut!.watch.moments!.skip);
+    const { moments, gates, changes } = cut.watch;
+    const watched = this.policy.cut!.watch;
+    if (gates || (moments && moments.skip !== watched.moments!.skip)) return false;
+    return !changes || (changes.early === watched.changes!.early && changes.late === watched.changes!.late);
   }
 
   /** Reads the first `prefix` of `ids`; `close` gives the lanes back, whatever failed. */

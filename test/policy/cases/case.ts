@@ -7,6 +7,8 @@ export interface Place {
   layers: number;
   /** Prompt tokens per pass. */
   chunk: number;
+  /** Of all layers of the chain. */
+  traces: Trace[];
   /** KVzip: [replayed chunk][layer]. */
   replays: Trace[][];
 }

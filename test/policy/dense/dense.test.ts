@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { ada } from "./ada.ts";
 import { dms } from "./dms.ts";
 import { dmsBudget } from "./dmsBudget.ts";
+import { epikv } from "./epikv.ts";
 import { expected } from "./expected.ts";
 import { full } from "./full.ts";
 import { h2o } from "./h2o.ts";
@@ -16,6 +17,7 @@ import { snapkv } from "./snapkv.ts";
 import { streaming } from "./streaming.ts";
 import { tova } from "./tova.ts";
 import { type Kept, randomTrace, range, rotate, type Trace, topk } from "./trace.ts";
+import { vase } from "./vase.ts";
 
 const shape = { prompt: 20, length: 44, queryHeads: 4, kvHeads: 2, headDim: 8 };
 const x = randomTrace(shape, 7);
@@ -31,6 +33,7 @@ const withRoom = (t: Trace, n: number): Record<string, Kept> => ({
   tova: tova(t, { budget: n }),
   snapkv: snapkv(t, { cap: n, window: 3, kernel: 5, every: 4 }),
   rkv: rkv(t, { budget: n, buffer: 1, window: 3, kernel: 7, lambda: 0.1 }),
+  vase: vase(t, { budget: n, window: 1, large: 3, kernel: 5, sinks: 2, seed: 1 }),
   dmsBudget: dmsBudget(t, { capacity: n + 1, keep: n - 4, window: 3, shift: 1 }),
   knorm: knorm(t, { keys: n, every: 1 }),
   keydiff: keydiff(t, { keys: n, every: 1 }),
@@ -63,6 +66,7 @@ test("sizes obey budgets, positions ascend and never return", () => {
     });
   }
   const flat = range(0, 25).map(() => 12);
+  assert.deepEqual(sizes(policies.vase), [20, ...flat.slice(1)]);
   for (const name of ["h2o", "tova", "rkv", "dmsBudget", "knorm", "keydiff"])
     assert.deepEqual(sizes(policies[name]), flat, name);
   for (const name of ["observed", "expected"]) assert.deepEqual(sizes(policies[name]), grown, name);
@@ -76,6 +80,30 @@ test("sizes obey budgets, positions ascend and never return", () => {
     sizes(rkv(x, { budget: 10, buffer: 5, window: 3, kernel: 7, lambda: 0.1 })).slice(0, 7),
     [10, 11, 12, 13, 14, 10, 11],
   );
+});
+
+test("vase keeps sinks and large values, and draws the rest anew", () => {
+  const large = new Set([5, 9, 26]);
+  const v = x.v.map((row, p) => row.map((a) => (large.has(p) ? a.map((c, d) => c + 9 * (-1) ** d) : a)));
+  const settings = { budget: 14, window: 4, large: 5, kernel: 3, sinks: 2 };
+  const ends = range(0, 8).map((seed) => vase({ ...x, v }, { ...settings, seed }).at(-1)!);
+  for (const heads of ends)
+    for (const live of heads) for (const p of [0, 1, ...large]) assert.ok(live.includes(p), `${p} of ${live}`);
+  assert.ok(new Set(ends.map(String)).size > 4, "seeds draw alike");
+});
+
+test("epikv keeps the prompt and the tokens with which the state moved", () => {
+  // Both states move by 1 a token; the early one by 3 at tokens 24 and 31, the late one at 28.
+  const moving = (far: number[]) =>
+    range(0, x.length).map((p) => Float32Array.of(p + 2 * far.filter((q) => q <= p).length));
+  const settings = { keys: 26, recent: 3, window: 9 };
+  const kept = epikv(x, { ...settings, early: moving([24, 31]), late: moving([28]) }).at(-1)!;
+  assert.deepEqual(kept[0], kept[1]);
+  assert.equal(kept[0].length, 26);
+  assert.deepEqual(kept[0].slice(0, 20), range(0, 20));
+  assert.deepEqual(kept[0].slice(-3), [41, 42, 43]);
+  assert.ok(kept[0].includes(24) && kept[0].includes(31) && !kept[0].includes(28));
+  assert.deepEqual(epikv(x, { ...settings, keys: x.length, early: x.x, late: x.x }), all);
 });
 
 test("streaming keeps the two ends", () => {

@@ -7,6 +7,8 @@ export interface Trace {
   queryHeads: number;
   kvHeads: number;
   headDim: number;
+  /** [length] -> [hidden], the hidden state before the layer. */
+  x: Float32Array[];
   /** [length][queryHeads] -> [headDim], after RoPE. */
   q: Float32Array[][];
   /** The same before RoPE. */
@@ -148,5 +150,6 @@ export function randomTrace(shape: Shape, seed: number): Trace {
     k: heads(shape.kvHeads),
     v: heads(shape.kvHeads),
     z: range(0, shape.length).map(() => vector(shape.kvHeads)),
+    x: range(0, shape.length).map(() => vector(2 * shape.headDim)),
   };
 }
