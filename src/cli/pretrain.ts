@@ -4,6 +4,7 @@ import { badArgument } from "../base/errors.ts";
 import { readJson } from "../model/source.ts";
 import { machineMemory, openDevice } from "../request/session.ts";
 import { type PretrainOptions, pretrain } from "../train/pretrain.ts";
+import { TRAIN_SETTINGS } from "../train/settings.ts";
 import { interruptible } from "./open.ts";
 import { choice, number, whole } from "./parse.ts";
 import { trainingBoard } from "./training-board.ts";
@@ -14,8 +15,6 @@ interface Flags extends TrainingFlags {
   config?: string;
   from?: string;
   tokenizer?: string;
-  optimizer: "adamw" | "muon";
-  muonRate: number;
   deviation: number;
   lookBack?: number[];
   dtype: "bf16" | "f32";
@@ -28,12 +27,11 @@ export function registerPretrain(program: Command): void {
     .option("--config <file>", "config.json of the model, as transformers writes it: begins from random weights")
     .option("--from <dir>", "model folder whose weights, config and tokenizer it begins from")
     .option("--tokenizer <dir>", "folder with tokenizer.json and chat template (default: --from's, or beside --config)")
-    .option("--optimizer <name>", "of matrices: adamw, or muon (all else: adamw)", choice("adamw", "muon"), "muon")
-    .option("--muon-rate <r>", "Muon's rate at its peak", number, 0.02)
     .option("--deviation <d>", "standard deviation of random weights", number, 0.02)
     .option("--look-back <list>", "KV groups of layer 0 that begin by looking so many tokens back, such as 1,2", places)
     .option("--dtype <type>", "of the saved matrices: bf16 or f32", choice("bf16", "f32"), "bf16");
-  trainingOptions(command, { windows: 8, length: 1024, steps: 1000 });
+  const optimizer = { ...TRAIN_SETTINGS.optimizer, matrices: "muon" } as const;
+  trainingOptions(command, { windows: 8, length: 1024, steps: 1000, optimizer });
   command.addHelpText(
     "after",
     `
@@ -53,7 +51,7 @@ async function runPretrain(flags: Flags): Promise<void> {
     throw badArgument("expected --config FILE (random weights) or --from DIR (its weights), one of them");
   refuseFinished(flags);
   const signal = interruptible();
-  const settings = trainSettings(flags, { matrices: flags.optimizer, muonRate: flags.muonRate });
+  const settings = trainSettings(flags);
   const beside = flags.tokenizer ?? flags.from ?? null;
   const config = await configOf(flags);
   const { train, test } = await trainingData(flags, beside, Number(config.vocab_size), signal);

@@ -16,6 +16,8 @@ export interface TrainingFlags {
   windows: number;
   length: number;
   accumulate: number;
+  optimizer: "adamw" | "muon";
+  muonRate: number;
   rate: number;
   warmup: number;
   schedule: "constant" | "linear" | "cosine";
@@ -52,6 +54,13 @@ export function trainingOptions(command: Command, defaults: Partial<TrainSetting
     .option("--windows <n>", "windows of a batch", whole, d.windows)
     .option("--length <n>", "tokens of a window", whole, d.length)
     .option("--accumulate <n>", "batches of a step", whole, d.accumulate)
+    .option(
+      "--optimizer <name>",
+      "of matrices: adamw, or muon (all else: adamw)",
+      choice("adamw", "muon"),
+      d.optimizer.matrices,
+    )
+    .option("--muon-rate <r>", "Muon's rate at its peak", number, d.optimizer.muonRate)
     .option("--rate <r>", "AdamW's rate at its peak", number, d.optimizer.rate)
     .option("--warmup <n>", "steps until the peak", whole, d.schedule.warmup)
     .option(
@@ -102,7 +111,11 @@ export const trainSettings = (flags: TrainingFlags, more: Partial<TrainSettings[
   length: flags.length,
   accumulate: flags.accumulate,
   seed: flags.seed,
-  optimizer: { ...D.optimizer, rate: flags.rate, decay: flags.decay, clip: flags.clip, ...more },
+  optimizer: {
+    ...D.optimizer,
+    ...{ matrices: flags.optimizer, muonRate: flags.muonRate, rate: flags.rate, decay: flags.decay, clip: flags.clip },
+    ...more,
+  },
   schedule: { warmup: flags.warmup, shape: flags.schedule, last: flags.last },
   bf16: flags.products === undefined ? roundsWell(flags) : flags.products === "bf16",
   recompute: flags.recompute ?? false,
