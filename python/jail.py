@@ -4,6 +4,7 @@ launcher.py runs it in new namespaces, either directly or inside bubblewrap (the
 """
 
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -59,7 +60,7 @@ def root(job):
     for path, real in job["reads"]:
         show(path, real, RDONLY | NOSUID | NODEV)
     for path in job["devices"]:
-        show(path, path, NOSUID | NOEXEC)
+        show(path, path, RDONLY | NOSUID | NOEXEC)
     for path in job["hidden"]:
         mount("tmpfs", path, "tmpfs", RDONLY | NOSUID | NODEV, "size=4k,mode=755")
     for path, target in job["links"]:
@@ -111,9 +112,12 @@ def drop():
     """No way back: no capability in any set, another uid where this process may take one, no new rights by exec."""
     prctl(NO_NEW_PRIVS, 1)
     prctl(CAP_AMBIENT, 4)
-    for capability in range(64):
-        if libc.prctl(CAPBSET_DROP, capability, 0, 0, 0) < 0:
-            break  # none of that number, or no right to: then exec gives none of them for lack of new rights
+    try:
+        for capability in range(64):
+            prctl(CAPBSET_DROP, capability)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # there are no more
+            raise
     try:
         os.setgroups([])
     except PermissionError:
@@ -181,8 +185,8 @@ def init(job, status):
 
 
 if __name__ == "__main__":
-    with open(int(sys.argv[1])) as described:
-        described = json.load(described)
+    with open(int(sys.argv[1])) as file:
+        described = json.load(file)
     if os.getpid() == 1:  # else bubblewrap did not do what it was asked for, and these are the machine's own folders
         die_with_parent()
         init(described, int(sys.argv[2]))

@@ -1,10 +1,10 @@
 """Runs one Python program in a sandbox and watches over it.
 
-Reads a job (one line of JSON) from its input, which stays open: its end is the wish to stop. Writes a result (one line
-of JSON), then as many bytes of the program's output and of its errors as that line says. See src/eval/sandbox.
+Reads a job (one line of JSON, and as many bytes of the program's input as it says) from its input, which stays open: its
+end is the wish to stop. Writes a result (one line of JSON, and as many bytes of the program's output and of its errors
+as it says). See src/eval/sandbox.
 """
 
-import base64
 import json
 import os
 import pwd
@@ -22,23 +22,22 @@ SET_CHILD_SUBREAPER = 36
 
 
 def main():
-    job = json.loads(line(0))
+    job, stdin = read()
     try:
-        result, texts = run(job)
+        result, texts = run(job, stdin)
     except OSError as error:
         result, texts = {"failed": str(error)}, [b"", b""]
     result["output"], result["errors"] = map(len, texts)
     sys.stdout.buffer.write((json.dumps(result) + "\n").encode() + texts[0] + texts[1])
 
 
-def run(job):
+def run(job, stdin):
     jail.prctl(SET_CHILD_SUBREAPER, 1)
     with open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")  # should the machine run out of memory, this goes first
     out, err, status = os.pipe(), os.pipe(), os.pipe()
     job["own"] = 0
     start = bubblewrap if job["isolation"] == "bubblewrap" else namespaces
-    stdin = memory(base64.b64decode(job.pop("stdin")))
     child = start(job, stdin, out[1], err[1], status[1])
     for end in (stdin, out[1], err[1], status[1]):
         os.close(end)
@@ -47,24 +46,30 @@ def run(job):
     return result, texts
 
 
-def line(descriptor):
-    read = bytearray()
-    while not read.endswith(b"\n"):
-        more = os.read(descriptor, 1 << 20)
-        if not more:
-            sys.exit("expected a job")
-        read += more
-    return read
+def read():
+    """The job, and the program's input as a file without a name, opened for reading alone."""
+    text = bytearray()
+    while b"\n" not in text:
+        text += os.read(0, 1 << 20) or sys.exit("expected a job")
+    line, _, rest = text.partition(b"\n")
+    job = json.loads(line)
+    missing = job["stdin"] - len(rest)
+    with open(os.memfd_create("input"), "wb") as file:
+        file.write(rest)
+        while missing > 0:
+            more = os.read(0, min(missing, 1 << 20)) or sys.exit("expected the program's input")
+            file.write(more)
+            missing -= len(more)
+        file.flush()
+        return job, os.open(f"/proc/self/fd/{file.fileno()}", os.O_RDONLY)
 
 
-def memory(content):
-    """A file without a name, opened for reading alone."""
-    written = os.memfd_create("input")
-    with open(written, "wb", closefd=False) as file:
-        file.write(content)
-    read = os.open(f"/proc/self/fd/{written}", os.O_RDONLY)
-    os.close(written)
-    return read
+def described(job):
+    """The job as such a file."""
+    with open(os.memfd_create("job"), "w") as file:
+        json.dump(job, file)
+        file.flush()
+        return os.open(f"/proc/self/fd/{file.fileno()}", os.O_RDONLY)
 
 
 def place(stdin, out, err):
@@ -136,9 +141,9 @@ def lent(child):
 def bubblewrap(job, stdin, out, err, status):
     arguments = [job["bubblewrap"], "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
                  "--unshare-cgroup-try", "--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL",
-                 "--cap-add", "CAP_SYS_ADMIN"]
+                 "--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_SETPCAP"]
     if os.geteuid() == 0:
-        arguments += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETPCAP"]
+        arguments += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     else:
         job["own"] = 1
         arguments += ["--unshare-user", "--uid", str(jail.UID), "--gid", str(jail.UID)]
@@ -157,17 +162,17 @@ def bubblewrap(job, stdin, out, err, status):
         arguments += ["--symlink", target, path]
     with open(f"{HERE}/jail.py") as file:
         text = file.read()
-    described = memory(json.dumps(job).encode())
+    told = described(job)
     arguments += ["--remount-ro", "/", "--chdir", "/", "--",
-                  job["python"], "-I", "-S", "-B", "-c", text, str(described), str(status)]
+                  job["python"], "-I", "-S", "-B", "-c", text, str(told), str(status)]
     child = os.fork()
     if child > 0:
-        os.close(described)
+        os.close(told)
         return child
     try:
         jail.die_with_parent()
         place(stdin, out, err)
-        for descriptor in (described, status):
+        for descriptor in (told, status):
             os.set_inheritable(descriptor, True)
         os.execve(arguments[0], arguments, {})
     except BaseException as error:

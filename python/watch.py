@@ -8,6 +8,7 @@ import time
 
 EVERY = 0.02  # seconds between two looks at memory and time
 START = 20  # seconds that making the sandbox may take
+BESIDES = 2  # process 1, and bubblewrap's
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -46,7 +47,7 @@ def watch(job, child, out, err, status):
             stopped = stopped or "wall"
         if now >= next_look:
             next_look = now + EVERY
-            stopped = stopped or over(*look(child, used), limits, used)
+            stopped = stopped or over(*look(child, used, limits["processes"] + BESIDES), limits, used)
         if status not in listening and not alive(child):
             break  # what the program left running has ended with it; its output is in the pipes
     wall = time.monotonic() - begun
@@ -91,10 +92,12 @@ def end_all(child):
             return
 
 
-def processes(top):
-    """All processes below `top`, by their numbers here."""
+def processes(top, most):
+    """Processes below `top`, by their numbers here; all of them, or somewhat more than `most`."""
     found = [top]
     for parent in found:
+        if len(found) > most + 2:
+            break
         try:
             for task in os.listdir(f"/proc/{parent}/task"):
                 with open(f"/proc/{parent}/task/{task}/children") as file:
@@ -104,9 +107,9 @@ def processes(top):
     return found[1:]
 
 
-def look(child, used):
+def look(child, used, most):
     """Bytes of their own that the processes hold now, and which they are; notes the most so far, and the time taken."""
-    held, ticks, running = 0, 0, processes(child)
+    held, ticks, running = 0, 0, processes(child, most)
     for process in [child, *running]:
         try:
             with open(f"/proc/{process}/statm") as file:
@@ -124,6 +127,8 @@ def look(child, used):
 def over(held, running, limits, used):
     if used["cpuSeconds"] >= limits["cpuSeconds"]:
         return "cpu"
+    if len(running) > limits["processes"] + BESIDES:
+        return "processes"  # where the kernel did not refuse them
     return "memory" if held > limits["memoryBytes"] and shares(running) > limits["memoryBytes"] else None
 
 

@@ -14,6 +14,10 @@ import { named, processesNamed, sandboxes, until } from "../support/sandboxes.ts
 const MB = 2 ** 20;
 const LIMITS: Partial<Limits> = { wallSeconds: 1.5, memoryBytes: 256 * MB };
 
+test("what does not isolate here was not allowed to, rather than leaky", () => {
+  for (const { why } of sandboxes) assert.doesNotMatch(why, /a program in it found/);
+});
+
 for (const { isolation, sandbox, why } of sandboxes)
   describe(`programs in a sandbox, by ${isolation}`, { skip: sandbox ? false : `UNRUN: ${why}` }, () => {
     const run = (program: Program | string): Promise<Ran> => {
@@ -72,6 +76,20 @@ for (const { isolation, sandbox, why } of sandboxes)
       );
       for (const space of ["net", "pid", "mnt", "ipc", "uts"])
         assert.notEqual(readlinkSync(`/proc/${pid}/ns/${space}`), readlinkSync(`/proc/self/ns/${space}`), space);
+      // As the machine sees its mounts: place, and options of the mount.
+      const mounts = readFileSync(`/proc/${pid}/mountinfo`, "utf8").trim().split("\n");
+      for (const mount of mounts) {
+        const [, , , , place, options] = mount.split(" ");
+        const set = new Set(options.split(","));
+        assert.ok(set.has("nosuid"), mount);
+        if (!place.startsWith("/dev/")) assert.ok(set.has("nodev"), mount);
+        if (place === "/scratch") assert.ok(set.has("rw") && set.has("noexec"), mount);
+        else if (!place.startsWith("/dev/")) assert.ok(set.has("ro"), mount);
+      }
+      assert.ok(
+        mounts.length > 5 && mounts.every((mount) => !/ - (proc|sysfs|cgroup2?) /.test(mount)),
+        mounts.join("\n"),
+      );
       assert.equal((await running).status, "ok");
     });
 
@@ -262,7 +280,7 @@ print("alone")`);
         `
 import os, time
 for _ in range(2): os.fork()
-x = bytearray(b"1" * (150 << 20))
+x = b"1" * (150 << 20)
 time.sleep(50)`,
         { wallSeconds: 10 },
       );
@@ -325,8 +343,8 @@ def number(call):
     return call() < 0 and errno.errorcode[ctypes.get_errno()]
 print(number(lambda: libc.unshare(0x10000000)), number(lambda: libc.unshare(0)),
       number(lambda: libc.mount(b"x", b"/scratch", b"tmpfs", 0, None)), number(lambda: libc.ptrace(0, 0, 0, 0)),
-      number(lambda: libc.syscall(435, 0, 0)), number(lambda: libc.syscall(425, 1, 0)), number(lambda: libc.syscall(9999)),
-      number(lambda: libc.syscall(0x40000000 + 39)))`);
+      number(lambda: libc.syscall(435, 0, 0)), number(lambda: libc.syscall(425, 1, 0)),
+      number(lambda: libc.syscall(9999)), number(lambda: libc.syscall(0x40000000 + 39)))`);
       assert.equal(stdout, "EPERM EPERM EPERM EPERM ENOSYS EPERM ENOSYS ENOSYS\n");
     });
 

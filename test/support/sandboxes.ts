@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ISOLATIONS, type Isolation, openSandbox, type Sandbox } from "../../src/eval/sandbox/sandbox.ts";
+import { ISOLATIONS, type Isolation } from "../../src/eval/sandbox/launch.ts";
+import { openSandbox, type Sandbox } from "../../src/eval/sandbox/sandbox.ts";
 
 /** What isolates programs here, and for what does not, why. */
 export const sandboxes: { isolation: Isolation; sandbox: Sandbox | null; why: string }[] = await Promise.all(

@@ -5,6 +5,10 @@ import { type Interpreter, pythonFile, viewOf } from "./interpreter.ts";
 import { type Limits, limitsOf } from "./limits.ts";
 import { type Machine, seccompFilter } from "./seccomp.ts";
 
+/** How a program is kept apart. */
+export const ISOLATIONS = ["bubblewrap", "namespaces"] as const;
+export type Isolation = (typeof ISOLATIONS)[number];
+
 export interface Program {
   source: string; // Python
   stdin?: string | Uint8Array; // default empty
@@ -14,9 +18,9 @@ export interface Program {
 
 export interface Ran {
   /**
-   * ok: exit code 0. error: another one. timeout, memory, output: a limit ended it (memory: or Python was refused some).
-   * killed: a signal, its own or the kernel's. What a program may do beyond a limit on files, processes or open files
-   * is an error that Python raises in it.
+   * ok: exit code 0. error: another one. timeout, memory, output: a limit ended it (memory: or Python was refused
+   * some). killed: a signal, its own or the kernel's. What a program may do beyond a limit on files, processes or open
+   * files is an error that Python raises in it.
    */
   status: "ok" | "error" | "timeout" | "memory" | "output" | "killed";
   exitCode: number | null; // null where it did not end by itself
@@ -26,19 +30,21 @@ export interface Ran {
   wallSeconds: number; // of the program, without making its sandbox
   cpuSeconds: number; // looked at every 20 ms
   peakBytes: number; // resident, of all its processes; likewise
-  isolation: "bubblewrap" | "namespaces";
+  isolation: Isolation;
   ownUid: boolean; // whether it ran as this process's user
 }
 
 /** Where programs run: one way of isolating, one interpreter. */
 export interface Place {
-  isolation: "bubblewrap" | "namespaces";
+  isolation: Isolation;
   bubblewrap: string | null; // its path
   interpreter: Interpreter;
   packages: boolean;
 }
 
-/** Strings hash alike in every run, so that a program's order of a set's items does; else what Python needs for UTF-8. */
+/**
+ * Strings hash alike in every run, so that a program's order of a set's items does; else what Python needs for UTF-8.
+ */
 const ENVIRONMENT = {
   PATH: "/usr/bin",
   HOME: "/scratch",
@@ -53,7 +59,7 @@ const PATIENCE = 40;
 
 interface Told {
   failed?: string;
-  stopped: "wall" | "cpu" | "memory" | "output" | "stopped" | null;
+  stopped: "wall" | "cpu" | "memory" | "output" | "processes" | "stopped" | null;
   code?: number; // negative: a signal's
   wallSeconds: number;
   cpuSeconds: number;
@@ -68,9 +74,10 @@ export async function launch(place: Place, { source, stdin = "", limits, signal 
   if (signal?.aborted) throw aborted();
   const { isolation, bubblewrap, interpreter, packages } = place;
   const most = limitsOf(limits);
+  const input = Buffer.from(stdin);
   const job = {
     source,
-    stdin: Buffer.from(stdin).toString("base64"),
+    stdin: input.length,
     limits: most,
     isolation,
     bubblewrap,
@@ -79,9 +86,9 @@ export async function launch(place: Place, { source, stdin = "", limits, signal 
     filter: Buffer.from(seccompFilter(process.arch as Machine)).toString("hex"),
     environment: ENVIRONMENT,
   };
-  const answer = await talk(interpreter.python, JSON.stringify(job), most, signal);
+  const { answer, said } = await talk(interpreter.python, [`${JSON.stringify(job)}\n`, input], most, signal);
   const end = answer.indexOf(10);
-  if (end < 0) throw failed("its launcher ended without a result; is the machine out of memory?");
+  if (end < 0) throw failed(visible(said) || "its launcher ended without a result; is the machine out of memory?");
   const told = JSON.parse(answer.toString("utf8", 0, end)) as Told;
   if (told.stopped === "stopped") throw aborted();
   if (told.failed !== undefined) throw failed(visible(told.failed));
@@ -103,6 +110,7 @@ function ending(
 ): Pick<Ran, "status" | "exitCode" | "signal"> {
   const none = { exitCode: null, signal: null };
   if (stopped === "memory" || stopped === "output") return { status: stopped, ...none };
+  if (stopped === "processes") return { status: "killed", ...none };
   if (stopped !== null || code === undefined) return { status: "timeout", ...none };
   if (code < 0) {
     const late = -code === SIGXCPU || (-code === SIGKILL && cpuSeconds >= limits.cpuSeconds);
@@ -113,8 +121,15 @@ function ending(
   return { status: memory ? "memory" : "error", exitCode: code, signal: null };
 }
 
-/** What the launcher answers to a job. It ends by itself at the program's limits, and at the end of its input. */
-function talk(python: string, job: string, limits: Limits, signal?: AbortSignal): Promise<Buffer> {
+/**
+ * What the launcher answers to a job, or says instead. It ends at the program's limits, and at the end of its input.
+ */
+function talk(
+  python: string,
+  job: readonly (string | Uint8Array)[],
+  limits: Limits,
+  signal?: AbortSignal,
+): Promise<{ answer: Buffer; said: string }> {
   return new Promise((resolve, reject) => {
     const child = spawn(python, ["-I", "-S", "-B", pythonFile("launcher.py")], {
       stdio: ["pipe", "pipe", "pipe"],
@@ -136,10 +151,9 @@ function talk(python: string, job: string, limits: Limits, signal?: AbortSignal)
       clearTimeout(late);
       signal?.removeEventListener("abort", stop);
       if (signal?.aborted) reject(aborted());
-      else if (said) reject(failed(visible(said.trim().split("\n").at(-1)!)));
-      else resolve(Buffer.concat(parts));
+      else resolve({ answer: Buffer.concat(parts), said: said.trim().split("\n").at(-1)! });
     });
-    child.stdin.write(`${job}\n`);
+    for (const part of job) child.stdin.write(part);
   });
 }
 

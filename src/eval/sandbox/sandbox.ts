@@ -1,16 +1,12 @@
-// Programs that a model wrote, run so that they reach nothing: no network, no file but the interpreter's (to read) and a
-// folder in memory that goes with them (to write), no process but their own, no right of any kind, and limits on all they
-// use. python/jail.py makes the folders and drops the rights, python/launcher.py watches over it.
+// Programs that a model wrote, run so that they reach nothing: no network, no file but the interpreter's (to read) and
+// a folder in memory that goes with them (to write), no process but their own, no right of any kind, and limits on all
+// they use. python/jail.py makes the folders and drops the rights, python/launcher.py watches over it.
 
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { type HyperthinkError, unsupported } from "../../base/errors.ts";
 import { findInterpreter, type Interpreter } from "./interpreter.ts";
-import { launch, type Program, type Ran } from "./launch.ts";
-
-/** How a program is kept apart. Linux alone has either. */
-export const ISOLATIONS = ["bubblewrap", "namespaces"] as const;
-export type Isolation = (typeof ISOLATIONS)[number];
+import { ISOLATIONS, type Isolation, launch, type Program, type Ran } from "./launch.ts";
 
 export interface SandboxOptions {
   python?: string; // default python3
@@ -42,6 +38,7 @@ export function openSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   if (!sandbox) {
     sandbox = open(python, isolation ? [isolation] : ISOLATIONS, packages);
     opened.set(key, sandbox);
+    sandbox.catch(() => opened.delete(key));
   }
   return sandbox;
 }

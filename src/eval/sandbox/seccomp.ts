@@ -1,5 +1,6 @@
-// What a program in the sandbox may not ask of the kernel. The namespaces already keep it from everything that is not its
-// own; this keeps it from asking, as most ways out of a namespace were bugs in calls that no solution of a task needs.
+// What a program in the sandbox may not ask of the kernel. The namespaces already keep it from everything that is not
+// its own; this keeps it from asking, as most ways out of a namespace were bugs in calls that no solution of a task
+// needs.
 
 export type Machine = "x64" | "arm64";
 
@@ -114,7 +115,8 @@ const NEW_NAMESPACES = 0x7e020000;
 const MAP_SHARED = 0x01;
 const MAP_ANONYMOUS = 0x20;
 
-// Words of classic BPF (linux/filter.h), over seccomp_data: number at 0, architecture at 4, arguments from 16, 8 bytes each.
+// Words of classic BPF (linux/filter.h), over seccomp_data: number at 0, architecture at 4, arguments from 16, 8 bytes
+// each.
 type Word = [code: number, yes: number, no: number, k: number];
 const load = (at: number): Word => [0x20, 0, 0, at];
 const give = (what: number): Word => [0x06, 0, 0, what];
