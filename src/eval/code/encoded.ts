@@ -1,5 +1,5 @@
-// LiveCodeBench's private tests: JSON, or base64 of zlib of a pickle of one string that is JSON. The pickle is read, never
-// run: of its 60 operations, those that write one string.
+// LiveCodeBench's private tests: JSON, or base64 of zlib of a pickle of one string that is JSON. The pickle is read,
+// never run: of its 60 operations, those that write one string.
 
 import { inflateSync } from "node:zlib";
 

@@ -2,8 +2,8 @@
 //
 // Protocol: Chen et al., "Evaluating Large Language Models Trained on Code" (arXiv 2107.03374), and its harness,
 // github.com/openai/human-eval: the program is prompt + completion + test + check(entry_point), with 3 seconds for all,
-// zero-shot. Here the check runs in another process than the program (judge.ts): its values are compared, not its objects;
-// helpers that a check calls are the prompt's; and the seconds are of processor time.
+// zero-shot. Here the check runs in another process than the program (judge.ts): its values are compared, not its
+// objects; helpers that a check calls are the prompt's; and the seconds are of processor time.
 
 import { gunzipSync } from "node:zlib";
 import { z } from "zod";
@@ -63,7 +63,9 @@ function inflated(file: string, bytes: Uint8Array): Uint8Array {
   }
 }
 
-/** What a chat model is asked, in the words of EvalPlus (github.com/evalplus/evalplus); a base model gets the prompt. */
+/**
+ * What a chat model is asked, in the words of EvalPlus (github.com/evalplus/evalplus); a base model gets the prompt.
+ */
 export const humanEvalQuestion = ({ prompt }: FunctionProblem): string =>
   `Please provide a self-contained Python script that solves the following problem in a markdown code block:\n\`\`\`python\n${prompt.trim()}\n\`\`\``;
 
@@ -91,10 +93,10 @@ export function humanEvalProgram({ prompt, entry }: FunctionProblem, reply: stri
 
 /** Indented, where it or its first line is not. */
 function asBody(code: string): string {
+  if (/^\s/.test(code)) return code;
   const [first, ...rest] = code.split("\n");
-  if (/^\s/.test(first)) return code;
-  const indented = rest.some((line) => /^\S/.test(line));
-  return [`    ${first}`, ...(indented ? rest.map((line) => `    ${line}`) : rest)].join("\n");
+  const indent = (line: string) => (line.trim() ? `    ${line}` : line);
+  return [indent(first), ...(rest.some((line) => /^\S/.test(line)) ? rest.map(indent) : rest)].join("\n");
 }
 
 /** Without words before the code. */

@@ -1,12 +1,12 @@
 // Tries a model's program against tests, in the sandbox. python/judge.py is the judge; it runs the program in a process
 // of its own.
 //
-// Prevented: ending the process as if all were well (sys.exit, os._exit, killing the judge), results that claim to equal
-// everything, changed builtins or helpers, reading checks and expected values (from memory, files, frames or the input),
-// and forging the verdict, which the judge alone can write and which carries a word that it reads last.
-// Not prevented: a program that recognises its inputs and has learned the answers; one that spends another process's time
-// (real time is limited still). Of LiveCodeBench's tests on standard input, each run could look up the expected outputs of
-// the tests before it, which say nothing about its own.
+// Prevented: ending the process as if all were well (sys.exit, os._exit, killing the judge), results that claim to
+// equal everything, changed builtins or helpers, reading checks and expected values (from memory, files, frames or the
+// input), and forging the verdict, which the judge alone can write and which carries a word that it reads last.
+// Not prevented: a program that recognises its inputs and has learned the answers; one that spends another process's
+// time (real time is limited still). Of LiveCodeBench's tests on standard input, each run could look up the expected
+// outputs of the tests before it, which say nothing about its own.
 
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -45,6 +45,9 @@ const said = z.object({
   word: z.string().optional(),
 });
 
+/** A day, in seconds. */
+const LONGEST = 86_400;
+
 /** The first test that fails decides. Throws as `Sandbox.run` does. */
 export async function judge(sandbox: Sandbox, task: CodeTask, options: JudgeOptions): Promise<Verdict> {
   const { seconds, memoryBytes = 2 ** 31, signal } = options;
@@ -56,8 +59,8 @@ export async function judge(sandbox: Sandbox, task: CodeTask, options: JudgeOpti
     source: readFileSync(pythonFile("judge.py"), "utf8"),
     stdin: frames([{ kind, source, entry, seconds, tests: count }, ...hidden(task), word]),
     limits: {
-      wallSeconds: 3 * seconds * count + 10,
-      cpuSeconds: seconds * count + 5,
+      wallSeconds: Math.min(3 * seconds * count + 10, LONGEST),
+      cpuSeconds: Math.min(seconds * count + 5, LONGEST),
       memoryBytes,
       outputBytes: 2 ** 20,
       scratchBytes: 2 ** 28,

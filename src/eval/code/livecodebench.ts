@@ -1,10 +1,10 @@
 // LiveCodeBench, code generation: problems of contests, by date; programs that read standard input, or functions.
 //
-// Protocol: Jain et al. (arXiv 2403.07974) and its harness, github.com/LiveCodeBench/LiveCodeBench: a problem counts where
-// all its public and private tests pass, 6 seconds each; the last code block of a reply is the program; many names are
-// imported before it. Here each test on standard input is a run of its own as a main program, where the harness wraps
-// programs in a function: `open(0)`, threads and exit handlers work. The seconds are of processor time. Of several blocks,
-// Python's are meant. numpy is there only where the sandbox was opened with packages.
+// Protocol: Jain et al. (arXiv 2403.07974) and its harness, github.com/LiveCodeBench/LiveCodeBench: a problem counts
+// where all its public and private tests pass, 6 seconds each; the last code block of a reply is the program; many
+// names are imported before it. Here each test on standard input is a run of its own as a main program, where the
+// harness wraps programs in a function: `open(0)`, threads and exit handlers work. The seconds are of processor time.
+// Of several blocks, Python's are meant. numpy is there only where the sandbox was opened with packages.
 
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
@@ -112,8 +112,8 @@ const question = ({ question_content: content, starter_code: starter }: z.infer<
   }\n\`\`\`\n\n### Answer: (use the provided format with backticks)\n\n`;
 
 /**
- * All tests of a problem. `folder`: where test files lie, of problems that name one. Throws `bad-file` where they are not
- * what they should be, `bad-argument` where a folder is needed.
+ * All tests of a problem. `folder`: where test files lie, of problems that name one. Throws `bad-file` where they are
+ * not what they should be, `bad-argument` where a folder is needed.
  */
 export async function testsOf({ id, tests: place }: ContestProblem, folder?: string): Promise<ContestTests> {
   if (!("file" in place)) {
