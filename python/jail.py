@@ -67,7 +67,8 @@ def root(job):
         os.symlink(target, path)
     for path in (PROGRAM, SCRATCH):
         os.mkdir(path)
-    os.symlink(SCRATCH, "/tmp")
+    if not os.path.exists("/tmp"):
+        os.symlink(SCRATCH, "/tmp")
     call("umount2", b"/old", DETACH)
     os.rmdir("/old")
     restrict("/", RDONLY | NOSUID | NODEV)

@@ -158,7 +158,8 @@ def bubblewrap(job, stdin, out, err, status):
         arguments += ["--dev-bind", path, path]
     for path in job["hidden"]:
         arguments += ["--perms", "0755", "--tmpfs", path, "--remount-ro", path]
-    for path, target in [*job["links"], ("/tmp", jail.SCRATCH)]:
+    scratch = [] if any(path.startswith("/tmp/") for path in targets) else [("/tmp", jail.SCRATCH)]
+    for path, target in [*job["links"], *scratch]:
         arguments += ["--symlink", target, path]
     with open(f"{HERE}/jail.py") as file:
         text = file.read()
