@@ -39,6 +39,9 @@ export { type LoadOptions, load, type Session } from "./request/session.ts";
 export type { Suggested } from "./request/suggested.ts";
 export type { ChainUsage, Usage } from "./request/usage.ts";
 export { type Extraction, extractAnswer, type Thinking } from "./scale/answer.ts";
+export { Equality, type EqualOptions, type Verdict } from "./scale/equality/equality.ts";
+export { type Grade, grade } from "./scale/equality/grade.ts";
+export { type Merge, mergeGroups } from "./scale/equality/merge.ts";
 export {
   type ChainResult,
   type ScaleEvent,

@@ -18,7 +18,7 @@ import { noteSampling, samplingText } from "./sampling.ts";
 
 type Flags = ModelFlags &
   SamplingFlags &
-  PromptFlags & { width: number; earlyStop: boolean; thinking?: Thinking | "none"; json?: boolean };
+  PromptFlags & { width: number; earlyStop: boolean; merge?: boolean; thinking?: Thinking | "none"; json?: boolean };
 
 export function registerScale(program: Command): void {
   const command = program
@@ -26,6 +26,7 @@ export function registerScale(program: Command): void {
     .description("run W chains over one prompt and let them vote")
     .option("-w, --width <n>", "chains", whole, 8)
     .option("--no-early-stop", "let every chain end, even when the vote is decided")
+    .option("--merge", "let answers that are equal in other spellings vote as one, by a symbolic library")
     .option("--thinking <tags>", "tags around the thinking, or none (default: <think>,</think>)", thinkingTags)
     .option("--json", "print the result as one JSON object");
   samplingOptions(modelOptions(promptOptions(command)));
@@ -44,9 +45,9 @@ async function run(words: string[], flags: Flags): Promise<void> {
       "no --model: using the embedded beads-dms-full-4x, which knows problems about containers of beads and nothing else",
     );
   await using session = await open({ ...loadOptions(flags, "beads-dms-full-4x"), signal });
-  const { width, earlyStop } = flags;
+  const { width, earlyStop, merge } = flags;
   const thinking = flags.thinking === "none" ? null : flags.thinking;
-  const options: ScaleOptions = { ...generateOptions(flags, session), width, earlyStop, thinking, signal };
+  const options: ScaleOptions = { ...generateOptions(flags, session), width, earlyStop, merge, thinking, signal };
   const scaling = scale(session, promptOf(text, flags), options);
   if (!flags.json) {
     const board = openBoard(process.stdout);

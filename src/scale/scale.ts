@@ -13,6 +13,8 @@ import type { Stop } from "../request/stop.ts";
 import { ChainText } from "../request/text.ts";
 import { type ChainUsage, chainUsage, type Usage, usageOf } from "../request/usage.ts";
 import { type Extraction, extractAnswer, type Thinking } from "./answer.ts";
+import { Equality } from "./equality/equality.ts";
+import { type Merge, Merging } from "./equality/merge.ts";
 import { opensThinking } from "./opening.ts";
 import { Vote, type VoteGroup } from "./vote.ts";
 
@@ -27,6 +29,11 @@ export interface ScaleOptions extends RequestOptions, Partial<Omit<Sampling, "lo
   thinking?: Thinking | null;
   /** Stop as soon as the chains still running cannot change the winner; default true. */
   earlyStop?: boolean;
+  /**
+   * Merge answers that are equal in other spellings, \frac{\sqrt2}{2} and 1/\sqrt{2}; default false. Votes of numbers
+   * and choices alone need none of it. An `Equality` of one's own stays open.
+   */
+  merge?: boolean | Equality;
 }
 
 export interface ChainResult extends ChainUsage {
@@ -39,6 +46,8 @@ export interface ScaleResult {
   groups: VoteGroup[];
   /** Groups with as many chains as the winner's: it won by the order of chains alone. Empty where it leads. */
   tied: VoteGroup[];
+  /** Groups that were merged: two spellings each, and what showed them equal. */
+  merges: Merge[];
   abstained: number;
   /** Chains that were stopped because the vote was decided, or because the reader left. */
   stopped: number;
@@ -56,6 +65,7 @@ export type ScaleEvent =
   | { type: "start"; width: number; promptTokens: number; policy: string }
   | { type: "text"; chain: number; text: string; tokens: number; liveKeys: number }
   | { type: "chain"; result: ChainResult }
+  | { type: "merge"; merge: Merge }
   | { type: "vote"; groups: VoteGroup[]; abstained: number; running: number; decided: boolean }
   | { type: "result"; result: ScaleResult };
 
@@ -98,7 +108,9 @@ async function runChains(
   const thinking = options.thinking === undefined ? THINK : options.thinking;
   const opened = thinking !== null && opensThinking(session, prompt, template, thinking);
   stop.signal.throwIfAborted();
-  const run = new Run(session, events, { ...options, width, maxTokens, sampling, stopIds, thinking, opened });
+  await using owned = options.merge === true ? new Equality() : null;
+  const equality = owned ?? (options.merge instanceof Equality ? options.merge : null);
+  const run = new Run(session, events, { ...asked, equality, width, maxTokens, sampling, stopIds, thinking, opened });
   events.push({ type: "start", width, promptTokens: ids.length, policy: policy.key });
   const group = await run.all(ids, policy, stop);
   const result: ScaleResult = {
@@ -127,6 +139,7 @@ interface RunOptions extends Omit<ScaleOptions, "stopIds"> {
   stopIds: ReadonlySet<number>;
   thinking: Thinking | null;
   opened: boolean;
+  equality: Equality | null;
 }
 
 /** State of one call: its chains' texts and the vote. */
@@ -135,18 +148,23 @@ class Run {
   readonly #engine: Engine;
   readonly #events: Channel<ScaleEvent>;
   readonly #options: RunOptions;
-  readonly #vote = new Vote();
+  readonly #merging: Merging | null;
+  readonly #vote: Vote;
   readonly #texts: ChainText[];
   readonly #soFar: (() => ScaleEvent)[];
   readonly #results: ChainResult[] = [];
   #stopped = 0;
   #savedTokens = 0;
   #decided = false;
+  /** What of the merging is at work. */
+  #settled: Promise<unknown> = Promise.resolve();
 
   constructor(session: Session, events: Channel<ScaleEvent>, options: RunOptions) {
     this.#engine = session.engine;
     this.#events = events;
     this.#options = options;
+    this.#merging = options.equality && new Merging(options.equality);
+    this.#vote = new Vote(this.#merging);
     // Special tokens are shown, as some models have their thinking tags among them (end ids never reach the text).
     this.#texts = Array.from(
       { length: options.width },
@@ -168,14 +186,19 @@ class Run {
       for (const chain of chains) this.#engine.abort(chain);
     });
     for (const end of settled) if (end.status === "rejected") throw end.reason;
+    if (!stop.signal.aborted) await this.#settled;
     return this.group;
   }
 
-  outcome(): Pick<ScaleResult, "answer" | "groups" | "tied" | "abstained" | "stopped" | "savedTokens" | "chains"> {
+  outcome(): Pick<
+    ScaleResult,
+    "answer" | "groups" | "tied" | "merges" | "abstained" | "stopped" | "savedTokens" | "chains"
+  > {
     return {
       answer: this.#vote.winner()?.text ?? null,
       groups: this.#vote.groups(),
       tied: this.#vote.tied(),
+      merges: this.#merging?.merges ?? [],
       abstained: this.#vote.abstained,
       stopped: this.#stopped,
       savedTokens: this.#savedTokens,
@@ -232,17 +255,36 @@ class Run {
       this.#stopped++;
       this.#savedTokens += this.#options.maxTokens - chain.tokens.length;
     } else this.#vote.cast(index, answer);
+    this.#count(!wasStopped);
+    if (answer.kind === "answer") this.#merge();
+  }
+
+  /** Looks at the vote as it stands, tells it, and stops what cannot change it. */
+  #count(tell: boolean): void {
     const running = this.group!.chains.filter((c) => !c.finish).map((c) => c.spec.index);
-    this.#decided ||= running.length > 0 && this.#vote.decided(running);
-    if (!wasStopped)
+    const decided = this.#vote.decided(running);
+    this.#decided ||= running.length > 0 && decided;
+    if (tell)
       this.#events.push({
         type: "vote",
         groups: this.#vote.groups(),
         abstained: this.#vote.abstained,
         running: running.length,
-        decided: this.#decided || running.length === 0,
+        decided: this.#decided || decided,
       });
     if (this.#decided && this.#options.earlyStop !== false) for (const c of this.group!.chains) this.#engine.abort(c);
+  }
+
+  /** Compares a new answer with the others while chains run on. */
+  #merge(): void {
+    const merged = this.#merging?.settle(
+      () => this.#vote.groups(),
+      () => this.#options.signal?.aborted ?? false,
+      (merge) => this.#events.push({ type: "merge", merge }),
+    );
+    if (!merged) return;
+    this.#settled = merged.then((found) => found && this.#count(true));
+    this.#settled.catch(() => {}); // told by `all`
   }
 }
 

@@ -12,6 +12,7 @@ function resultOf(keys: string[], stopped = 0): ScaleResult {
     answer: vote.winner()?.text ?? null,
     groups: vote.groups(),
     tied: vote.tied(),
+    merges: [],
     abstained: 0,
     stopped,
     savedTokens: stopped,
