@@ -156,6 +156,8 @@ class Run {
   #stopped = 0;
   #savedTokens = 0;
   #decided = false;
+  /** Whether the last vote that was told was decided. */
+  #told = false;
   /** What of the merging is at work. */
   #settled: Promise<unknown> = Promise.resolve();
 
@@ -186,7 +188,9 @@ class Run {
       for (const chain of chains) this.#engine.abort(chain);
     });
     for (const end of settled) if (end.status === "rejected") throw end.reason;
-    if (!stop.signal.aborted) await this.#settled;
+    if (stop.signal.aborted) return this.group;
+    await this.#settled;
+    if (!this.#told) this.#count(true, true); // what is undecided stays apart
     return this.group;
   }
 
@@ -259,19 +263,17 @@ class Run {
     if (answer.kind === "answer") this.#merge();
   }
 
-  /** Looks at the vote as it stands, tells it, and stops what cannot change it. */
-  #count(tell: boolean): void {
+  /** Looks at the vote as it stands, tells it, and stops what cannot change it. `settled`: nothing is left to merge. */
+  #count(tell: boolean, settled = false): void {
     const running = this.group!.chains.filter((c) => !c.finish).map((c) => c.spec.index);
-    const decided = this.#vote.decided(running);
-    this.#decided ||= running.length > 0 && decided;
-    if (tell)
-      this.#events.push({
-        type: "vote",
-        groups: this.#vote.groups(),
-        abstained: this.#vote.abstained,
-        running: running.length,
-        decided: this.#decided || decided,
-      });
+    const certain = this.#vote.decided(running);
+    this.#decided ||= running.length > 0 && certain;
+    const decided = this.#decided || certain || (settled && running.length === 0);
+    if (tell) {
+      const groups = this.#vote.groups();
+      this.#events.push({ type: "vote", groups, abstained: this.#vote.abstained, running: running.length, decided });
+      this.#told = decided;
+    }
     if (this.#decided && this.#options.earlyStop !== false) for (const c of this.group!.chains) this.#engine.abort(c);
   }
 

@@ -44,6 +44,16 @@ test("a winner by the order of chains is shown as a tie", () => {
   assert.equal(first([]), "answer none: every chain abstained");
 });
 
+test("merges are listed under the answer", () => {
+  const merge = { spellings: ["\\sqrt{8}", "2\\sqrt{2}"] as [string, string], keys: ["a", "b"] as [string, string] };
+  const merges: ScaleResult["merges"] = [{ ...merge, by: "symbolic", why: "the difference simplifies to 0" }];
+  assert.equal(
+    usageLines({ ...resultOf(["7"]), merges })[1],
+    "merged \\sqrt{8} and 2\\sqrt{2}: symbolic, the difference simplifies to 0",
+  );
+  assert.ok(!usageLines(resultOf(["7"])).some((line) => line.startsWith("merged")));
+});
+
 test("one is no plural", () => {
   assert.equal(counted(1, "chain"), "1 chain");
   assert.equal(counted(0, "chain"), "0 chains");

@@ -53,7 +53,7 @@ const COMMANDS: [RegExp, string][] = [
   [/<=|=<|\\leqq(?![a-zA-Z])/g, "\\leq "],
   [/>=|\\geqq(?![a-zA-Z])/g, "\\geq "],
   [/\\operatorname\*? ?\{ ?([A-Za-z]+) ?\}/g, "\\$1 "],
-  [/\\begin ?\{(?:aligned|align\*?|equation\*?|gathered|gather\*?|split)\}|\\end ?\{(?:aligned|align\*?|equation\*?|gathered|gather\*?|split)\}/g, " "], // biome-ignore format: one pattern
+  [/\\(?:begin|end) ?\{(?:align(?:ed)?|equation|gather(?:ed)?|split)\*?\}/g, " "],
   [/\\\\ ?\[[^\]]{0,12}\]/g, "\\\\"],
   [/\*\*/g, "^"],
   [/ ?\* ?/g, " \\cdot "],

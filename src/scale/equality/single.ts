@@ -80,7 +80,9 @@ function compareWords(a: string, b: string, asked: Asked): Outcome {
     if (x.length > 2 || (/[a-z]$/.test(a) && /[a-z]$/.test(b))) return equalBy("form");
     return asked.lenient && x.length === 1 ? noted(equalBy("form"), "the case of a letter", asked) : differBy("form");
   }
-  if (/^[A-Z]{2,}$/.test(a) && /^[A-Z]{2,}$/.test(b)) return differBy("form"); // points, not factors
+  // Choices and unknowns; and points, which are no factors.
+  if ([a, b].every((text) => /^[A-Za-z]$/.test(text)) || [a, b].every((text) => /^[A-Z]{2,}$/.test(text)))
+    return differBy("form");
   const prose = [a, b].map((text) => LETTERS.test(text) && /[A-Za-z]{4}|[A-Za-z]{2,} [A-Za-z]{2,}/.test(text));
   return prose.includes(true) ? differBy("form") : null;
 }

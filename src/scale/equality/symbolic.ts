@@ -1,7 +1,7 @@
 // The judge of the worker: a symbolic library reads, simplifies and computes; float64 values at sample points tell apart
 // what differs before it is asked to prove anything.
 
-import { ComputeEngine, type Expression } from "@cortex-js/compute-engine";
+import { ComputeEngine, type Expression, type ExpressionInput } from "@cortex-js/compute-engine";
 import { evaluate, type MathJson, unknowns } from "./evaluate.ts";
 import type { Relation } from "./form.ts";
 import type { Condition, Judge } from "./judge.ts";
@@ -12,6 +12,10 @@ import { close, ratioOf, sample, solvedFor } from "./sample.ts";
 /** Digits of constants; two that agree to two thirds of them are equal. */
 const PRECISION = 60;
 const AGREED = 1e-40;
+/** Points at which expressions of unknowns that agree are looked at to so many digits. */
+const FEW = [2, 3, 5];
+/** What the library computes to fewer digits, or at whole numbers alone. */
+const DISCRETE = /"(?:Factorial|Gamma|Binomial|Choose|Sum|Product|Mod|Floor|Ceil|Round)/;
 
 /** Letters that stand for numbers: not e, i, d, nor the usual names of functions. */
 const LETTERS = [..."abcjklmnopqrstuvwxyzABCHJKLMQRSTUVWXYZ"];
@@ -102,11 +106,25 @@ export class Symbolic implements Judge {
     if (a.expression.isSame(b.expression)) return equalBy("symbolic");
     const difference = this.#engine.box(["Subtract", a.expression, b.expression]);
     if (isZero(difference.simplify()) || isZero(difference.evaluate())) return equalBy("symbolic");
-    if (names.size > 0) return sampled === "agree" ? equalBy("numeric") : null;
-    const [off, size] = [difference.N(), a.expression.N()];
-    const [distance, scale] = [off, size].map(({ re, im }) => Math.hypot(re, im));
+    if (names.size === 0) {
+      const zero = this.#vanishes(difference, a.expression);
+      return zero === null ? null : zero ? equalBy("numeric") : differBy("numeric");
+    }
+    if (sampled !== "agree") return null;
+    // Large terms may hide small ones from a float64: 10^30 + x and 10^30 + 2x.
+    for (const point of DISCRETE.test(JSON.stringify(a.json) + JSON.stringify(b.json)) ? [] : FEW) {
+      const at = (i: number): ExpressionInput => ["Rational", 31 * point + 17 * i, 97];
+      const values = Object.fromEntries([...names].sort().map((name, i) => [name, at(i)]));
+      if (this.#vanishes(difference.subs(values), a.expression.subs(values)) === false) return differBy("numeric");
+    }
+    return equalBy("numeric");
+  }
+
+  /** Whether an expression without unknowns is zero, next to what it is the difference of; null where it has no value. */
+  #vanishes(difference: Expression, whole: Expression): boolean | null {
+    const [distance, scale] = [difference.N(), whole.N()].map(({ re, im }) => Math.hypot(re, im));
     if (!Number.isFinite(distance) || !Number.isFinite(scale)) return null;
-    return distance <= AGREED * Math.max(1e-6, scale) ? equalBy("numeric") : differBy("numeric");
+    return distance <= AGREED * Math.max(1e-6, scale);
   }
 
   /** A chain of relations as pairs of sides, each as "left - right" with a sign of =, ≠, < or ≤. */

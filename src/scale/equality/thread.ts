@@ -56,12 +56,11 @@ export class EqualityThread {
     const worker = new Worker(program, {
       execArgv: [],
       resourceLimits: { maxOldGenerationSizeMb: HEAP },
+      // What the library prints is nobody's; and it is not read, as that would keep the process alive.
       stdout: true,
       stderr: true,
     });
     this.starts++;
-    worker.stdout.resume();
-    worker.stderr.resume();
     worker.on("error", () => {}); // whoever asks is told
     await heard(worker, LOADING);
     return worker;
