@@ -58,7 +58,7 @@ export function ratioOf(a: MathJson, b: MathJson, names: ReadonlySet<string>): n
   return seen >= (names.size === 0 ? 1 : FEWEST) ? ratio : null;
 }
 
-/** Values of the unknown that makes an expression zero, at each point, where it stands in it but linearly; else null. */
+/** At each point, the value of an unknown that makes an expression zero, where it is linear in it; else null. */
 export function solvedFor(name: string, expression: MathJson, names: ReadonlySet<string>): number[] | null {
   const roots: number[] = [];
   for (const at of samplePoints(names)) {

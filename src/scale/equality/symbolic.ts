@@ -1,5 +1,5 @@
-// The judge of the worker: a symbolic library reads, simplifies and computes; float64 values at sample points tell apart
-// what differs before it is asked to prove anything.
+// The judge of the worker: a symbolic library reads, simplifies and computes; float64 values at sample points tell
+// apart what differs before it is asked to prove anything.
 
 import { ComputeEngine, type Expression, type ExpressionInput } from "@cortex-js/compute-engine";
 import { evaluate, type MathJson, unknowns } from "./evaluate.ts";
@@ -120,7 +120,7 @@ export class Symbolic implements Judge {
     return equalBy("numeric");
   }
 
-  /** Whether an expression without unknowns is zero, next to what it is the difference of; null where it has no value. */
+  /** Whether a difference without unknowns is zero, next to the size of what it is of; null where it has no value. */
   #vanishes(difference: Expression, whole: Expression): boolean | null {
     const [distance, scale] = [difference.N(), whole.N()].map(({ re, im }) => Math.hypot(re, im));
     if (!Number.isFinite(distance) || !Number.isFinite(scale)) return null;

@@ -56,7 +56,7 @@ export class EqualityThread {
     const worker = new Worker(program, {
       execArgv: [],
       resourceLimits: { maxOldGenerationSizeMb: HEAP },
-      // What the library prints is nobody's; and it is not read, as that would keep the process alive.
+      // Neither printed, nor read: reading would keep the process alive.
       stdout: true,
       stderr: true,
     });
