@@ -189,6 +189,7 @@ pairs(
   5 apples  ~   5
   5 apples  !=   5 oranges
   20\%  ~   20
+  20\%  !=   20 percentage points
   90^\circ  =   90
   90^\circ  ~   \frac{\pi}{2}
   7:32  =   14:64

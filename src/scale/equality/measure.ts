@@ -11,7 +11,7 @@ export interface Measure {
   known: boolean;
 }
 
-const PERCENT = / ?(?:%|(?<![A-Za-z])(?:per ?cent(?:age)?|pct)(?: points?)?)$/i;
+const PERCENT = / ?(?:%|(?<![A-Za-z])(?:per ?cent(?:age)?|pct))$/i;
 /** Not of an angle within a function's argument: cos 60°. */
 const DEGREES = /(?<!\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])[^()]*) ?(?:°|(?<![A-Za-z\\])degrees?)$/;
 const COUNTED = /(?<=[\d})]) ?((?:(?:square|cubic) )?[A-Za-z]{2,}(?: [a-z]{2,}){0,4}(?: ?\^ ?\{?[23]\}?)?)$/;

@@ -1,4 +1,4 @@
-// The thread in which the symbolic library works: asked one pair at a time, and ended from outside where one takes long.
+// The thread of the symbolic library: asked one pair at a time, and ended from outside where one takes long.
 
 import { parentPort } from "node:worker_threads";
 import type { EqualOptions } from "./judge.ts";
