@@ -42,6 +42,9 @@ export type { Thinking } from "./request/thinking.ts";
 export type { ChainUsage, Usage } from "./request/usage.ts";
 export { type Extraction, extractAnswer } from "./scale/answer.ts";
 export { budgetName, budgetOptions, type ScalingBudget, scalingBudget, scalingBudgets } from "./scale/budget.ts";
+export { Equality, type EqualOptions, type Verdict } from "./scale/equality/equality.ts";
+export { type Grade, grade } from "./scale/equality/grade.ts";
+export { type Merge, mergeGroups } from "./scale/equality/merge.ts";
 export {
   type ChainResult,
   type ScaleEvent,

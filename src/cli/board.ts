@@ -1,5 +1,6 @@
 import { createLogUpdate } from "log-update";
 import type { Extraction } from "../scale/answer.ts";
+import type { Merge } from "../scale/equality/merge.ts";
 import type { ChainResult, ScaleEvent, ScaleResult } from "../scale/scale.ts";
 import type { VoteGroup } from "../scale/vote.ts";
 import { count, counted, size } from "./format.ts";
@@ -23,10 +24,14 @@ const voteText = (groups: readonly VoteGroup[], abstained: number): string =>
     ...(abstained ? [`abstained: ${abstained}`] : []),
   ].join("   ");
 
+const mergeLine = ({ spellings: [first, second], by, why }: Merge): string =>
+  `merged ${oneLine(first)} and ${oneLine(second)}: ${by}, ${why}`;
+
 export function usageLines(result: ScaleResult): string[] {
   const { usage } = result;
   return [
     answerLine(result),
+    ...result.merges.map(mergeLine),
     `${counted(result.chains.length, "chain")}, ${counted(usage.tokens, "token")} over a prompt of ${usage.promptTokens}; ${counted(usage.kvReads, "KV read")} where the full cache ` +
       `takes ${count(usage.fullReads)} (${usage.compressionRatio.toFixed(2)}x smaller); peak ${counted(usage.peakPages, "page")} = ${size(usage.peakBytes)}`,
     ...(result.stopped

@@ -16,7 +16,9 @@ import { whole } from "./parse.ts";
 import { type PromptFlags, promptOf, promptText } from "./prompt.ts";
 import { noteSampling, samplingText } from "./sampling.ts";
 
-type Flags = ModelFlags & SamplingFlags & PromptFlags & { width?: number; earlyStop: boolean; json?: boolean };
+type Flags = ModelFlags &
+  SamplingFlags &
+  PromptFlags & { width?: number; earlyStop: boolean; merge?: boolean; json?: boolean };
 
 export function registerScale(program: Command): void {
   const command = program
@@ -24,6 +26,7 @@ export function registerScale(program: Command): void {
     .description("run W chains over one prompt and let them vote")
     .option("-w, --width <n>", "chains (default: 8)", whole)
     .option("--no-early-stop", "let every chain end, even when the vote is decided")
+    .option("--merge", "let answers that are equal in other spellings vote as one, by a symbolic library")
     .option("--json", "print the result as one JSON object");
   samplingOptions(modelOptions(promptOptions(command)));
   command.addHelpText(
@@ -42,8 +45,8 @@ async function run(words: string[], flags: Flags): Promise<void> {
       "no --model: using the embedded beads-dms-full-4x, which knows problems about containers of beads and nothing else",
     );
   await using session = await open({ ...loadOptions(flags, "beads-dms-full-4x"), signal });
-  const { earlyStop } = flags;
-  const options: ScaleOptions = { ...generateOptions(flags, session), width, earlyStop, signal };
+  const { earlyStop, merge } = flags;
+  const options: ScaleOptions = { ...generateOptions(flags, session), width, earlyStop, merge, signal };
   const scaling = scale(session, promptOf(text, flags), options);
   if (!flags.json) {
     const board = openBoard(process.stdout);

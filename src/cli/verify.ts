@@ -18,7 +18,7 @@ export function registerVerify(program: Command): void {
     .description("compare a device with golden data; exit code 1 when a check fails")
     .argument(
       "<dir...>",
-      "folders with golden.json (kinds logits, gradients, text, policies, decode-policies, answers, templates, tokens)",
+      "folders with golden.json (kinds logits, gradients, text, policies, decode-policies, answers, equality, templates, tokens)",
     )
     .option("-m, --model <dir>", "the model of text folders (default: an embedded model of that name)")
     .option(

@@ -5,6 +5,7 @@ import { openDevice } from "../request/session.ts";
 import { verifyAnswers } from "./verify/answers.ts";
 import type { Check, VerifyOptions } from "./verify/check.ts";
 import { verifyDecodePolicies } from "./verify/decode-policies.ts";
+import { verifyEquality } from "./verify/equality.ts";
 import { verifyGradients } from "./verify/gradients.ts";
 import { verifyLogits } from "./verify/logits.ts";
 import { verifyPolicies } from "./verify/policies.ts";
@@ -23,7 +24,7 @@ export interface Report {
 
 export const NO_DEVICE = "no device";
 /** Kinds that need none. */
-export const DEVICELESS: ReadonlySet<string> = new Set(["answers", "templates", "tokens"]);
+export const DEVICELESS: ReadonlySet<string> = new Set(["answers", "equality", "templates", "tokens"]);
 
 export const passed = (report: Report): boolean => report.checks.every((check) => check.status !== "FAIL");
 
@@ -40,6 +41,7 @@ export async function verify(folder: string, options: VerifyOptions = {}): Promi
     policies: verifyPolicies,
     "decode-policies": verifyDecodePolicies,
     answers: verifyAnswers,
+    equality: verifyEquality,
     templates: verifyTemplates,
     tokens: verifyTokens,
   };

@@ -58,7 +58,7 @@ const SIGNED_BRACKETS = /^([-+] ?|negative |minus )\( ?([\d\\.][^(),]*?) ?\)$/i;
  * Takes off trailing stops, emphasis, quotes, boxes and braces around the whole, and
  * brackets around one number or letter.
  */
-function peel(text: string): string {
+export function peel(text: string): string {
   for (let i = 0; i < 8; i++) {
     let next = text.replace(/(?:(?<!\.)[.。]|[,;:\s]|\p{Extended_Pictographic}\ufe0f?)+$/u, "").trim();
     const quoted = QUOTES.exec(next);

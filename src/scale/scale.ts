@@ -16,6 +16,8 @@ import { ChainText } from "../request/text.ts";
 import type { Thinking } from "../request/thinking.ts";
 import { type ChainUsage, chainUsage, type Usage, usageOf } from "../request/usage.ts";
 import { type Extraction, extractAnswer } from "./answer.ts";
+import { Equality } from "./equality/equality.ts";
+import { type Merge, Merging } from "./equality/merge.ts";
 import { Vote, type VoteGroup } from "./vote.ts";
 
 /**
@@ -27,6 +29,11 @@ export interface ScaleOptions extends RequestOptions, DepthOptions, Partial<Omit
   width?: number;
   /** Stop as soon as the chains still running cannot change the winner; default true. */
   earlyStop?: boolean;
+  /**
+   * Merge answers that are equal in other spellings, \frac{\sqrt2}{2} and 1/\sqrt{2}; default false. Votes of numbers
+   * and choices alone need none of it. An `Equality` of one's own stays open.
+   */
+  merge?: boolean | Equality;
 }
 
 export interface ChainResult extends ChainUsage {
@@ -39,6 +46,8 @@ export interface ScaleResult {
   groups: VoteGroup[];
   /** Groups with as many chains as the winner's: it won by the order of chains alone. Empty where it leads. */
   tied: VoteGroup[];
+  /** Groups that were merged: two spellings each, and what showed them equal. */
+  merges: Merge[];
   abstained: number;
   /** Chains that were stopped because the vote was decided, or because the reader left. */
   stopped: number;
@@ -56,6 +65,7 @@ export type ScaleEvent =
   | { type: "start"; width: number; promptTokens: number; policy: string }
   | { type: "text"; chain: number; text: string; tokens: number; liveKeys: number }
   | { type: "chain"; result: ChainResult }
+  | { type: "merge"; merge: Merge }
   | { type: "vote"; groups: VoteGroup[]; abstained: number; running: number; decided: boolean }
   | { type: "result"; result: ScaleResult };
 
@@ -97,7 +107,10 @@ async function runChains(
   const opened = thinking !== null && opensThinking(session, prompt, template, thinking);
   const depth = await depthOf(session, prompt, { ...options, template, stopIds });
   stop.signal.throwIfAborted();
-  const run = new Run(session, events, { ...options, width, maxTokens, sampling, stopIds, thinking, opened, depth });
+  await using owned = options.merge === true ? new Equality() : null;
+  const equality = owned ?? (options.merge instanceof Equality ? options.merge : null);
+  const chosen = { width, maxTokens, sampling, stopIds, thinking, opened, depth };
+  const run = new Run(session, events, { ...asked, equality, ...chosen });
   events.push({ type: "start", width, promptTokens: ids.length, policy: policy.key });
   const group = await run.all(ids, policy, stop);
   const result: ScaleResult = {
@@ -127,6 +140,7 @@ interface RunOptions extends Omit<ScaleOptions, "stopIds"> {
   thinking: Thinking | null;
   opened: boolean;
   depth: Depth;
+  equality: Equality | null;
 }
 
 /** State of one call: its chains' texts and the vote. */
@@ -135,18 +149,25 @@ class Run {
   readonly #engine: Engine;
   readonly #events: Channel<ScaleEvent>;
   readonly #options: RunOptions;
-  readonly #vote = new Vote();
+  readonly #merging: Merging | null;
+  readonly #vote: Vote;
   readonly #texts: ChainText[];
   readonly #soFar: (() => ScaleEvent)[];
   readonly #results: ChainResult[] = [];
   #stopped = 0;
   #savedTokens = 0;
   #decided = false;
+  /** Whether the last vote that was told was decided. */
+  #told = false;
+  /** What of the merging is at work. */
+  #settled: Promise<unknown> = Promise.resolve();
 
   constructor(session: Session, events: Channel<ScaleEvent>, options: RunOptions) {
     this.#engine = session.engine;
     this.#events = events;
     this.#options = options;
+    this.#merging = options.equality && new Merging(options.equality);
+    this.#vote = new Vote(this.#merging);
     // Special tokens are shown, as some models have their thinking tags among them (end ids never reach the text).
     this.#texts = Array.from(
       { length: options.width },
@@ -168,14 +189,21 @@ class Run {
       for (const chain of chains) this.#engine.abort(chain);
     });
     for (const end of settled) if (end.status === "rejected") throw end.reason;
+    if (stop.signal.aborted) return this.group;
+    await this.#settled;
+    if (!this.#told) this.#count(true, true); // what is undecided stays apart
     return this.group;
   }
 
-  outcome(): Pick<ScaleResult, "answer" | "groups" | "tied" | "abstained" | "stopped" | "savedTokens" | "chains"> {
+  outcome(): Pick<
+    ScaleResult,
+    "answer" | "groups" | "tied" | "merges" | "abstained" | "stopped" | "savedTokens" | "chains"
+  > {
     return {
       answer: this.#vote.winner()?.text ?? null,
       groups: this.#vote.groups(),
       tied: this.#vote.tied(),
+      merges: this.#merging?.merges ?? [],
       abstained: this.#vote.abstained,
       stopped: this.#stopped,
       savedTokens: this.#savedTokens,
@@ -233,17 +261,34 @@ class Run {
       this.#stopped++;
       this.#savedTokens += this.#options.maxTokens - chain.tokens.length;
     } else this.#vote.cast(index, answer);
+    this.#count(!wasStopped);
+    if (answer.kind === "answer") this.#merge();
+  }
+
+  /** Looks at the vote as it stands, tells it, and stops what cannot change it. `settled`: nothing is left to merge. */
+  #count(tell: boolean, settled = false): void {
     const running = this.group!.chains.filter((c) => !c.finish).map((c) => c.spec.index);
-    this.#decided ||= running.length > 0 && this.#vote.decided(running);
-    if (!wasStopped)
-      this.#events.push({
-        type: "vote",
-        groups: this.#vote.groups(),
-        abstained: this.#vote.abstained,
-        running: running.length,
-        decided: this.#decided || running.length === 0,
-      });
+    const certain = this.#vote.decided(running);
+    this.#decided ||= running.length > 0 && certain;
+    const decided = this.#decided || certain || (settled && running.length === 0);
+    if (tell) {
+      const groups = this.#vote.groups();
+      this.#events.push({ type: "vote", groups, abstained: this.#vote.abstained, running: running.length, decided });
+      this.#told = decided;
+    }
     if (this.#decided && this.#options.earlyStop !== false) for (const c of this.group!.chains) this.#engine.abort(c);
+  }
+
+  /** Compares a new answer with the others while chains run on. */
+  #merge(): void {
+    const merged = this.#merging?.settle(
+      () => this.#vote.groups(),
+      () => this.#options.signal?.aborted ?? false,
+      (merge) => this.#events.push({ type: "merge", merge }),
+    );
+    if (!merged) return;
+    this.#settled = merged.then((found) => found && this.#count(true));
+    this.#settled.catch(() => {}); // told by `all`
   }
 }
 

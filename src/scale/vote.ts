@@ -9,6 +9,16 @@ export interface VoteGroup {
   text: string; // as its first chain wrote it
   chains: number[]; // ascending
   count: number;
+  /** Keys of the groups that proved equal and became this one, its own among them; absent where there was but one. */
+  keys?: string[];
+}
+
+/** What is known of groups whose keys differ. */
+export interface GroupMerges {
+  /** The groups, those that proved equal as one. */
+  merged(groups: readonly VoteGroup[]): VoteGroup[];
+  /** Whether two groups are known to differ. */
+  apart(a: VoteGroup, b: VoteGroup): boolean;
 }
 
 /**
@@ -16,10 +26,16 @@ export interface VoteGroup {
  * that depends on what the chains said and not on which ended first, so a run can be repeated.
  */
 export class Vote {
+  readonly #merges: GroupMerges | null;
   readonly #groups = new Map<string, { text: string; chains: number[] }>();
   readonly #cast = new Set<number>();
   /** Chains that voted for nothing. */
   abstained = 0;
+
+  /** `merges`: which groups are one; default: none are. */
+  constructor(merges: GroupMerges | null = null) {
+    this.#merges = merges;
+  }
 
   /** Chain `chain`'s only vote. Throws `bad-argument` when it has voted, or is not a whole number from 0. */
   cast(chain: number, extraction: Extraction): void {
@@ -43,9 +59,15 @@ export class Vote {
 
   /** All groups, the winner first. */
   groups(): VoteGroup[] {
-    return [...this.#groups]
-      .map(([key, { text, chains }]) => ({ key, text, chains: [...chains], count: chains.length }))
-      .sort((a, b) => (beats(a.count, a.chains[0], b.count, b.chains[0]) ? -1 : 1));
+    const groups = [...this.#groups].map(([key, { text, chains }]) => ({
+      key,
+      text,
+      chains: [...chains],
+      count: chains.length,
+    }));
+    return (this.#merges?.merged(groups) ?? groups).sort((a, b) =>
+      beats(a.count, a.chains[0], b.count, b.chains[0]) ? -1 : 1,
+    );
   }
 
   /** The groups with as many chains as the winner, which only the order of chains puts behind it. */
@@ -64,7 +86,14 @@ export class Vote {
    * of a lower chain with an equal answer.) Exact: votes for the winner or for nobody never help a rival, and split
    * votes help less than joint ones, so a rival's best case is all of `running`: then it has `running.length` votes
    * more, and its first chain may be the lowest of them. One case for every group that stands, one for an answer not
-   * seen yet. Throws `bad-argument` when a running chain has voted.
+   * seen yet.
+   *
+   * Groups that may still prove equal: one that merges into the winner only helps it, and moves its first chain down if
+   * at all, so a winner that is certain without merges stays certain. But two rivals may merge and pass it. So those
+   * not known to differ count as one rival, with a new spelling between them or without: then a spelling still to come
+   * can join no two groups that differ, as equality is transitive.
+   *
+   * Throws `bad-argument` when a running chain has voted.
    */
   decided(running: Iterable<number>): boolean {
     let left = 0;
@@ -75,13 +104,29 @@ export class Vote {
       left++;
       lowest = Math.min(lowest, chain);
     }
-    if (left === 0) return true;
+    if (left === 0 && !this.#merges) return true;
     const [first, ...rivals] = this.groups();
-    if (!first) return false;
+    if (!first) return left === 0;
     const fresh = { count: 0, chains: [Infinity] };
-    return [...rivals, fresh].every(
+    return [...this.#joined(rivals), fresh].every(
       (rival) => !beats(rival.count + left, Math.min(rival.chains[0], lowest), first.count, first.chains[0]),
     );
+  }
+
+  /** Rivals, those that may prove equal, directly or through others, as one. */
+  #joined(rivals: VoteGroup[]): { count: number; chains: number[] }[] {
+    const merges = this.#merges;
+    if (!merges) return rivals;
+    const joint: VoteGroup[][] = [];
+    for (const rival of rivals) {
+      const near = joint.filter((groups) => groups.some((group) => !merges.apart(group, rival)));
+      for (const groups of near) joint.splice(joint.indexOf(groups), 1);
+      joint.push([rival, ...near.flat()]);
+    }
+    return joint.map((groups) => ({
+      count: groups.reduce((sum, { count }) => sum + count, 0),
+      chains: [Math.min(...groups.map(({ chains }) => chains[0]))],
+    }));
   }
 }
 

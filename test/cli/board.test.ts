@@ -12,6 +12,7 @@ function resultOf(keys: string[], stopped = 0): ScaleResult {
     answer: vote.winner()?.text ?? null,
     groups: vote.groups(),
     tied: vote.tied(),
+    merges: [],
     abstained: 0,
     stopped,
     savedTokens: stopped,
@@ -41,6 +42,16 @@ test("a winner by the order of chains is shown as a tie", () => {
     "answer 1 (tied with 2, 3, 4, and 1 more: 1 chain each; the lowest chain decides)",
   );
   assert.equal(first([]), "answer none: every chain abstained");
+});
+
+test("merges are listed under the answer", () => {
+  const merge = { spellings: ["\\sqrt{8}", "2\\sqrt{2}"] as [string, string], keys: ["a", "b"] as [string, string] };
+  const merges: ScaleResult["merges"] = [{ ...merge, by: "symbolic", why: "the difference simplifies to 0" }];
+  assert.equal(
+    usageLines({ ...resultOf(["7"]), merges })[1],
+    "merged \\sqrt{8} and 2\\sqrt{2}: symbolic, the difference simplifies to 0",
+  );
+  assert.ok(!usageLines(resultOf(["7"])).some((line) => line.startsWith("merged")));
 });
 
 test("one is no plural", () => {

@@ -72,6 +72,11 @@ describe("scale", () => {
     assert.deepEqual(again.chains.map((chain: { text: string }) => chain.text).length, 5);
     assert.ok(first.usage.compressionRatio > 2 && first.usage.peakPages > 0);
   });
+  test("lists what it merged: nothing of numbers", () => {
+    const { groups, merges } = JSON.parse(run([...base, "--merge", "--json", question]).out);
+    assert.deepEqual(groups, JSON.parse(run([...base, "--json", question]).out).groups);
+    assert.deepEqual(merges, []);
+  });
   test("plain lines when there is no terminal", () => {
     const { out, code } = run([...base, question]);
     assert.equal(code, 0);
