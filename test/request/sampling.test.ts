@@ -24,7 +24,7 @@ test("generation_config.json is read as transformers reads it", () => {
     [{ temperature: 0.9, top_p: 0.6 }, { topP: 0.6 }], // do_sample is false where it is missing
     [{ do_sample: null, temperature: null, top_k: null, repetition_penalty: 1.2 }, { repetitionPenalty: 1.2 }],
   ] as const)
-    assert.deepEqual(suggestedSampling(json), { sampling, notes: [] }, JSON.stringify(json));
+    assert.deepEqual(suggestedSampling(json), { sampling, nudge: null, notes: [] }, JSON.stringify(json));
 });
 
 test("values out of range are left out, with a note each", () => {
@@ -41,8 +41,18 @@ test("values out of range are left out, with a note each", () => {
   assert.match(notes[0], /^generation_config\.json: temperature -1 is ignored: temperature must be a number from 0/);
   assert.deepEqual(suggestedSampling({ do_sample: "yes", temperature: 0.5 }), {
     sampling: {},
+    nudge: null,
     notes: ['generation_config.json: do_sample "yes" is ignored: expected true or false'],
   });
+});
+
+test("a nudge of the thinking is a text that is not too long", () => {
+  assert.deepEqual(suggestedSampling({ thinking_nudge: " wait\n" }), { sampling: {}, nudge: " wait\n", notes: [] });
+  for (const thinking_nudge of ["", 3, "x".repeat(1001)]) {
+    const { nudge, notes } = suggestedSampling({ thinking_nudge });
+    assert.equal(nudge, null);
+    assert.match(notes.join(), /^generation_config\.json: thinking_nudge .* is ignored: expected a text of up to 1000/);
+  }
 });
 
 test("settings that this engine has not are told, unless they change nothing", () => {
