@@ -2,8 +2,6 @@
 // forcing, arXiv 2501.19393).
 import { badArgument, unsupported } from "../base/errors.ts";
 import type { ChainSpec, Steered, Token } from "../engine/chain.ts";
-import { opensThinking } from "./opening.ts";
-import type { Prompt } from "./prompt.ts";
 import type { Session } from "./session.ts";
 import type { Thinking } from "./thinking.ts";
 
@@ -23,7 +21,7 @@ export interface DepthOptions {
   thinking?: Thinking | null;
 }
 
-export const THINK: Thinking = { open: "<think>", close: "</think>" };
+const THINK: Thinking = { open: "<think>", close: "</think>" };
 
 const DEFAULT_NUDGE = "\nWait,";
 const DEFAULT_LAST = "\n";
@@ -31,14 +29,19 @@ const DEFAULT_LAST = "\n";
 /** Makes what steers one chain; null where nothing is asked for. */
 export type Depth = (() => NonNullable<ChainSpec["steer"]>) | null;
 
+/** Tags of the thinking: as asked, else the usual ones. */
+export const tagsOf = ({ thinking }: Pick<DepthOptions, "thinking">): Thinking | null =>
+  thinking === undefined ? THINK : thinking;
+
 /**
- * `template`: the variables that the prompt is rendered with. Throws `bad-argument` for budgets that make no sense,
- * `unsupported` where the tags are not tokens of the model: what was drawn of them could not be taken back.
+ * `opened`: whether the prompt opens the thinking, asked only where there is a budget. Throws `bad-argument` for
+ * budgets that make no sense, `unsupported` where the tags are not tokens of the model: what was drawn of them could
+ * not be taken back.
  */
 export async function depthOf(
   session: Session,
-  prompt: Prompt,
-  options: DepthOptions & { template?: Record<string, unknown>; stopIds?: ReadonlySet<number> },
+  options: DepthOptions & { stopIds?: ReadonlySet<number> },
+  opened: (thinking: Thinking) => boolean,
 ): Promise<Depth> {
   const { thinkMost: most, thinkLeast: least = 0, nudges } = options;
   for (const [name, value, from] of [
@@ -52,12 +55,12 @@ export async function depthOf(
     throw badArgument(`thinkLeast: expected at most thinkMost, ${most} tokens, got ${least}`);
   const mostNudges = nudges ?? (least > 0 ? Number.POSITIVE_INFINITY : 0);
   if (most === undefined && mostNudges === 0) return null;
-  const thinking = options.thinking === undefined ? THINK : options.thinking;
+  const thinking = tagsOf(options);
   if (thinking === null) throw badArgument("expected tags of the thinking to budget it, got none");
-  const opened = opensThinking(session, prompt, options.template ?? {}, thinking);
+  const begun = opened(thinking);
   const { tokenizer } = session;
   const [open, close] = [tokenizer.idOf(thinking.open), tokenizer.idOf(thinking.close)];
-  if (close === null || (open === null && !opened))
+  if (close === null || (open === null && !begun))
     throw unsupported(
       `a budget of thinking expects tags that are tokens of the model, got ${thinking.open} and ${thinking.close}; name others, or leave the budget out`,
     );
@@ -66,17 +69,16 @@ export async function depthOf(
     { text: (options.thinkLast ?? DEFAULT_LAST) + thinking.close, special: false },
   ]);
   if (nudge.length === 0) throw badArgument("nudge: expected a text, got an empty one");
-  const budget = { most: most ?? Number.POSITIVE_INFINITY, least, floor: least > 0, nudges: mostNudges };
+  const budget = { most: most ?? Number.POSITIVE_INFINITY, least, nudges: mostNudges };
   return () => {
-    const state = new Depths(budget, { open, close, stops: options.stopIds ?? new Set() }, { nudge, end }, opened);
+    const state = new Depths(budget, { open, close, stops: options.stopIds ?? new Set() }, { nudge, end }, begun);
     return (token) => state.steer(token);
   };
 }
 
 interface Budget {
   most: number;
-  least: number;
-  floor: boolean; // nudges stop once the thinking is long enough
+  least: number; // nudges stop once the thinking is that long; 0: any end may be replaced
   nudges: number;
 }
 
@@ -113,11 +115,11 @@ class Depths {
       this.#thinks = id === open;
       return null;
     }
-    const { most, least, floor, nudges } = this.#budget;
+    const { most, least, nudges } = this.#budget;
     const { nudge, end } = this.#texts;
     // A reply that ends within its thinking has ended that too.
     if (id === close || stops.has(id)) {
-      const early = floor ? this.#tokens < least : true;
+      const early = least === 0 || this.#tokens < least;
       if (early && this.#nudged < nudges && this.#tokens + nudge.length < most) {
         this.#nudged++;
         this.#tokens += nudge.length;

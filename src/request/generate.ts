@@ -2,6 +2,7 @@ import type { ChainSpec, Token } from "../engine/chain.ts";
 import { greedy, type Sampling } from "../engine/sampling.ts";
 import type { Channel } from "./channel.ts";
 import { type DepthOptions, depthOf } from "./depth.ts";
+import { opensThinking } from "./opening.ts";
 import { Output } from "./output.ts";
 import { prepare, type RequestOptions } from "./prepare.ts";
 import type { Prompt } from "./prompt.ts";
@@ -52,7 +53,9 @@ async function run(
   const text = new ChainText(session.tokenizer, options.stop ?? []);
   const soFar = (): Piece => ({ text: text.text, token: null });
   const sampling = chooseSampling(options, session.suggested.sampling, greedy);
-  const depth = await depthOf(session, prompt, { ...options, stopIds });
+  const depth = await depthOf(session, { ...options, stopIds }, (thinking) =>
+    opensThinking(session, prompt, options.template ?? {}, thinking),
+  );
   stop.signal.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const spec: ChainSpec = {

@@ -4,7 +4,7 @@ import type { Engine } from "../engine/engine.ts";
 import { greedy, type Sampling } from "../engine/sampling.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Channel } from "../request/channel.ts";
-import { type Depth, type DepthOptions, depthOf, THINK } from "../request/depth.ts";
+import { type Depth, type DepthOptions, depthOf, tagsOf } from "../request/depth.ts";
 import { opensThinking } from "../request/opening.ts";
 import { Output } from "../request/output.ts";
 import { prepare, type RequestOptions } from "../request/prepare.ts";
@@ -103,9 +103,9 @@ async function runChains(
     { ...suggested, temperature: suggested.temperature || undefined },
     { ...greedy, temperature: 1 },
   );
-  const thinking = options.thinking === undefined ? THINK : options.thinking;
+  const thinking = tagsOf(options);
   const opened = thinking !== null && opensThinking(session, prompt, template, thinking);
-  const depth = await depthOf(session, prompt, { ...options, template, stopIds });
+  const depth = await depthOf(session, { ...options, stopIds }, () => opened);
   stop.signal.throwIfAborted();
   await using owned = options.merge === true ? new Equality() : null;
   const equality = owned ?? (options.merge instanceof Equality ? options.merge : null);

@@ -1,15 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seeded } from "../../src/base/rng.ts";
-import {
-  accuracyAt,
-  frontierGap,
-  frontierOf,
-  gapOf,
-  labelOf,
-  type Point,
-  pointOf,
-} from "../../src/eval/metrics/frontier.ts";
+import { accuracyAt, frontierGap, frontierOf, gapOf, type Point, pointOf } from "../../src/eval/metrics/frontier.ts";
+import { budgetName } from "../../src/scale/budget.ts";
 import { row, said } from "../support/rows.ts";
 
 const near = (a: number, b: number, tolerance = 1e-12) => assert.ok(Math.abs(a - b) <= tolerance, `${a} against ${b}`);
@@ -63,7 +56,7 @@ const setting = (length: number, width: number, cr: number) => ({ length, width,
 test("points of a run: the vote of w chains, what w chains cost, failures told", () => {
   const problems = [said(["1", "2", "1", "3"]), said(["2", "1", null, "1"], "b")];
   const point = pointOf(problems, setting(2048, 2, 4), "reads");
-  assert.equal(labelOf(point.setting), "2k-2-4");
+  assert.equal(budgetName(point.setting), "2k-2-4");
   assert.deepEqual(point.problems, ["a", "b"]);
   assert.deepEqual(point.cost, [2000, 2000]);
   // a: of 01 02 03 12 13 23, all but 12 and 13 are the right one's, first or alone. b: 01 2, 02 2, 03 2, 12 1, 13 1, 23
@@ -72,7 +65,7 @@ test("points of a run: the vote of w chains, what w chains cost, failures told",
   near(point.accuracy[1], 3 / 6);
   near(pointOf(problems, setting(2048, 2, 4), "reads", "pass").accuracy[1], 5 / 6);
   assert.deepEqual(pointOf(problems, setting(100, 4, 1), "peakKeys").cost, [10 + 4 * 40, 10 + 4 * 40]);
-  assert.equal(labelOf(setting(100, 4, 1)), "100-4-1");
+  assert.equal(budgetName(setting(100, 4, 1)), "100-4-1");
   assert.equal(point.failed, 0);
   const broken = { problem: "c", chains: [row("c", 0, null, { end: "failed", reads: 3 }), row("c", 1, "1")] };
   assert.equal(pointOf([broken], setting(100, 1, 1), "reads").failed, 1);

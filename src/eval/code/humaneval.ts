@@ -12,6 +12,7 @@ import { parseJson } from "../../base/json.ts";
 import { decodeUtf8 } from "../../base/utf8.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { codeBlocks, definesFunction } from "./blocks.ts";
+import { checked } from "./checked.ts";
 import { type JudgeOptions, judge, type Verdict } from "./judge.ts";
 
 const TEXT = z.string().max(1 << 20);
@@ -41,12 +42,9 @@ export function parseHumanEval(file: string, bytes: Uint8Array): FunctionProblem
   if (typeof text === "number") throw badFile(`${file}: line ${text}: expected UTF-8`);
   const problems = text.split("\n").flatMap((line, i) => {
     if (!line.trim()) return [];
-    const parsed = row.safeParse(parseJson(line, `${file}: line ${i + 1}`));
-    if (!parsed.success) {
-      const { path, message } = parsed.error.issues[0];
-      throw badFile(`${file}: line ${i + 1}: ${path.join(".") || "expected a problem of HumanEval"}: ${message}`);
-    }
-    const { task_id: id, prompt, entry_point: entry, canonical_solution: solution, test: check } = parsed.data;
+    const what = `${file}: line ${i + 1}`;
+    const problem = checked(row, parseJson(line, what), what, "a problem of HumanEval");
+    const { task_id: id, prompt, entry_point: entry, canonical_solution: solution, test: check } = problem;
     return [{ id, prompt, entry, solution, check }];
   });
   if (problems.length === 0) throw badFile(`${file}: expected at least one problem, got an empty file`);

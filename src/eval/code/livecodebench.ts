@@ -17,6 +17,7 @@ import { visible } from "../../base/visible.ts";
 import { readLines } from "../../train/files.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { codeBlocks } from "./blocks.ts";
+import { checked as checkedAs } from "./checked.ts";
 import { decodePrivateTests } from "./encoded.ts";
 import { type CodeTest, type JudgeOptions, judge, type Verdict } from "./judge.ts";
 
@@ -164,12 +165,8 @@ function decoded(encoded: string, what: string): string {
   }
 }
 
-function checked<T>(shape: z.ZodType<T>, value: unknown, what: string): T {
-  const parsed = shape.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const { path, message } = parsed.error.issues[0];
-  throw badFile(`${what}: ${path.join(".") || "expected a problem of LiveCodeBench"}: ${message}`);
-}
+const checked = <T>(shape: z.ZodType<T>, value: unknown, what: string): T =>
+  checkedAs(shape, value, what, "a problem of LiveCodeBench");
 
 /** The program of a reply: its last closed block of Python; null where there is none. */
 export const contestProgram = (reply: string): string | null => codeBlocks(reply).at(-1) ?? null;

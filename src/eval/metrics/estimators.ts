@@ -1,12 +1,13 @@
 // What a run of W chains a problem says about a run of k. `docs/metrics.md` has the formulas.
 
 import { badArgument } from "../../base/errors.ts";
+import { mean } from "../../base/mean.ts";
 import type { ProblemChains } from "./chain.ts";
 import { gradedMajAtK, type Score, type SubsetOptions, scoreOf } from "./majority.ts";
 
 /** avg@W: the mean score of chains, which is that of a run of any k. Abstentions and failures count, as 0. */
 export const averageScore = (problems: readonly ProblemChains[]): Score =>
-  scoreOf(problems.map(({ chains }) => chains.reduce((sum, { score }) => sum + score, 0) / chains.length));
+  scoreOf(problems.map(({ chains }) => mean(chains.map(({ score }) => score))));
 
 /**
  * maj@k: the expected score of what wins a vote of k chains, over all k-subsets (`gradedMajAtK`). Throws `bad-argument`

@@ -2,16 +2,14 @@
 
 import { badArgument } from "../../base/errors.ts";
 import { mean } from "../../base/mean.ts";
+import { budgetName, type ScalingBudget } from "../../scale/budget.ts";
 import type { ProblemChains } from "./chain.ts";
 import { type Budget, costOf } from "./cost.ts";
 import { majorityAtK, passAtK } from "./estimators.ts";
-import { bootstrap, type Interval, type Resampling } from "./interval.ts";
+import { bootstrap, type Interval, meanAt, type Resampling } from "./interval.ts";
 
-/** What was run: most tokens of a chain, chains, compression, and under which policy. */
-export interface Setting {
-  length: number;
-  width: number;
-  cr: number;
+/** What was run, and under which policy. */
+export interface Setting extends ScalingBudget {
   policy: string;
 }
 
@@ -121,7 +119,7 @@ export function frontierGap(
   const other = all.find(({ problems }) => problems.join("\n") !== named.join("\n"));
   if (other)
     throw badArgument(
-      `frontiers are compared on the same problems: expected ${named.length} of them in one order at every point, got others at ${labelOf(other.setting)}`,
+      `frontiers are compared on the same problems: expected ${named.length} of them in one order at every point, got others at ${budgetName(other.setting)}`,
     );
   const gap = gapOf(frontierOf(a.map(meansOf)), frontierOf(b.map(meansOf)));
   if (gap === null) return null;
@@ -136,18 +134,8 @@ export function frontierGap(
   return { ...gap, ...interval };
 }
 
-/** Length, width and compression as the paper writes them: 32k-8-4. */
-export const labelOf = ({ length, width, cr }: Setting): string =>
-  `${length >= 1024 && length % 1024 === 0 ? `${length / 1024}k` : length}-${width}-${cr}`;
-
 /** A point's means over its problems. */
 export const meansOf = ({ cost, accuracy }: Point): { cost: number; accuracy: number } => ({
   cost: mean(cost),
   accuracy: mean(accuracy),
 });
-
-function meanAt(values: readonly number[], indices: Int32Array): number {
-  let sum = 0;
-  for (const i of indices) sum += values[i];
-  return sum / indices.length;
-}

@@ -60,13 +60,15 @@ function paired(a: readonly number[], b: readonly number[]): number[] {
 
 /** The mean of problems' values, with its interval by bootstrap over problems. */
 export function bootstrapMean(values: readonly number[], resampling: Resampling = {}): Interval {
-  const ofMean = (drawn: Int32Array) => {
-    let sum = 0;
-    for (const i of drawn) sum += values[i];
-    return sum / drawn.length;
-  };
-  const { low, high } = bootstrap(values.length, ofMean, resampling);
+  const { low, high } = bootstrap(values.length, (drawn) => meanAt(values, drawn), resampling);
   return { mean: mean(values), low, high };
+}
+
+/** The mean of the values at these indices, each as often as it is there. */
+export function meanAt(values: readonly number[], indices: Int32Array): number {
+  let sum = 0;
+  for (const i of indices) sum += values[i];
+  return sum / indices.length;
 }
 
 /**

@@ -60,8 +60,8 @@ const FUNCTIONS: Record<string, (...x: number[]) => number> = {
   Artanh: Math.atanh,
   Factorial: (x) => gamma(x + 1),
   Gamma: (x) => gamma(x),
-  Binomial: (n, k) => gamma(n + 1) / (gamma(k + 1) * gamma(n - k + 1)),
-  Choose: (n, k) => gamma(n + 1) / (gamma(k + 1) * gamma(n - k + 1)),
+  Binomial: binomial,
+  Choose: binomial,
 };
 
 export type Values = ReadonlyMap<string, number>;
@@ -132,6 +132,11 @@ const LANCZOS = [
   0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059,
   12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7,
 ];
+
+/** Of real numbers too. */
+function binomial(n: number, k: number): number {
+  return gamma(n + 1) / (gamma(k + 1) * gamma(n - k + 1));
+}
 
 /** Lanczos' approximation, g = 7, n = 9: good to about 1e-13. */
 function gamma(x: number): number {
