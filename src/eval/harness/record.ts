@@ -1,0 +1,68 @@
+// What an evaluation leaves in its folder: run.json, once, and chains.jsonl, a line a chain. Plain data, so that reports
+// need neither engine nor model, and other programs may write or read them.
+
+import type { ScalingBudget } from "../../scale/budget.ts";
+import type { ChainRow } from "../metrics/chain.ts";
+import type { Loop } from "../metrics/loops.ts";
+
+export const RECORD_VERSION = 1;
+export const HEAD_FILE = "run.json";
+export const CHAINS_FILE = "chains.jsonl";
+
+/** One model under one policy and one budget, on all problems of all tasks. */
+export interface RecordedSetting extends ScalingBudget {
+  /** Unique in a record: "dms 1k-8-4", or what its user called it. */
+  id: string;
+  /** As a user writes it: "dms", "snapkv:window=32". */
+  policy: string;
+  /** Name of its model in `models`. */
+  model: string;
+}
+
+export interface RecordedModel {
+  /** Unique in a record. */
+  name: string;
+  path: string; // as the user gave it
+  adapters: readonly string[];
+  /** sha256 of weights, config and tokenizer. */
+  fingerprint: string;
+}
+
+export interface RecordedTask {
+  /** As a user writes it: "gsm8k", "needle:length=2048". */
+  spec: string;
+  name: string;
+  source: string;
+  /** sha256 of the problems as they were asked, golds included. */
+  fingerprint: string;
+  problems: readonly { id: string; group?: string }[];
+  /** vote: answers of chains; pass: one right chain is enough, as programs can be checked; value: one number, no vote. */
+  kind: "vote" | "pass" | "value";
+}
+
+/** What a record is of: an evaluation that goes on in the same folder must be of the same. */
+export interface RecordHead {
+  version: typeof RECORD_VERSION;
+  models: readonly RecordedModel[];
+  tasks: readonly RecordedTask[];
+  settings: readonly RecordedSetting[];
+  seed: number;
+  /** Of chains: temperature and so on, as used; null: what the task or checkpoint says. */
+  sampling: Record<string, number | null>;
+  /** Device, instruction set and types of numbers: what equal bits depend on. */
+  machine: { device: string; isa: string; dtype: string };
+}
+
+/** A line of chains.jsonl. */
+export interface RecordedChain extends ChainRow {
+  task: string; // a task's spec
+  setting: string; // a setting's id
+  seed: number; // of this chain
+  text: string;
+  /** The answer as the chain wrote it; null: it abstained, because of `why`. */
+  answer: string | null;
+  why: string | null;
+  /** Confidence of the chain by DeepConf's measures, where it was asked for. */
+  confidence?: number;
+  loop: Loop | null;
+}
