@@ -79,7 +79,7 @@ export function csvOf(parts: readonly { task: string; table: Table }[]): string 
   const head = [...columns.values()].flatMap(({ name, interval }) =>
     interval ? [name, `${name}_low`, `${name}_high`] : [name],
   );
-  const lines = [["task", ...head]];
+  const lines = [["task", ...head.map(csvCell)]];
   for (const { task, table } of parts)
     for (const row of table.rows) {
       const cells = new Map(table.columns.map(({ name }, i) => [name, row[i]]));
@@ -111,7 +111,9 @@ export function markdownOf({ columns, rows }: Table): string {
   return [
     line(columns.map((column) => markdownText(heading(column)))),
     line(columns.map(({ unit }) => (unit === "text" ? "---" : "---:"))),
-    ...rows.map((row) => line(row.map((cell, i) => markdownText(told(cell, columns[i].unit))))),
+    ...rows.map((row) =>
+      line(row.map((cell, i) => (typeof cell === "string" ? markdownText(cell) : told(cell, columns[i].unit)))),
+    ),
   ].join("\n");
 }
 

@@ -29,7 +29,7 @@ export const accuracyName = (kind: TaskReport["kind"], w: number | string): stri
 
 /** Those with rows. */
 export const tablesOf = (task: TaskReport): Table[] =>
-  [accuracy, costs, ends, gaps, best, equalReads, groups, points, equalCost]
+  [accuracy, costs, ends, gaps, best, equalReads, byGroup, groups, points, equalCost]
     .map((table) => table(task))
     .filter(({ rows }) => rows.length > 0);
 
@@ -241,16 +241,37 @@ const equalCost = ({ kind, equalCosts }: TaskReport): Table => ({
 export const wayName = ({ kind, length }: { kind: string; length: number | null }): string =>
   length === null ? kind : `${kind} at ${length}`;
 
-const groups = ({ groups, settings }: TaskReport): Table => ({
+/** More groups than these are no columns. */
+const MOST_COLUMNS = 12;
+
+const byGroup = ({ groups, settings }: TaskReport): Table => ({
+  name: "by-group",
+  title: "avg@1 by group of problems",
+  about: "Few problems a group: wide intervals. groups.csv has one row a group and setting.",
+  columns: [
+    column("setting", "setting", "text"),
+    ...groups.map(({ group, problems }) => column(group, `${group} (${problems})`, "share", true)),
+  ],
+  rows:
+    groups.length > MOST_COLUMNS || groups.length === 0
+      ? []
+      : settings.map(({ id }, i) => [id, ...groups.map(({ average }) => average[i].average)]),
+});
+
+const groups = ({ groups }: TaskReport): Table => ({
   name: "groups",
   title: "avg@1 by group of problems",
-  about: "Few problems a group: wide intervals.",
+  about: "",
+  long: true,
   columns: [
     column("group", "group", "text"),
     column("problems", "problems", "count"),
-    ...settings.map(({ id }) => column(id, id, "share", true)),
+    column("setting", "setting", "text"),
+    column("avg", "avg@1", "share", true),
   ],
-  rows: groups.map(({ group, problems, average }) => [group, problems, ...average.map((each) => each.average)]),
+  rows: groups.flatMap(({ group, problems, average }) =>
+    average.map((each): Cell[] => [group, problems, each.setting, each.average]),
+  ),
 });
 
 const points = ({ kind, settings }: TaskReport): Table => ({
