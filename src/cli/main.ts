@@ -9,6 +9,7 @@ import { registerGenerate } from "./generate.ts";
 import { registerInspect } from "./inspect.ts";
 import { registerPolicies } from "./policies.ts";
 import { registerPretrain } from "./pretrain.ts";
+import { registerReport } from "./report.ts";
 import { registerRetrofit } from "./retrofit.ts";
 import { registerScale } from "./scale.ts";
 import { guardStreams } from "./streams.ts";
@@ -29,6 +30,7 @@ for (const register of [
   registerVerify,
   registerPolicies,
   registerCompare,
+  registerReport,
   registerPretrain,
   registerRetrofit,
   registerDemo,
@@ -41,7 +43,7 @@ for (const command of program.commands) {
 }
 
 /** Commands that are run for more than what they print: an exit code, or files. */
-const GO_ON = ["verify", "compare"];
+const GO_ON = ["verify", "compare", "report"];
 guardStreams(() => GO_ON.includes(program.args[0]), report);
 
 try {

@@ -1,35 +1,15 @@
 // The tables of a task's report.
 
-import { budgetName } from "../../scale/budget.ts";
-import type { Budget } from "../metrics/cost.ts";
-import type { EqualCost } from "./equal-cost.ts";
+import { accuracyName, BUDGET_NAMES, column, unitOf } from "./columns.ts";
+import { best, equalCost, equalReads, gaps, meanGaps } from "./compare-tables.ts";
 import type { SettingResult } from "./measure.ts";
 import { BUDGETS } from "./points.ts";
 import type { TaskReport } from "./report.ts";
-import type { Cell, Column, Table } from "./table.ts";
-
-export const BUDGET_NAMES: Record<Budget, string> = {
-  reads: "KV reads",
-  tokens: "tokens",
-  peakKeys: "peak keys",
-  peakBytes: "peak bytes",
-};
-
-const column = (name: string, title: string, unit: Column["unit"], interval = false): Column => ({
-  name,
-  title,
-  unit,
-  interval,
-});
-const unitOf = (budget: Budget): Column["unit"] => (budget === "peakBytes" ? "bytes" : "number");
-
-/** What the accuracy of w chains is called. */
-export const accuracyName = (kind: TaskReport["kind"], w: number | string): string =>
-  kind === "pass" ? `pass@${w}` : kind === "vote" ? `maj@${w}` : "value";
+import type { Cell, Table } from "./table.ts";
 
 /** Those with rows. */
 export const tablesOf = (task: TaskReport): Table[] =>
-  [accuracy, costs, ends, gaps, best, equalReads, byGroup, groups, points, equalCost]
+  [accuracy, costs, ends, meanGaps, best, equalReads, byGroup, gaps, groups, points, equalCost]
     .map((table) => table(task))
     .filter(({ rows }) => rows.length > 0);
 
@@ -117,129 +97,6 @@ const ends = ({ settings }: TaskReport): Table => ({
     s.tokens.most,
   ]),
 });
-
-function gaps({ gaps, equalCosts }: TaskReport): Table {
-  const ways = equalCosts.map(({ budget, line, cr, ways, depthOverWidth }) => ({
-    budget,
-    from: `${line} CR ${cr}, ${wayName(ways[0])}`,
-    to: `${line} CR ${cr}, depth`,
-    gap: depthOverWidth,
-    points: [ways[0].points.length, ways.at(-1)!.points.length],
-  }));
-  return {
-    name: "gaps",
-    title: "Mean gap between frontiers",
-    about:
-      "Accuracy of one frontier less that of another, the mean over the log of the budgets that both cover. Empty: they have none in common. Of a line's best points and, within it, of one chain, longer, less more chains of the shortest length.",
-    columns: [
-      column("budget", "budget", "text"),
-      column("line", "frontier", "text"),
-      column("baseline", "less that of", "text"),
-      column("gap", "mean gap", "gain", true),
-      column("from", "from", "number"),
-      column("to", "to", "number"),
-      column("points", "points", "count"),
-      column("baseline_points", "points of the other", "count"),
-      column("undefined_draws", "draws without a common budget", "count"),
-    ],
-    rows: [...gaps, ...ways].map(({ budget, from, to, gap, points }) => [
-      BUDGET_NAMES[budget],
-      to,
-      from,
-      gap && { mean: gap.mean, low: gap.low, high: gap.high },
-      gap?.from ?? null,
-      gap?.to ?? null,
-      points[1],
-      points[0],
-      gap?.undefinedDraws ?? null,
-    ]),
-  };
-}
-
-/** The frontier of all lines together, cheapest first. */
-function best({ kind, frontiers, settings }: TaskReport): Table {
-  const byId = new Map(settings.map((setting) => [setting.id, setting]));
-  return {
-    name: "best",
-    title: "What to run for a budget",
-    about: `For each budget: what no cheaper setting reaches. ${accuracyName(kind, "w")} of w chains; L-W-CR: most tokens, chains, ratio as asked for. Each is the best of many, so a little too high.`,
-    columns: [
-      column("budget", "budget", "text"),
-      column("cost", "cost", "number"),
-      column("accuracy", "accuracy", "share", true),
-      column("line", "line", "text"),
-      column("run", "L-W-CR", "text"),
-      column("setting", "measured in", "text"),
-    ],
-    rows: BUDGETS.flatMap((budget) => {
-      const steps = frontiers
-        .filter((frontier) => frontier.budget === budget)
-        .flatMap(({ line, steps }) => steps.map((step) => ({ ...step, line })))
-        .sort((a, b) => a.cost - b.cost || b.accuracy - a.accuracy);
-      let reached = Number.NEGATIVE_INFINITY;
-      return steps.flatMap(({ cost, accuracy, line, setting, width }): Cell[][] => {
-        if (accuracy <= reached) return [];
-        reached = accuracy;
-        const of = byId.get(setting)!;
-        const interval = of.widths.find((point) => point.width === width)!.accuracy;
-        return [[BUDGET_NAMES[budget], cost, interval, line, budgetName({ ...of, width }), setting]];
-      });
-    }),
-  };
-}
-
-/** All ways, of each line and ratio. */
-const waysOf = ({ ways, mixed }: EqualCost) => [...ways, { kind: "mixed", length: null, accuracy: mixed.accuracy }];
-
-function equalReads({ kind, equalCosts }: TaskReport): Table {
-  const shown = equalCosts.filter(({ budget }) => budget === "reads");
-  const names = [...new Set(shown.flatMap((each) => waysOf(each).map(wayName)))];
-  return {
-    name: "equal-reads",
-    title: "Width, depth and mixed at equal KV reads",
-    about: `${accuracyName(kind, "w")}. Width: more chains of one length; depth: one chain, longer; mixed: the best of both. Empty: not covered. equal-cost.csv has the other budgets.`,
-    columns: [
-      column("line", "line", "text"),
-      column("cr", "CR", "number"),
-      column("reads", "KV reads", "number"),
-      ...names.map((name) => column(name, name, "share", true)),
-    ],
-    rows: shown.flatMap((each) => {
-      const ways = waysOf(each);
-      return each.budgets.map((cost, b): Cell[] => [
-        each.line,
-        each.cr,
-        cost,
-        ...names.map((name) => ways.find((way) => wayName(way) === name)?.accuracy[b] ?? null),
-      ]);
-    }),
-  };
-}
-
-const equalCost = ({ kind, equalCosts }: TaskReport): Table => ({
-  name: "equal-cost",
-  title: "Width, depth and mixed at equal cost",
-  about: "",
-  long: true,
-  columns: [
-    column("budget", "budget", "text"),
-    column("line", "line", "text"),
-    column("cr", "CR", "number"),
-    column("way", "way", "text"),
-    column("cost", "cost", "number"),
-    column("accuracy", accuracyName(kind, "w"), "share", true),
-  ],
-  rows: equalCosts.flatMap((each) =>
-    each.budgets.flatMap((cost, b) =>
-      waysOf(each).flatMap((way): Cell[][] =>
-        way.accuracy[b] ? [[BUDGET_NAMES[each.budget], each.line, each.cr, wayName(way), cost, way.accuracy[b]]] : [],
-      ),
-    ),
-  ),
-});
-
-export const wayName = ({ kind, length }: { kind: string; length: number | null }): string =>
-  length === null ? kind : `${kind} at ${length}`;
 
 /** More groups than these are no columns. */
 const MOST_COLUMNS = 12;

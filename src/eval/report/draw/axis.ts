@@ -58,9 +58,9 @@ function logarithmic(from: number, to: number, base: 2 | 10): number[] {
   };
   for (let stride = Math.ceil(Math.log(to / from) / Math.log(base) / 6); stride > 1; stride--) {
     const values = on([1], stride);
-    if (values.length >= 4) return values;
+    if (values.length >= 3) return values;
   }
-  return grids.map((factors) => on(factors, 1)).find((values) => values.length >= 4) ?? round(from, to, 4);
+  return grids.map((factors) => on(factors, 1)).find((values) => values.length >= 3) ?? round(from, to, 4);
 }
 
 /** An axis of shares that holds these, with ticks at its ends. */

@@ -1,9 +1,9 @@
 // One plot: axes, lines, points, labels, and what is told of a point under the mouse.
 
 import { type Axis, placeOf } from "./axis.ts";
-import { frame, INK, whisker } from "./frame.ts";
+import { frame, whisker } from "./frame.ts";
 import { type Box, boxesAlong, placeLabels } from "./place.ts";
-import { marker, type Style } from "./style.ts";
+import { inkOf, marker, type Style } from "./style.ts";
 import { element, escaped, polyline, text } from "./svg.ts";
 import { tip } from "./tip.ts";
 
@@ -48,7 +48,7 @@ export function drawPanel({ title, x, y, paths, marks }: Panel, area: Box, bound
   const lines = [...paths].sort((a, b) => Number(b.kind === "broad") - Number(a.kind === "broad"));
   const strong = marks.filter(({ faint }) => !faint);
   const labels = strong.flatMap((mark) =>
-    mark.label === undefined ? [] : [{ words: mark.label, x: atX(mark.x), y: atY(mark.y) }],
+    mark.label === undefined ? [] : [{ words: mark.label, color: inkOf(mark.style), x: atX(mark.x), y: atY(mark.y) }],
   );
   const taken = [
     ...marks.map((mark) => around(atX(mark.x), atY(mark.y), mark.faint ? 2.5 : 4)),
@@ -77,13 +77,13 @@ export function drawPanel({ title, x, y, paths, marks }: Panel, area: Box, bound
         marker(mark.style, atX(mark.x), atY(mark.y), mark.faint ? 2.2 : 3.4, mark.faint),
       ),
     ),
-    ...placeLabels(labels, taken, area, LABEL).map(({ words, x: left, y: base }) =>
+    ...placeLabels(labels, taken, area, LABEL).map(({ words, color, x: left, y: base }) =>
       text(words, {
         x: left,
         y: base,
         "text-anchor": "middle",
         "font-size": LABEL,
-        fill: INK,
+        fill: color,
         stroke: "#ffffff",
         "stroke-width": 2,
         "paint-order": "stroke",

@@ -30,24 +30,20 @@ const SIDES = [
   [-1, 1],
 ] as const;
 
-export interface Placed {
+export interface Label {
   words: string;
-  x: number; // middle
-  y: number; // baseline
+  color: string;
+  x: number;
+  y: number;
 }
 
 /**
- * Places as many labels as there is room for, in their order; the others are left out. `taken` are boxes that none may
- * cover, all within `area`.
+ * Moves labels from their points to where nothing is covered, in their order; for x the middle of the words, y their
+ * baseline. Those without room are left out. `taken`: boxes that none may cover.
  */
-export function placeLabels(
-  labels: readonly { words: string; x: number; y: number }[],
-  taken: readonly Box[],
-  area: Box,
-  size: number,
-): Placed[] {
+export function placeLabels(labels: readonly Label[], taken: readonly Box[], area: Box, size: number): Label[] {
   const boxes = [...taken];
-  return labels.flatMap(({ words, x, y }) => {
+  return labels.flatMap(({ words, color, x, y }) => {
     const width = widthOf(words, size);
     const height = size;
     for (const gap of [4, 8])
@@ -58,7 +54,7 @@ export function placeLabels(
         const box = { x: left, y: top, width, height };
         if (!inside(box, area) || boxes.some((other) => !apart(box, other))) continue;
         boxes.push(box);
-        return [{ words, x: left + width / 2, y: top + height * 0.8 }];
+        return [{ words, color, x: left + width / 2, y: top + height * 0.8 }];
       }
     return [];
   });

@@ -1,4 +1,4 @@
-// Spans along one axis, a row each: names at their left, words at their right.
+// Spans along one axis, a row each: names at their left, numbers at their right.
 
 import { type Axis, placeOf, ticksOf } from "./axis.ts";
 import { svgRoot } from "./figure.ts";
@@ -14,7 +14,8 @@ export interface Row {
   style: Style;
   /** Ends of a thin and of a thick line, and the dot on it. */
   span: { low: number; from: number; middle: number; to: number; high: number };
-  words: string;
+  /** As many as there are headings. */
+  cells: readonly string[];
   tip: readonly string[];
 }
 
@@ -22,8 +23,8 @@ export interface RowFigure {
   name: string;
   caption: string;
   x: Axis;
-  /** Above the words. */
-  heading: string;
+  /** Of the cells. */
+  headings: readonly string[];
   rows: readonly Row[];
 }
 
@@ -31,27 +32,28 @@ const HEIGHT = 15;
 const EDGE = 8;
 const PLOT = 280;
 const TOP = 22;
+const NAMES = 240; // most pixels of a name
 
-export function svgRows({ caption, x, heading, rows }: RowFigure, hover: Hover): string {
-  const widest = (all: readonly string[], most: number) =>
-    Math.min(most, Math.max(...all.map((words) => widthOf(words, TICK))));
-  const names = widest(
-    rows.map(({ name }) => name),
-    240,
-  );
-  const beside = widest([heading, ...rows.map(({ words }) => words)], 240);
+export function svgRows({ caption, x, headings, rows }: RowFigure, hover: Hover): string {
+  const names = Math.min(NAMES, Math.max(...rows.map(({ name }) => widthOf(name, TICK))));
   const left = EDGE + names + 10;
-  const [width, bottom] = [left + PLOT + 14 + beside + EDGE, TOP + rows.length * HEIGHT + 4];
+  const ends: number[] = []; // right ends of the columns of cells
+  for (const [i, heading] of headings.entries()) {
+    const widest = Math.max(...[heading, ...rows.map(({ cells }) => cells[i])].map((words) => widthOf(words, TICK)));
+    ends.push((ends.at(-1) ?? left + PLOT) + 12 + widest);
+  }
+  const [width, bottom] = [(ends.at(-1) ?? left + PLOT) + EDGE, TOP + rows.length * HEIGHT + 4];
   const height = bottom + 38;
   const at = (value: number) => left + placeOf(x, value) * PLOT;
   const small = { "font-size": TICK, fill: INK };
   const line = (x1: number, x2: number, y: number, stroke: string, thick: number) =>
     element("line", { x1, x2, y1: y, y2: y, stroke, "stroke-width": thick });
-  const drawn = rows.map(({ name, style, span, words, tip: told }, i) => {
+  const right = (words: string, x: number, y: number) => text(words, { x, y, "text-anchor": "end", ...small });
+  const drawn = rows.map(({ name, style, span, cells, tip: told }, i) => {
     const y = TOP + (i + 0.5) * HEIGHT;
     const base = y + TICK * 0.35;
     return [
-      text(fitted(name, TICK, names), { x: left - 8, y: base, "text-anchor": "end", ...small }),
+      right(fitted(name, TICK, names), left - 8, base),
       element(
         "g",
         {},
@@ -60,7 +62,7 @@ export function svgRows({ caption, x, heading, rows }: RowFigure, hover: Hover):
         line(at(span.from), at(span.to), y, style.color, 5),
         element("circle", { cx: at(span.middle), cy: y, r: 3, fill: "#ffffff", stroke: style.color }),
       ),
-      text(fitted(words, TICK, beside), { x: left + PLOT + 14, y: base, ...small }),
+      ...cells.map((cell, c) => right(cell, ends[c], base)),
     ].join("");
   });
   const grid = ticksOf(x).flatMap(({ value, label }) => [
@@ -75,7 +77,7 @@ export function svgRows({ caption, x, heading, rows }: RowFigure, hover: Hover):
     ...grid,
     line(left, left + PLOT, bottom, INK, 1),
     text(x.title, { x: left + PLOT / 2, y: bottom + 29, "text-anchor": "middle", "font-size": WORDS, fill: INK }),
-    text(heading, { x: left + PLOT + 14, y: TOP - 8, ...small }),
+    ...headings.map((heading, c) => right(heading, ends[c], TOP - 8)),
     ...drawn,
     ...(hover === "box"
       ? rows.map(({ span, tip: told }, i) => tip(at(span.middle), TOP + (i + 0.5) * HEIGHT, told, bounds))

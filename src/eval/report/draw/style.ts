@@ -49,6 +49,16 @@ export function styleOf(index: number): Style {
   };
 }
 
+/** The colour of words about a line: dark enough to be read. */
+export const inkOf = ({ color }: Style): string =>
+  `#${[1, 3, 5]
+    .map((at) =>
+      Math.round(Number.parseInt(color.slice(at, at + 2), 16) * 0.68)
+        .toString(16)
+        .padStart(2, "0"),
+    )
+    .join("")}`;
+
 export const FULL_STYLE: Style = { color: BLACK, marker: 0 };
 
 /** A line's mark around a point in pixels. */

@@ -6,7 +6,7 @@ import { fitted, widthOf } from "./words.ts";
 
 /** For figures with such boxes. */
 export const TIP_STYLE =
-  ".tip{visibility:hidden;pointer-events:none}.hit:hover+.tip,.hit:focus+.tip{visibility:visible}.hit:hover,.hit:focus{stroke:#333;stroke-width:1;outline:none}";
+  ".tip{visibility:hidden;pointer-events:none}.hit:hover+.tip{visibility:visible}.hit:hover{stroke:#333;stroke-width:1}";
 
 const SIZE = 10;
 const LINE = 13;

@@ -2,12 +2,12 @@
 
 import { budgetName } from "../../../scale/budget.ts";
 import type { Budget } from "../../metrics/cost.ts";
+import { accuracyName } from "../columns.ts";
 import { logAxis, percentAxis } from "../draw/axis.ts";
 import type { Figure } from "../draw/figure.ts";
 import type { Mark, Path } from "../draw/panel.ts";
 import type { TaskReport } from "../report.ts";
 import { told } from "../table.ts";
-import { accuracyName } from "../tables.ts";
 import { legendOf, percent, stylesOf } from "./styles.ts";
 
 export const AXIS_TITLES: Record<Budget, string> = {

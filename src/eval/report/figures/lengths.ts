@@ -19,12 +19,12 @@ export function lengthsFigure(task: TaskReport): RowFigure | null {
       "number",
       rows.flatMap(({ tokens }) => [tokens.p10, tokens.p90]),
     ),
-    heading: "cut off, no answer, loop, failed (%)",
+    headings: ["cut off %", "no answer %", "loop %", "failed %"],
     rows: rows.map(({ id, line, tokens, truncated, abstained, looped, failed }) => ({
       name: id,
       style: styles.get(line)!,
       span: { low: tokens.p10, from: tokens.p25, middle: tokens.median, to: tokens.p75, high: tokens.p90 },
-      words: [truncated, abstained, looped, failed].map(({ share }) => (100 * share.mean).toFixed(0)).join(", "),
+      cells: [truncated, abstained, looped, failed].map(({ share }) => (100 * share.mean).toFixed(0)),
       tip: [
         id,
         `tokens: mean ${tokens.mean.mean.toFixed(0)}, median ${tokens.median}, most ${tokens.most}`,

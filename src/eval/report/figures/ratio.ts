@@ -1,12 +1,12 @@
 // Accuracy over the compression that was achieved: a panel for each length and width, a line for each method.
 
+import { accuracyName } from "../columns.ts";
 import { logAxis, percentAxis } from "../draw/axis.ts";
 import type { Figure } from "../draw/figure.ts";
 import type { Mark, Panel, Path } from "../draw/panel.ts";
 import { FULL_STYLE, type Style } from "../draw/style.ts";
 import type { SettingResult } from "../measure.ts";
 import type { TaskReport } from "../report.ts";
-import { accuracyName } from "../tables.ts";
 import { legendOf, percent, stylesOf } from "./styles.ts";
 
 const MOST_PANELS = 9;

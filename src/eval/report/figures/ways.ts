@@ -1,6 +1,7 @@
 // Width, depth and mixed at equal KV reads: a panel for each line and ratio.
 
 import { budgetName } from "../../../scale/budget.ts";
+import { accuracyName } from "../columns.ts";
 import { logAxis, percentAxis } from "../draw/axis.ts";
 import type { Figure } from "../draw/figure.ts";
 import type { Mark, Panel, Path } from "../draw/panel.ts";
@@ -8,7 +9,6 @@ import { styleOf } from "../draw/style.ts";
 import type { EqualCost } from "../equal-cost.ts";
 import type { TaskReport } from "../report.ts";
 import { compact } from "../table.ts";
-import { accuracyName } from "../tables.ts";
 import { AXIS_TITLES } from "./frontier.ts";
 import { percent } from "./styles.ts";
 
