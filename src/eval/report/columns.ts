@@ -22,3 +22,6 @@ export const unitOf = (budget: Budget): Column["unit"] => (budget === "peakBytes
 /** What the accuracy of w chains is called. */
 export const accuracyName = (kind: TaskReport["kind"], w: number | string): string =>
   kind === "pass" ? `pass@${w}` : kind === "vote" ? `maj@${w}` : "value";
+
+/** Most tokens of a chain, as budgets write it. */
+export const lengthName = (length: number): string => (length % 1024 === 0 ? `${length / 1024}k` : String(length));

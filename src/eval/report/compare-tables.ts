@@ -1,7 +1,7 @@
 // Tables that put lines beside each other.
 
 import { budgetName } from "../../scale/budget.ts";
-import { accuracyName, BUDGET_NAMES, column } from "./columns.ts";
+import { accuracyName, BUDGET_NAMES, column, lengthName } from "./columns.ts";
 import type { EqualCost } from "./equal-cost.ts";
 import type { LineGap } from "./frontiers.ts";
 import { BUDGETS } from "./points.ts";
@@ -110,7 +110,8 @@ const waysOf = ({ ways, mixed }: EqualCost) => [...ways, { kind: "mixed", length
 
 export function equalReads({ kind, equalCosts }: TaskReport): Table {
   const shown = equalCosts.filter(({ budget }) => budget === "reads");
-  const names = [...new Set(shown.flatMap((each) => waysOf(each).map(wayName)))];
+  const all = shown.flatMap(waysOf).sort((a, b) => (a.length ?? Infinity) - (b.length ?? Infinity));
+  const names = [...new Set(all.map(wayName))];
   return {
     name: "equal-reads",
     title: "Width, depth and mixed at equal KV reads",
@@ -156,4 +157,4 @@ export const equalCost = ({ kind, equalCosts }: TaskReport): Table => ({
 });
 
 export const wayName = ({ kind, length }: { kind: string; length: number | null }): string =>
-  length === null ? kind : `${kind} at ${length}`;
+  length === null ? kind : `${kind} at ${lengthName(length)}`;

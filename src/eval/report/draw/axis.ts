@@ -37,11 +37,14 @@ export function ticksOf(axis: Axis): Tick[] {
   return values.map((value) => ({ value, label: LABELS[unit](value) }));
 }
 
-/** Multiples of 1, 2 or 5 times a power of ten. */
+/** 1, 2 or 5 times a power of ten, that divides a range into about so many. */
+function stepOf(range: number, about: number): number {
+  const power = 10 ** Math.floor(Math.log10(range / about));
+  return [1, 2, 5, 10].map((factor) => factor * power).find((each) => each >= (range / about) * 0.999)!;
+}
+
 function round(from: number, to: number, about = 5): number[] {
-  const rough = (to - from) / about;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((each) => each >= rough * 0.999)!;
+  const step = stepOf(to - from, about);
   const first = Math.ceil(from / step - 1e-9);
   return Array.from({ length: Math.floor(to / step + 1e-9) - first + 1 }, (_, i) => (first + i) * step);
 }
@@ -67,10 +70,13 @@ function logarithmic(from: number, to: number, base: 2 | 10): number[] {
 export function percentAxis(title: string, values: readonly number[]): Axis {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const pad = Math.max((high - low) * 0.06, 0.01);
-  const steps = round(Math.max(0, low - pad), Math.min(1, high + pad));
-  const step = steps.length > 1 ? steps[1] - steps[0] : 0.05;
-  const from = Math.max(0, Math.floor((low - pad) / step) * step);
-  return { title, kind: "linear", unit: "percent", from, to: Math.min(1, Math.ceil((high + pad) / step) * step) };
+  let [from, to] = [Math.max(0, low - pad), Math.min(1, high + pad)];
+  // Ends that are moved to ticks may ask for larger steps.
+  for (let turn = 0; turn < 3; turn++) {
+    const step = stepOf(to - from, 5);
+    [from, to] = [Math.floor(from / step + 1e-9) * step, Math.min(1, Math.ceil(to / step - 1e-9) * step)];
+  }
+  return { title, kind: "linear", unit: "percent", from, to };
 }
 
 /** A logarithmic axis with room beside these values, which are above 0. */

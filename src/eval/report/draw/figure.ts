@@ -1,6 +1,6 @@
 // Panels in rows and columns under one legend, as SVG.
 
-import { INK, MARGINS, TICK } from "./frame.ts";
+import { INK, MARGINS, TICK, TITLE } from "./frame.ts";
 import { drawPanel, type Hover, type Panel } from "./panel.ts";
 import type { Box } from "./place.ts";
 import { marker, type Style } from "./style.ts";
@@ -33,10 +33,8 @@ const ROW = 15;
 /** A figure as SVG. */
 export function svgFigure({ caption, legend, panels, columns, plot }: Figure, hover: Hover): string {
   const across = Math.min(columns, panels.length);
-  const cell = {
-    width: plot.width + MARGINS.left + MARGINS.right,
-    height: plot.height + MARGINS.bottom + MARGINS.top,
-  };
+  const above = MARGINS.top + (panels.some(({ title }) => title !== undefined) ? TITLE : 0);
+  const cell = { width: plot.width + MARGINS.left + MARGINS.right, height: plot.height + MARGINS.bottom + above };
   const width = 2 * EDGE + across * cell.width;
   const { svg: entries, height: legendHeight } = drawLegend(legend, width - 2 * EDGE - MARGINS.left);
   const top = EDGE + legendHeight;
@@ -45,7 +43,7 @@ export function svgFigure({ caption, legend, panels, columns, plot }: Figure, ho
   const drawn = panels.map((panel, i) => {
     const area: Box = {
       x: EDGE + (i % across) * cell.width + MARGINS.left,
-      y: top + Math.floor(i / across) * cell.height + MARGINS.top,
+      y: top + Math.floor(i / across) * cell.height + above,
       ...plot,
     };
     return drawPanel(panel, area, bounds, hover);

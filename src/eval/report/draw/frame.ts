@@ -11,7 +11,8 @@ export const WORDS = 11;
 const GRID = "#e6e6e6";
 
 /** Room that the words of a panel take beside its plot. */
-export const MARGINS = { left: 46, right: 12, top: 18, bottom: 38 };
+export const MARGINS = { left: 46, right: 18, top: 8, bottom: 38 };
+export const TITLE = 12; // more at the top, where panels have titles
 
 export function frame(x: Axis, y: Axis, area: Box, title?: string): string {
   const { x: left, y: top, width, height } = area;

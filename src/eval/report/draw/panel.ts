@@ -54,6 +54,9 @@ export function drawPanel({ title, x, y, paths, marks }: Panel, area: Box, bound
     ...marks.map((mark) => around(atX(mark.x), atY(mark.y), mark.faint ? 2.5 : 4)),
     ...paths.filter(({ kind }) => kind !== "broad").flatMap(({ points }) => boxesAlong(pixels(points))),
   ];
+  const whiskers = marks.flatMap(({ x: at, interval }) =>
+    interval ? boxesAlong([interval.low, interval.high].map((end) => [atX(at), atY(end)] as const)) : [],
+  );
   return [
     frame(x, y, area, title),
     ...lines.map(({ style, points, kind }) =>
@@ -77,7 +80,7 @@ export function drawPanel({ title, x, y, paths, marks }: Panel, area: Box, bound
         marker(mark.style, atX(mark.x), atY(mark.y), mark.faint ? 2.2 : 3.4, mark.faint),
       ),
     ),
-    ...placeLabels(labels, taken, area, LABEL).map(({ words, color, x: left, y: base }) =>
+    ...placeLabels(labels, { taken, faint: whiskers, area, size: LABEL }).map(({ words, color, x: left, y: base }) =>
       text(words, {
         x: left,
         y: base,

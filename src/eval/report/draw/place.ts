@@ -39,25 +39,33 @@ export interface Label {
 
 /**
  * Moves labels from their points to where nothing is covered, in their order; for x the middle of the words, y their
- * baseline. Those without room are left out. `taken`: boxes that none may cover.
+ * baseline. Those without room are left out. `taken`: boxes that none may cover; `faint`: that one may, where it must.
  */
-export function placeLabels(labels: readonly Label[], taken: readonly Box[], area: Box, size: number): Label[] {
-  const boxes = [...taken];
-  return labels.flatMap(({ words, color, x, y }) => {
-    const width = widthOf(words, size);
-    const height = size;
-    for (const gap of [4, 8])
-      for (const [right, down] of SIDES) {
-        // Beside a corner the label's own corner is near the point, so that it stays close to it.
-        const left = right === 0 ? x - width / 2 : right > 0 ? x + gap : x - gap - width;
-        const top = down === 0 ? y - height / 2 : down > 0 ? y + gap - 1 : y - gap - height + 1;
-        const box = { x: left, y: top, width, height };
-        if (!inside(box, area) || boxes.some((other) => !apart(box, other))) continue;
-        boxes.push(box);
-        return [{ words, color, x: left + width / 2, y: top + height * 0.8 }];
-      }
-    return [];
+export function placeLabels(
+  labels: readonly Label[],
+  { taken, faint, area, size }: { taken: readonly Box[]; faint: readonly Box[]; area: Box; size: number },
+): Label[] {
+  const covered = [...taken];
+  return labels.flatMap((label) => {
+    const boxes = sides(label, size).filter((box) => inside(box, area) && covered.every((other) => apart(box, other)));
+    const box = boxes.find((each) => faint.every((other) => apart(each, other))) ?? boxes[0];
+    if (!box) return [];
+    covered.push(box);
+    return [{ ...label, x: box.x + box.width / 2, y: box.y + box.height * 0.8 }];
   });
+}
+
+/** Where a label may stand. At a corner its own corner is near the point, so that it stays close. */
+function sides({ words, x, y }: Label, size: number): Box[] {
+  const width = widthOf(words, size);
+  return [4, 8].flatMap((gap) =>
+    SIDES.map(([right, down]) => ({
+      x: right === 0 ? x - width / 2 : right > 0 ? x + gap : x - gap - width,
+      y: down === 0 ? y - size / 2 : down > 0 ? y + gap - 1 : y - gap - size + 1,
+      width,
+      height: size,
+    })),
+  );
 }
 
 /** Small boxes along a line in pixels. */

@@ -1,6 +1,6 @@
 // Accuracy over the compression that was achieved: a panel for each length and width, a line for each method.
 
-import { accuracyName } from "../columns.ts";
+import { accuracyName, lengthName } from "../columns.ts";
 import { logAxis, percentAxis } from "../draw/axis.ts";
 import type { Figure } from "../draw/figure.ts";
 import type { Mark, Panel, Path } from "../draw/panel.ts";
@@ -40,7 +40,7 @@ export function ratioFigure(task: TaskReport, of: "chain" | "vote"): Figure | nu
     plot: shown.length === 1 ? { width: 340, height: 230 } : { width: 220, height: 180 },
     panels: shown.map((some): Panel => {
       const [{ length, width }] = some;
-      const title = of === "chain" ? `${length} tokens` : `${length} tokens, ${width} chains`;
+      const title = of === "chain" ? `${lengthName(length)} tokens` : `${lengthName(length)} tokens, ${width} chains`;
       return { title, x, y, ...drawn(some, styles, accuracy, name, x.to) };
     }),
   };
