@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { visible } from "../base/visible.ts";
-import { accuracyName } from "../eval/report/columns.ts";
+import { accuracyName, averageName } from "../eval/report/columns.ts";
 import { meanGaps } from "../eval/report/compare-tables.ts";
 import type { LineOf } from "../eval/report/lines.ts";
 import { makeReport, type TaskReport } from "../eval/report/report.ts";
@@ -63,10 +63,13 @@ function taskText(task: TaskReport): string {
   if (task.settings.length === 0) return head.join("\n");
   const rows = task.settings.map((s) => {
     const { accuracy, costs } = s.widths.at(-1)!;
+    const averages: [Cell, Unit][] = [
+      [s.average, task.measure ? "number" : "share"],
+      [accuracy, "share"],
+    ];
     const cells: [Cell, Unit][] = [
       [s.id, "text"],
-      [s.average, "share"],
-      [accuracy, "share"],
+      ...averages.slice(0, task.kind === "value" ? 1 : 2),
       [s.achieved.mean, "ratio"],
       [costs.reads.mean, "number"],
       [costs.peakKeys.mean, "number"],
@@ -76,8 +79,12 @@ function taskText(task: TaskReport): string {
     ];
     return cells.map(([cell, unit]) => told(cell, unit));
   });
-  const names = "setting,avg@1 %,,CR,KV reads,peak keys,peak bytes,tokens,no answer,cut off,failed,loops".split(",");
-  names[2] = `${accuracyName(task.kind, "W")} %`;
+  const names = [
+    "setting",
+    task.measure ?? `${averageName(task)} %`,
+    ...(task.kind === "value" ? [] : [`${accuracyName(task.kind, "W")} %`]),
+    ..."CR,KV reads,peak keys,peak bytes,tokens,no answer,cut off,failed,loops".split(","),
+  ];
   const gaps = meanGaps(task);
   const lines = gaps.rows.map((row) => row.map((cell, i) => told(cell, gaps.columns[i].unit)));
   return [

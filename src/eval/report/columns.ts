@@ -21,7 +21,11 @@ export const unitOf = (budget: Budget): Column["unit"] => (budget === "peakBytes
 
 /** What the accuracy of w chains is called. */
 export const accuracyName = (kind: TaskReport["kind"], w: number | string): string =>
-  kind === "pass" ? `pass@${w}` : kind === "vote" ? `maj@${w}` : "value";
+  kind === "pass" ? `pass@${w}` : kind === "vote" ? `maj@${w}` : "accuracy";
+
+/** What the average of a task is called. */
+export const averageName = ({ kind, measure }: Pick<TaskReport, "kind" | "measure">): string =>
+  measure ?? (kind === "value" ? "accuracy" : "avg@1");
 
 /** Most tokens of a chain, as budgets write it. */
 export const lengthName = (length: number): string => (length % 1024 === 0 ? `${length / 1024}k` : String(length));

@@ -1,9 +1,9 @@
 // Tables that put lines beside each other.
 
-import { budgetName } from "../../scale/budget.ts";
 import { accuracyName, BUDGET_NAMES, column, lengthName } from "./columns.ts";
 import type { EqualCost } from "./equal-cost.ts";
 import type { LineGap } from "./frontiers.ts";
+import { runOf } from "./lines.ts";
 import { BUDGETS } from "./points.ts";
 import type { TaskReport } from "./report.ts";
 import type { Cell, Table } from "./table.ts";
@@ -11,8 +11,8 @@ import type { Cell, Table } from "./table.ts";
 /** Of lines, and within a line and ratio of one chain, longer, less more chains of the shortest length. */
 const allGaps = ({ gaps, equalCosts }: TaskReport): LineGap[] => [
   ...gaps,
-  ...equalCosts.map(({ budget, line, cr, ways, depthOverWidth }): LineGap => {
-    const name = cr === 1 ? line : `${line} CR ${cr}`;
+  ...equalCosts.map(({ budget, line, size, ways, depthOverWidth }): LineGap => {
+    const name = `${line} ${size}`.trim();
     const points: LineGap["points"] = [ways[0].points.length, ways.at(-1)!.points.length];
     return { budget, from: `${name}, ${wayName(ways[0])}`, to: `${name}, depth`, gap: depthOverWidth, points };
   }),
@@ -99,7 +99,7 @@ export function best({ kind, frontiers, settings }: TaskReport): Table {
         reached = accuracy;
         const of = byId.get(setting)!;
         const interval = of.widths.find((point) => point.width === width)!.accuracy;
-        return [[BUDGET_NAMES[budget], cost, interval, line, budgetName({ ...of, width }), setting]];
+        return [[BUDGET_NAMES[budget], cost, interval, line, runOf(of, width), setting]];
       });
     }),
   };
@@ -118,7 +118,7 @@ export function equalReads({ kind, equalCosts }: TaskReport): Table {
     about: `${accuracyName(kind, "w")}. Width: more chains of one length; depth: one chain, longer; mixed: the best of both. Empty: not covered. equal-cost.csv has the other budgets.`,
     columns: [
       column("line", "line", "text"),
-      column("cr", "CR", "number"),
+      column("size", "size", "text"),
       column("reads", "KV reads", "number"),
       ...names.map((name) => column(name, name, "share", true)),
     ],
@@ -126,7 +126,7 @@ export function equalReads({ kind, equalCosts }: TaskReport): Table {
       const ways = waysOf(each);
       return each.budgets.map((cost, b): Cell[] => [
         each.line,
-        each.cr,
+        each.size,
         cost,
         ...names.map((name) => ways.find((way) => wayName(way) === name)?.accuracy[b] ?? null),
       ]);
@@ -142,7 +142,7 @@ export const equalCost = ({ kind, equalCosts }: TaskReport): Table => ({
   columns: [
     column("budget", "budget", "text"),
     column("line", "line", "text"),
-    column("cr", "CR", "number"),
+    column("size", "size", "text"),
     column("way", "way", "text"),
     column("cost", "cost", "number"),
     column("accuracy", accuracyName(kind, "w"), "share", true),
@@ -150,7 +150,7 @@ export const equalCost = ({ kind, equalCosts }: TaskReport): Table => ({
   rows: equalCosts.flatMap((each) =>
     each.budgets.flatMap((cost, b) =>
       waysOf(each).flatMap((way): Cell[][] =>
-        way.accuracy[b] ? [[BUDGET_NAMES[each.budget], each.line, each.cr, wayName(way), cost, way.accuracy[b]]] : [],
+        way.accuracy[b] ? [[BUDGET_NAMES[each.budget], each.line, each.size, wayName(way), cost, way.accuracy[b]]] : [],
       ),
     ),
   ),

@@ -38,7 +38,8 @@ export function complete(task: RecordedTask, { settings, chains }: Pick<Records,
   if (absent.length > 0) notes.push(`no chains yet of ${some(absent)}`);
   for (const setting of begun) {
     const rows = chains.get(task.spec)!.get(setting.id)!;
-    const { problems, faults } = gather(rows, { problems: asked, width: setting.width });
+    const width = task.kind === "value" ? 1 : setting.width;
+    const { problems, faults } = gather(rows, { problems: asked, width });
     const real = faults.filter(({ kind }) => kind !== "missing");
     if (real.length > 0) notes.push(faultNote(setting.id, real));
     if (problems.length > 0) {

@@ -1,4 +1,4 @@
-// Where a budget goes: into more chains (width), longer ones (depth), or both, of one line at one ratio.
+// Where a budget goes: into more chains (width), longer ones (depth), or both, of one line at one size of the cache.
 
 import type { Budget } from "../metrics/cost.ts";
 import {
@@ -12,6 +12,7 @@ import {
 } from "../metrics/frontier.ts";
 import { bootstrapAll, type Interval, meanAt } from "../metrics/interval.ts";
 import { isMeasured } from "./frontiers.ts";
+import { sizeOf } from "./lines.ts";
 import { BUDGETS, type GridPoint, pointsFor } from "./points.ts";
 
 /** Chains of one length, in number; or one chain, longer. */
@@ -27,7 +28,8 @@ export interface Way {
 export interface EqualCost {
   budget: Budget;
   line: string;
-  cr: number; // as asked for
+  /** How much is kept, as `sizeOf` says it. */
+  size: string;
   budgets: number[];
   ways: Way[];
   /** The best of all ways, and of the frontier of all their points. */
@@ -43,18 +45,18 @@ export interface EqualCost {
 const STEPS = 5;
 const CURVE = 96;
 
-/** For each line and ratio that was run at two lengths or more, of two chains or more. */
+/** For each line and size of the cache that was run at two lengths or more, of two chains or more. */
 export const equalCosts = (lines: ReadonlyMap<string, readonly GridPoint[]>): EqualCost[] =>
   [...lines].flatMap(([line, grid]) =>
-    [...Map.groupBy(grid, ({ setting }) => setting.cr)].flatMap(([cr, plane]) =>
+    [...Map.groupBy(grid, ({ setting }) => sizeOf(setting))].flatMap(([size, plane]) =>
       BUDGETS.filter((budget) => isMeasured(plane, budget)).flatMap((budget) => {
         const found = equalCost(plane, budget);
-        return found ? [{ budget, line, cr, ...found }] : [];
+        return found ? [{ budget, line, size, ...found }] : [];
       }),
     ),
   );
 
-function equalCost(plane: readonly GridPoint[], budget: Budget): Omit<EqualCost, "budget" | "line" | "cr"> | null {
+function equalCost(plane: readonly GridPoint[], budget: Budget): Omit<EqualCost, "budget" | "line" | "size"> | null {
   const lengths = [...new Set(plane.map(({ setting }) => setting.length))].sort((a, b) => a - b);
   if (lengths.length < 2 || !plane.some(({ width }) => width > 1)) return null;
   const points = pointsFor(plane, budget);

@@ -22,6 +22,24 @@ export function linesOf(settings: readonly RecordedSetting[], by: LineOf = "auto
   return lines;
 }
 
+const SIZE = /^\s*(cr|budget|threshold)\s*=/;
+
+/** How much a setting keeps: "CR 4", or as its policy says it, "budget=256"; empty where nothing is left out. */
+export function sizeOf({ policy, cr }: RecordedSetting): string {
+  const own = policy
+    .split(/[:,]/)
+    .slice(1)
+    .filter((setting) => SIZE.test(setting));
+  return own.length > 0 ? own.join(",") : cr > 1 ? `CR ${cr}` : "";
+}
+
+/** A point's name: L-W-CR, or L-W and the size that the policy names itself. */
+export const runOf = (setting: RecordedSetting, width: number): string => {
+  const name = budgetName({ ...setting, width });
+  const size = sizeOf(setting);
+  return size === "" || size.startsWith("CR ") ? name : `${name.slice(0, name.lastIndexOf("-"))} ${size}`;
+};
+
 /** The full cache under the same length and width, of the same model where it has one; null: there is none. */
 export function fullOf(setting: RecordedSetting, settings: readonly RecordedSetting[]): RecordedSetting | null {
   const alike = settings.filter(

@@ -1,6 +1,7 @@
 // What one setting reached and cost on one task, each number with its interval by problem.
 
 import { mean } from "../../base/mean.ts";
+import type { RecordedTask } from "../harness/record.ts";
 import type { ChainRow, ProblemChains } from "../metrics/chain.ts";
 import type { Budget } from "../metrics/cost.ts";
 import { averageScore } from "../metrics/estimators.ts";
@@ -28,6 +29,7 @@ export interface WidthResult {
 /** A setting less its baseline, on the same problems. */
 export interface Difference {
   baseline: string; // a setting's id
+  /** Of avg@1; of texts of their losses in nats a token. */
   average: Interval;
   /** Of so many chains each. */
   width: number;
@@ -43,7 +45,7 @@ export interface SettingResult {
   width: number;
   cr: number; // as asked for
   chains: number;
-  /** avg@1: the mean score of chains. */
+  /** avg@1: the mean score of chains. Of texts their perplexity. */
   average: Interval;
   widths: WidthResult[];
   /** The compression that was achieved while decoding. */
@@ -62,6 +64,7 @@ export interface SettingResult {
 
 export function measure(
   { setting, problems }: Run,
+  task: Pick<RecordedTask, "measure">,
   line: string,
   grid: readonly GridPoint[],
 ): Omit<SettingResult, "difference"> {
@@ -83,7 +86,7 @@ export function measure(
     width,
     cr,
     chains,
-    average: scoreInterval(averageScore(problems).perProblem),
+    average: averageOf(problems, task),
     widths: grid.map((point) => ({
       width: point.width,
       accuracy: scoreInterval(point.accuracy),
@@ -112,6 +115,17 @@ export function measure(
   };
 }
 
+/** The mean score of problems; of texts exp of their mean loss, where windows are equally long. */
+export function averageOf(problems: readonly ProblemChains[], { measure }: Pick<RecordedTask, "measure">): Interval {
+  const scores = averageScore(problems).perProblem;
+  if (measure !== "perplexity") return scoreInterval(scores);
+  const { mean: loss, low, high } = bootstrapMean(lossesOf(scores), COST_DRAWS);
+  return { mean: Math.exp(loss), low: Math.exp(low), high: Math.exp(high) };
+}
+
+/** In nats a token; a score is the reciprocal of a window's perplexity. */
+const lossesOf = (scores: readonly number[]): number[] => scores.map((score) => -Math.log(score));
+
 const perChain = (problems: readonly ProblemChains[], of: (chain: ChainRow) => number): Interval =>
   bootstrapMean(
     problems.map(({ chains }) => mean(chains.map(of))),
@@ -138,21 +152,22 @@ function achievedRatio(problems: readonly ProblemChains[]): Interval {
 }
 
 /**
- * A setting less another, paired by problem; votes are of the most chains that both have points of. null with less than
+ * A setting less another, paired by problem; of texts their losses. Votes are of the most chains that both have points of. null with less than
  * two problems.
  */
 export function differ(
-  run: Run,
-  grid: readonly GridPoint[],
-  base: Run,
-  baseGrid: readonly GridPoint[],
+  [run, grid]: readonly [Run, readonly GridPoint[]],
+  [base, baseGrid]: readonly [Run, readonly GridPoint[]],
+  { measure }: Pick<RecordedTask, "measure">,
 ): Difference | null {
   if (run.problems.length < 2) return null;
   const width = grid.map((point) => point.width).findLast((w) => baseGrid.some((point) => point.width === w))!;
   const at = (points: readonly GridPoint[]) => points.find((point) => point.width === width)!.accuracy;
+  const scores = [base, run].map(({ problems }) => averageScore(problems).perProblem);
+  const [before, after] = measure === "perplexity" ? scores.map(lossesOf) : scores;
   return {
     baseline: base.setting.id,
-    average: pairedBootstrap(averageScore(base.problems).perProblem, averageScore(run.problems).perProblem),
+    average: pairedBootstrap(before, after),
     width,
     accuracy: pairedBootstrap(at(baseGrid), at(grid)),
   };

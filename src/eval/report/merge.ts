@@ -93,16 +93,19 @@ const sameSetting = (a: RecordedSetting, b: RecordedSetting) =>
 const sameTask = (a: RecordedTask, b: RecordedTask) =>
   a.fingerprint === b.fingerprint &&
   a.kind === b.kind &&
+  a.measure === b.measure &&
   a.problems.length === b.problems.length &&
   a.problems.every(({ id }, i) => id === b.problems[i].id);
+
+const short = (json: string): string => visible(json.length > 200 ? `${json.slice(0, 200)}..` : json);
 
 /** What folders do not agree on, though their numbers are compared. */
 function differing(recordings: readonly Recording[]): string[] {
   const [{ folder, head }] = recordings;
   return recordings.slice(1).flatMap((other) =>
     (["seed", "sampling", "machine"] as const).flatMap((name) => {
-      const [a, b] = [JSON.stringify(head[name]), JSON.stringify(other.head[name])];
-      return a === b ? [] : [`${other.folder} has another ${name} than ${folder}: ${visible(b)}, not ${visible(a)}`];
+      const [a, b] = [head, other.head].map((each) => JSON.stringify(each[name]));
+      return a === b ? [] : [`${other.folder} has another ${name} than ${folder}: ${short(b)}, not ${short(a)}`];
     }),
   );
 }

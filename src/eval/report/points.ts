@@ -28,7 +28,7 @@ export const widthsOf = (width: number): number[] => {
 
 /** A run's points: by pass@w where answers can be checked, else by the vote. */
 export function gridOf({ setting, problems }: Run, kind: RecordedTask["kind"]): GridPoint[] {
-  return widthsOf(setting.width).map((width) => ({
+  return widthsOf(problems[0].chains.length).map((width) => ({
     setting,
     width,
     problems: problems.map(({ problem }) => problem),

@@ -33,6 +33,7 @@ export interface TaskReport {
   name: string;
   source: string;
   kind: RecordedTask["kind"];
+  measure?: RecordedTask["measure"];
   problems: { asked: number; compared: number; unfinished: number; faulty: number };
   notes: string[];
   settings: SettingResult[];
@@ -92,8 +93,8 @@ function taskReport(
   baseline: string | undefined,
 ): TaskReport {
   const { runs, problems, unfinished, faulty, notes } = complete(task, records);
-  const { spec, name, source, kind } = task;
-  const head = { spec, name, source, kind, notes };
+  const { spec, name, source, kind, measure: measured } = task;
+  const head = { spec, name, source, kind, measure: measured, notes };
   const counts = { asked: task.problems.length, compared: problems.length, unfinished, faulty };
   if (problems.length === 0)
     return { ...head, problems: counts, settings: [], frontiers: [], gaps: [], equalCosts: [], groups: [] };
@@ -108,23 +109,28 @@ function taskReport(
     const own = grids.get(setting.id)!;
     const base = baseOf(setting);
     const other = base && base.id !== setting.id ? runs.find((each) => each.setting.id === base.id)! : null;
-    const difference = other && differ(run, own, other, grids.get(other.setting.id)!);
-    return { ...measure(run, lines.get(setting.id)!, own), difference };
+    const difference = other && differ([run, own], [other, grids.get(other.setting.id)!], task);
+    return { ...measure(run, task, lines.get(setting.id)!, own), difference };
   });
   if (present.length > 1 && results.every(({ difference }) => difference === null))
     notes.push(
       "no differences: no setting has a baseline here (the full cache of its length and width, or --baseline ID)",
     );
-  for (const budget of BUDGETS)
+  for (const budget of kind === "value" ? [] : BUDGETS)
     if (!isMeasured(grid, budget)) notes.push(`${budget}: the record tells of none for some settings: no frontier`);
   return {
     ...head,
     problems: counts,
     settings: results,
-    frontiers: lineFrontiers(perLine),
-    gaps: lineGaps(perLine, (some) => lineOfBase(some, present, lines, baseOf)),
-    equalCosts: equalCosts(perLine),
-    groups: groupsOf(task, runs),
+    // What is no chain has no length and no number that could be scaled.
+    ...(kind === "value"
+      ? { frontiers: [], gaps: [], equalCosts: [] }
+      : {
+          frontiers: lineFrontiers(perLine),
+          gaps: lineGaps(perLine, (some) => lineOfBase(some, present, lines, baseOf)),
+          equalCosts: equalCosts(perLine),
+        }),
+    groups: measured ? [] : groupsOf(task, runs),
   };
 }
 

@@ -21,6 +21,7 @@ export const headSchema = z.object({
         fingerprint: hash,
         problems: z.array(z.object({ id: name, group: name.optional() })).max(200_000),
         kind: z.enum(["vote", "pass", "value"]),
+        measure: z.literal("perplexity").optional(),
       }),
     )
     .min(1)
@@ -39,7 +40,7 @@ export const headSchema = z.object({
     .min(1)
     .max(MOST),
   seed: z.number(),
-  sampling: z.record(z.string().max(100), z.number().nullable()),
+  sampling: z.record(z.string().max(100), z.union([z.number(), z.string().max(100_000)]).nullable()),
   machine: z.object({ device: text, isa: text, dtype: text }),
 });
 

@@ -1,6 +1,6 @@
 // The tables of a task's report.
 
-import { accuracyName, BUDGET_NAMES, column, unitOf } from "./columns.ts";
+import { accuracyName, averageName, BUDGET_NAMES, column, unitOf } from "./columns.ts";
 import { best, equalCost, equalReads, gaps, meanGaps } from "./compare-tables.ts";
 import type { SettingResult } from "./measure.ts";
 import { BUDGETS } from "./points.ts";
@@ -9,9 +9,39 @@ import type { Cell, Table } from "./table.ts";
 
 /** Those with rows. */
 export const tablesOf = (task: TaskReport): Table[] =>
-  [accuracy, costs, ends, meanGaps, best, equalReads, byGroup, gaps, groups, points, equalCost]
+  (task.kind === "value"
+    ? [values, costs, byGroup, groups]
+    : [accuracy, costs, ends, meanGaps, best, equalReads, byGroup, gaps, groups, points, equalCost]
+  )
     .map((table) => table(task))
     .filter(({ rows }) => rows.length > 0);
+
+/** Of what has no chains: likeliest choices, texts. */
+function values({ kind, measure, settings }: TaskReport): Table {
+  const name = averageName({ kind, measure });
+  const [unit, gain] = measure ? (["number", "number"] as const) : (["share", "gain"] as const);
+  return {
+    name: measure ?? "choices",
+    title: measure ? "Perplexity" : "Accuracy of the likeliest choice",
+    about: `Differences are paired by ${measure ? "window, of losses in nats a token: less is better" : "problem"}, from the setting's baseline.`,
+    columns: [
+      column("setting", "setting", "text"),
+      column("model", "model", "text"),
+      column(name, name, unit, true),
+      column("failed", "failed", "count"),
+      column("baseline", "baseline", "text"),
+      column("difference", `${measure ? "loss" : name} less the baseline's`, gain, true),
+    ],
+    rows: settings.map(({ id, model, average, failed, difference }) => [
+      id,
+      model,
+      average,
+      failed.chains,
+      difference?.baseline ?? null,
+      difference?.average ?? null,
+    ]),
+  };
+}
 
 function accuracy({ kind, settings }: TaskReport): Table {
   const widths = [...new Set(settings.flatMap((s) => s.widths.map(({ width }) => width)))].sort((a, b) => a - b);
@@ -57,9 +87,9 @@ const costs = ({ settings }: TaskReport): Table => ({
     column("prompt_tokens", "prompt tokens", "number"),
     column("prompt_peak_keys", "prompt's peak keys", "number"),
   ],
-  rows: settings.map(({ id, width, achieved, widths, seconds, prompt }) => [
+  rows: settings.map(({ id, achieved, widths, seconds, prompt }) => [
     id,
-    width,
+    widths.at(-1)!.width,
     achieved,
     ...BUDGETS.map((budget) => widths.at(-1)!.costs[budget]),
     seconds,
@@ -103,7 +133,7 @@ const MOST_COLUMNS = 12;
 
 const byGroup = ({ groups, settings }: TaskReport): Table => ({
   name: "by-group",
-  title: "avg@1 by group of problems",
+  title: "Average by group of problems",
   about: "Few problems a group: wide intervals. groups.csv has one row a group and setting.",
   columns: [
     column("setting", "setting", "text"),
@@ -117,7 +147,7 @@ const byGroup = ({ groups, settings }: TaskReport): Table => ({
 
 const groups = ({ groups }: TaskReport): Table => ({
   name: "groups",
-  title: "avg@1 by group of problems",
+  title: "Average by group of problems",
   about: "",
   long: true,
   columns: [

@@ -67,16 +67,19 @@ function logarithmic(from: number, to: number, base: 2 | 10): number[] {
 }
 
 /** An axis of shares that holds these, with ticks at its ends. */
-export function percentAxis(title: string, values: readonly number[]): Axis {
+export const percentAxis = (title: string, values: readonly number[]): Axis => linearAxis(title, "percent", values, 1);
+
+/** The same of numbers from 0, up to `most`. */
+export function linearAxis(title: string, unit: Axis["unit"], values: readonly number[], most = Infinity): Axis {
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const pad = Math.max((high - low) * 0.06, 0.01);
-  let [from, to] = [Math.max(0, low - pad), Math.min(1, high + pad)];
+  const pad = Math.max((high - low) * 0.06, high * 0.01, 0.01);
+  let [from, to] = [Math.max(0, low - pad), Math.min(most, high + pad)];
   // Ends that are moved to ticks may ask for larger steps.
   for (let turn = 0; turn < 3; turn++) {
     const step = stepOf(to - from, 5);
-    [from, to] = [Math.floor(from / step + 1e-9) * step, Math.min(1, Math.ceil(to / step - 1e-9) * step)];
+    [from, to] = [Math.floor(from / step + 1e-9) * step, Math.min(most, Math.ceil(to / step - 1e-9) * step)];
   }
-  return { title, kind: "linear", unit: "percent", from, to };
+  return { title, kind: "linear", unit, from, to };
 }
 
 /** A logarithmic axis with room beside these values, which are above 0. */

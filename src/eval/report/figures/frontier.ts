@@ -1,11 +1,11 @@
 // Accuracy for a budget: every point that was measured, and the best of each line.
 
-import { budgetName } from "../../../scale/budget.ts";
 import type { Budget } from "../../metrics/cost.ts";
 import { accuracyName } from "../columns.ts";
 import { logAxis, percentAxis } from "../draw/axis.ts";
 import type { Figure } from "../draw/figure.ts";
 import type { Mark, Path } from "../draw/panel.ts";
+import { runOf } from "../lines.ts";
 import type { TaskReport } from "../report.ts";
 import { told } from "../table.ts";
 import { legendOf, percent, stylesOf } from "./styles.ts";
@@ -35,7 +35,7 @@ export function frontierFigure(task: TaskReport, budget: Budget): Figure | null 
     .flatMap((setting) =>
       setting.widths.map(({ width, accuracy, costs }): Mark => {
         const isBest = best.has(JSON.stringify([setting.id, width]));
-        const run = budgetName({ ...setting, width });
+        const run = runOf(setting, width);
         return {
           style: styles.get(setting.line)!,
           x: costs[budget].mean,

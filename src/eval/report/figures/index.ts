@@ -10,15 +10,16 @@ import { waysFigure } from "./ways.ts";
 
 /** All figures that a task has something for. */
 export const figuresOf = (task: TaskReport): (Figure | RowFigure)[] =>
-  task.settings.length === 0
-    ? []
+  (task.kind === "value"
+    ? [ratioFigure(task, "chain")]
     : [
         ...BUDGETS.map((budget) => frontierFigure(task, budget)),
         waysFigure(task),
         ratioFigure(task, "chain"),
         ratioFigure(task, "vote"),
         lengthsFigure(task),
-      ].filter((figure) => figure !== null);
+      ]
+  ).filter((figure) => figure !== null);
 
 export const drawFigure = (figure: Figure | RowFigure, hover: Hover): string =>
   "panels" in figure ? svgFigure(figure, hover) : svgRows(figure, hover);

@@ -1,4 +1,4 @@
-// Width, depth and mixed at equal KV reads: a panel for each line and ratio.
+// Width, depth and mixed at equal KV reads: a panel for each line and size of the cache.
 
 import { budgetName } from "../../../scale/budget.ts";
 import { accuracyName } from "../columns.ts";
@@ -35,7 +35,7 @@ export function waysFigure(task: TaskReport): Figure | null {
   const left = planes.length - shown.length;
   return {
     name: "width-depth",
-    caption: `${name} against ${AXIS_TITLES.reads}. Width: more chains of one length; depth: one chain, longer; mixed: the best of both at each budget. Labels: most tokens, chains.${left > 0 ? ` The first ${shown.length} of ${planes.length} pairs of method and ratio.` : ""}`,
+    caption: `${name} against ${AXIS_TITLES.reads}. Width: more chains of one length; depth: one chain, longer; mixed: the best of both at each budget. Labels: most tokens, chains.${left > 0 ? ` The first ${shown.length} of ${planes.length} pairs of method and size.` : ""}`,
     legend: [
       { name: "width: more chains of one length", style: WIDTH },
       { name: "depth: one chain, longer", style: DEPTH },
@@ -47,7 +47,7 @@ export function waysFigure(task: TaskReport): Figure | null {
   };
 }
 
-const titleOf = ({ line, cr }: EqualCost): string => (cr === 1 ? line : `${line}, CR ${cr}`);
+const titleOf = ({ line, size }: EqualCost): string => (size === "" ? line : `${line}, ${size}`);
 
 function drawn({ ways, mixed }: EqualCost, { kind, settings }: TaskReport): Pick<Panel, "paths" | "marks"> {
   const byId = new Map(settings.map((setting) => [setting.id, setting]));
