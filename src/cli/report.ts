@@ -64,7 +64,7 @@ function taskText(task: TaskReport): string {
   const rows = task.settings.map((s) => {
     const { accuracy, costs } = s.widths.at(-1)!;
     const averages: [Cell, Unit][] = [
-      [s.average, task.measure ? "number" : "share"],
+      [s.average, task.measure ? "precise" : "share"],
       [accuracy, "share"],
     ];
     const cells: [Cell, Unit][] = [

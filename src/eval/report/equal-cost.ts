@@ -48,13 +48,16 @@ const CURVE = 96;
 /** For each line and size of the cache that was run at two lengths or more, of two chains or more. */
 export const equalCosts = (lines: ReadonlyMap<string, readonly GridPoint[]>): EqualCost[] =>
   [...lines].flatMap(([line, grid]) =>
-    [...Map.groupBy(grid, ({ setting }) => sizeOf(setting))].flatMap(([size, plane]) =>
+    sizesOf(grid).flatMap(([size, plane]) =>
       BUDGETS.filter((budget) => isMeasured(plane, budget)).flatMap((budget) => {
         const found = equalCost(plane, budget);
         return found ? [{ budget, line, size, ...found }] : [];
       }),
     ),
   );
+
+const sizesOf = (grid: readonly GridPoint[]): [string, GridPoint[]][] =>
+  [...Map.groupBy(grid, ({ setting }) => sizeOf(setting))].sort(([, [a]], [, [b]]) => a.setting.cr - b.setting.cr);
 
 function equalCost(plane: readonly GridPoint[], budget: Budget): Omit<EqualCost, "budget" | "line" | "size"> | null {
   const lengths = [...new Set(plane.map(({ setting }) => setting.length))].sort((a, b) => a - b);

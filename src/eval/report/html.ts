@@ -8,14 +8,27 @@ import { type Cell, heading, type Table, told, type Unit } from "./table.ts";
 import { tablesOf } from "./tables.ts";
 import { modelLine, problemLine } from "./words.ts";
 
-const STYLE = `body{font:14px/1.45 Helvetica,Arial,sans-serif;color:#222;background:#fff;margin:2em auto;max-width:1100px;padding:0 1em}
-h1{font-size:1.5em}h2{font-size:1.25em;margin-top:2em;border-bottom:1px solid #ccc}h3{font-size:1.05em;margin:1.6em 0 .2em}
-p,li,figcaption{max-width:46em}.about,figcaption{color:#555}.note{background:#fff8e0}code{overflow-wrap:anywhere}
-figure{display:inline-block;margin:0 1em 1.5em 0;vertical-align:top}figure svg{max-width:100%;height:auto;overflow:visible}
-.scroll{overflow:auto;max-height:34em;border:1px solid #ddd}table{border-collapse:collapse;font-size:12.5px;white-space:nowrap}
-th,td{padding:2px 9px;text-align:right}th{position:sticky;top:0;background:#f3f3f3;text-align:right;white-space:normal;vertical-align:bottom}
-.text{text-align:left}tr:nth-child(even) td{background:#fafafa}.ends{color:#888}
-${TIP_STYLE}`;
+const STYLE = `
+body { font: 14px/1.45 Helvetica, Arial, sans-serif; color: #222; background: #fff; margin: 2em auto }
+h1 { font-size: 1.5em }
+h2 { font-size: 1.25em; margin-top: 2em; border-bottom: 1px solid #ccc }
+h3 { font-size: 1.05em; margin: 1.6em 0 .2em }
+body { max-width: 1100px; padding: 0 1em }
+p, li, figcaption { max-width: 46em }
+.about, figcaption { color: #555 }
+.note { background: #fff8e0 }
+code { overflow-wrap: anywhere }
+figure { display: inline-block; margin: 0 1em 1.5em 0; vertical-align: top }
+figure svg { max-width: 100%; height: auto; overflow: visible }
+.scroll { overflow: auto; max-height: 34em; border: 1px solid #ddd }
+table { border-collapse: collapse; font-size: 12.5px; white-space: nowrap }
+th, td { padding: 2px 9px; text-align: right }
+th { position: sticky; top: 0; background: #f3f3f3; white-space: normal; vertical-align: bottom }
+.text { text-align: left }
+tr:nth-child(even) td { background: #fafafa }
+.ends { color: #888 }
+${TIP_STYLE}
+`;
 
 const RULES = "default-src 'none'; style-src 'unsafe-inline'";
 

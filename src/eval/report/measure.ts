@@ -132,7 +132,7 @@ const perChain = (problems: readonly ProblemChains[], of: (chain: ChainRow) => n
     COST_DRAWS,
   );
 
-/** What the full cache would have read over what was read: a ratio of sums over all chains. 1 where nothing was read. */
+/** What the full cache would have read over what was read, all chains together; 1 where nothing was read. */
 function achievedRatio(problems: readonly ProblemChains[]): Interval {
   const sums = (name: "reads" | "fullReads") =>
     problems.map(({ chains }) => chains.reduce((sum, chain) => sum + chain[name], 0));
@@ -152,8 +152,8 @@ function achievedRatio(problems: readonly ProblemChains[]): Interval {
 }
 
 /**
- * A setting less another, paired by problem; of texts their losses. Votes are of the most chains that both have points of. null with less than
- * two problems.
+ * A setting less another, paired by problem; of texts their losses. Votes are of the most chains that both have points
+ * of. null with less than two problems.
  */
 export function differ(
   [run, grid]: readonly [Run, readonly GridPoint[]],

@@ -19,7 +19,7 @@ let font: Promise<Uint8Array> | null = null;
 const UNKNOWN =
   /[^\n\u0020-\u007e\u00a0-\u024f\u0370-\u045f\u2010-\u203a\u2070-\u209c\u20ac\u2190-\u22ff\u25a0-\u25cf]/gu;
 
-/** `scale`: pixels of the bitmap for one of the figure's. Letters of other scripts than Latin, Greek and Cyrillic are `?`. */
+/** `scale`: pixels for one of the figure's. Letters of other scripts than Latin, Greek and Cyrillic are `?`. */
 export async function pngOf(svg: string, scale = 3): Promise<Uint8Array> {
   started ??= start();
   font ??= readFile(FONT);

@@ -134,7 +134,7 @@ function taskReport(
   };
 }
 
-/** The line that another is compared with: its baseline's, else that of the full cache, of its model where it has one. */
+/** The line that another is compared with: its baseline's, else the full cache's, of its model where it has one. */
 function lineOfBase(
   some: readonly RecordedSetting[],
   present: readonly RecordedSetting[],

@@ -5,7 +5,7 @@ import { visible } from "../../base/visible.ts";
 import type { Interval } from "../metrics/interval.ts";
 
 /** share: 0 to 1, told in percent; gain: of shares, told in points with its sign. */
-export type Unit = "text" | "count" | "number" | "share" | "gain" | "ratio" | "bytes" | "seconds";
+export type Unit = "text" | "count" | "number" | "share" | "gain" | "ratio" | "bytes" | "precise";
 
 export interface Column {
   /** Unique in a table: the name in CSV, where an interval has NAME_low and NAME_high beside it. */
@@ -50,7 +50,7 @@ const TOLD: Record<Exclude<Unit, "text">, (n: number) => string> = {
   gain: (n) => signed((100 * n).toFixed(1).replace(/^-(0\.0)$/, "$1")),
   ratio: (n) => n.toFixed(2),
   bytes: size,
-  seconds: (n) => n.toPrecision(3),
+  precise: (n) => (n === 0 ? "0" : n.toPrecision(4)),
 };
 
 /** A cell as text: "62.3 [58.1, 66.4]". */
@@ -59,18 +59,13 @@ export function told(cell: Cell, unit: Unit, bare = false): string {
   if (typeof cell === "string") return visible(cell);
   const tell = unit === "text" ? String : (n: number) => (Number.isFinite(n) ? TOLD[unit](n) : "-");
   if (typeof cell === "number") return tell(cell);
+  if (!Number.isFinite(cell.mean)) return "-";
   return bare ? tell(cell.mean) : `${tell(cell.mean)} [${tell(cell.low)}, ${tell(cell.high)}]`;
 }
 
 /** A title with its unit. */
 export const heading = ({ title, unit }: Column): string =>
-  unit === "share"
-    ? `${title} (%)`
-    : unit === "gain"
-      ? `${title} (points)`
-      : unit === "seconds"
-        ? `${title} (s)`
-        : title;
+  unit === "share" ? `${title} (%)` : unit === "gain" ? `${title} (points)` : title;
 
 /** Tables of one name, of several tasks, as CSV (RFC 4180): numbers in full, shares from 0 to 1. */
 export function csvOf(parts: readonly { task: string; table: Table }[]): string {

@@ -19,7 +19,7 @@ export const tablesOf = (task: TaskReport): Table[] =>
 /** Of what has no chains: likeliest choices, texts. */
 function values({ kind, measure, settings }: TaskReport): Table {
   const name = averageName({ kind, measure });
-  const [unit, gain] = measure ? (["number", "number"] as const) : (["share", "gain"] as const);
+  const [unit, gain] = measure ? (["precise", "precise"] as const) : (["share", "gain"] as const);
   return {
     name: measure ?? "choices",
     title: measure ? "Perplexity" : "Accuracy of the likeliest choice",

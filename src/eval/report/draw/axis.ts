@@ -63,7 +63,11 @@ function logarithmic(from: number, to: number, base: 2 | 10): number[] {
     const values = on([1], stride);
     if (values.length >= 3) return values;
   }
-  return grids.map((factors) => on(factors, 1)).find((values) => values.length >= 3) ?? round(from, to, 4);
+  const even = [4, 8].map((about) => round(from, to, about));
+  return (
+    grids.map((factors) => on(factors, 1)).find((values) => values.length >= 3) ??
+    even.find((values) => values.length >= 2)!
+  );
 }
 
 /** An axis of shares that holds these, with ticks at its ends. */

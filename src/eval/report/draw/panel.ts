@@ -11,7 +11,8 @@ import { tip } from "./tip.ts";
 export interface Path {
   style: Style;
   points: readonly (readonly [x: number, y: number])[];
-  kind?: "thin" | "level" | "broad";
+  /** level: no better is known so far; broad: beneath the others. */
+  kind?: "level" | "broad";
 }
 
 export interface Mark {
@@ -38,7 +39,7 @@ export interface Panel {
 export type Hover = "title" | "box";
 
 const LABEL = 8.5;
-const WIDTHS = { thin: 1, level: 1.2, broad: 7, line: 1.8 };
+const WIDTHS = { level: 1.2, broad: 7, line: 1.8 };
 
 /** Draws a panel whose plot fills `area`; `bounds`: the whole figure, that tips stay within. */
 export function drawPanel({ title, x, y, paths, marks }: Panel, area: Box, bounds: Box, hover: Hover): string {
@@ -64,7 +65,7 @@ export function drawPanel({ title, x, y, paths, marks }: Panel, area: Box, bound
         stroke: kind === "broad" ? "#d0d0d0" : style.color,
         "stroke-width": WIDTHS[kind ?? "line"],
         "stroke-dasharray": kind === "level" ? "1.5 2.5" : kind === "broad" ? undefined : style.dash,
-        "stroke-opacity": kind === "thin" || kind === "level" ? 0.6 : undefined,
+        "stroke-opacity": kind === "level" ? 0.6 : undefined,
         "stroke-linejoin": "round",
         "stroke-linecap": kind === "broad" ? "round" : undefined,
       }),

@@ -57,7 +57,7 @@ export function placeLabels(
 
 /** Where a label may stand. At a corner its own corner is near the point, so that it stays close. */
 function sides({ words, x, y }: Label, size: number): Box[] {
-  const width = widthOf(words, size);
+  const width = widthOf(words, size) + 3; // words that touch would be read as one
   return [4, 8].flatMap((gap) =>
     SIDES.map(([right, down]) => ({
       x: right === 0 ? x - width / 2 : right > 0 ? x + gap : x - gap - width,

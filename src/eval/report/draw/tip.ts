@@ -5,8 +5,10 @@ import { element, text } from "./svg.ts";
 import { fitted, widthOf } from "./words.ts";
 
 /** For figures with such boxes. */
-export const TIP_STYLE =
-  ".tip{visibility:hidden;pointer-events:none}.hit:hover+.tip{visibility:visible}.hit:hover{stroke:#333;stroke-width:1}";
+export const TIP_STYLE = `
+.tip{visibility:hidden;pointer-events:none}
+.hit:hover+.tip{visibility:visible}
+.hit:hover{stroke:#333;stroke-width:1}`;
 
 const SIZE = 10;
 const LINE = 13;

@@ -27,7 +27,7 @@ export function ratioFigure(task: TaskReport, of: "chain" | "vote"): Figure | nu
   const measured: Measured = {
     name: of === "chain" ? averageName(task) : accuracyName(task.kind, "W"),
     of: ({ average, widths }) => (of === "chain" ? average : widths.at(-1)!.accuracy),
-    tell: (interval) => (task.measure ? told(interval, "number") : percent(interval)),
+    tell: (interval) => (task.measure ? told(interval, "precise") : percent(interval)),
   };
   const { name } = measured;
   const settings = shown.flat();

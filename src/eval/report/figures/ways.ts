@@ -41,7 +41,7 @@ export function waysFigure(task: TaskReport): Figure | null {
       { name: "depth: one chain, longer", style: DEPTH },
       { name: "mixed: the best of both", style: WIDTH, broad: true },
     ],
-    columns: 3,
+    columns: shown.length === 4 ? 2 : 3,
     plot: { width: 220, height: 180 },
     panels: shown.map((plane): Panel => ({ title: titleOf(plane), x, y, ...drawn(plane, task) })),
   };
