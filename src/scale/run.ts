@@ -1,5 +1,6 @@
-import type { Chain, ChainSpec, Group } from "../engine/chain.ts";
+import type { Chain, ChainSpec, Group, Token } from "../engine/chain.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { ChatMessage } from "../model/chat.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Channel } from "../request/channel.ts";
 import type { Depth } from "../request/depth.ts";
@@ -9,11 +10,17 @@ import type { Stop } from "../request/stop.ts";
 import { ChainText } from "../request/text.ts";
 import type { Thinking } from "../request/thinking.ts";
 import { chainUsage } from "../request/usage.ts";
+import type { Choice } from "./aggregate/ballot.ts";
+import { majority } from "./aggregate/majority.ts";
+import { chainConfidence, tokenConfidence } from "./aggregate/measure.ts";
 import { type Extraction, extractAnswer } from "./answer.ts";
+import { ballotsOf, verifierChain, withScores } from "./ballots.ts";
+import type { Chooser } from "./chooser.ts";
 import type { Equality } from "./equality/equality.ts";
 import { Merging } from "./equality/merge.ts";
 import type { ChainResult, ScaleEvent, ScaleResult } from "./result.ts";
-import { Vote } from "./vote.ts";
+import { type Score, scoresOf } from "./verifier/verifier.ts";
+import { Vote, type VoteGroup } from "./vote.ts";
 
 const textEvent = ({ spec: { index }, tokens, meter }: Chain, text: string): ScaleEvent => ({
   type: "text",
@@ -23,9 +30,8 @@ const textEvent = ({ spec: { index }, tokens, meter }: Chain, text: string): Sca
   liveKeys: meter.live,
 });
 
-export interface RunOptions {
+export interface RunOptions extends Chooser {
   width: number;
-  earlyStop?: boolean;
   stop?: readonly string[];
   signal?: AbortSignal;
   maxTokens: number;
@@ -35,9 +41,10 @@ export interface RunOptions {
   opened: boolean;
   depth: Depth;
   equality: Equality | null;
+  messages: readonly ChatMessage[]; // what was asked
 }
 
-/** State of one call: its chains' texts and the vote. */
+/** State of one call: its chains' texts, the vote, and who chooses in its place. */
 export class Run {
   group: Group | null = null;
   readonly #engine: Engine;
@@ -48,6 +55,8 @@ export class Run {
   readonly #texts: ChainText[];
   readonly #soFar: (() => ScaleEvent)[];
   readonly #results: ChainResult[] = [];
+  readonly #confidences: number[][]; // by chain and token, where they are measured
+  #scores: Score[] = [];
   #stopped = 0;
   #savedTokens = 0;
   #decided = false;
@@ -67,6 +76,7 @@ export class Run {
       { length: options.width },
       () => new ChainText(session.tokenizer, options.stop ?? [], { special: true }),
     );
+    this.#confidences = this.#texts.map(() => []);
     this.#soFar = this.#texts.map((text, i) => () => textEvent(this.group!.chains[i], text.text));
   }
 
@@ -85,24 +95,65 @@ export class Run {
     for (const end of settled) if (end.status === "rejected") throw end.reason;
     if (stop.signal.aborted) return this.group;
     await this.#settled;
-    if (!this.#told) this.#count(true, true); // what is undecided stays apart
+    if (this.#options.aggregator !== majority) await this.#choose(stop);
+    else if (!this.#told) this.#count(true, true); // what is undecided stays apart
     return this.group;
   }
 
-  outcome(): Pick<
-    ScaleResult,
-    "answer" | "groups" | "tied" | "merges" | "abstained" | "stopped" | "savedTokens" | "chains"
-  > {
+  /** Asks the verifier, and tells what the aggregator makes of it. */
+  async #choose(stop: Stop): Promise<void> {
+    const { aggregator, verifier, messages, thinking, opened } = this.#options;
+    const due = new Set(aggregator.scored?.(this.#ballots()).map(({ chain }) => chain));
+    const chains = this.#chains().filter(({ chain }) => due.has(chain));
+    if (verifier && chains.length > 0) {
+      this.#events.push({ type: "verify", verifier: verifier.name, chains: chains.length });
+      const read = chains.map((chain) => verifierChain(chain, messages, thinking, opened));
+      try {
+        this.#scores = await scoresOf(verifier, read, stop.signal);
+      } catch (error) {
+        if (!stop.left) throw error;
+      }
+    }
+    const groups = this.#groupsOf(aggregator.choose(this.#ballots()));
+    this.#events.push({ type: "vote", groups, abstained: this.#vote.abstained, running: 0, decided: true });
+  }
+
+  outcome(): Omit<ScaleResult, "prompt" | "sampling" | "usage" | "policy"> {
+    const { aggregator, verifier } = this.#options;
+    const choice = aggregator.choose(this.#ballots());
+    const groups = this.#groupsOf(choice);
+    const tied = new Set(choice.tied.map(({ key }) => key));
     return {
-      answer: this.#vote.winner()?.text ?? null,
-      groups: this.#vote.groups(),
-      tied: this.#vote.tied(),
+      answer: choice.answer,
+      aggregator: aggregator.key,
+      verifier: verifier?.name ?? null,
+      chosen: choice.chosen,
+      votes: choice.votes,
+      groups,
+      tied: groups.filter(({ key }) => tied.has(key)),
       merges: this.#merging?.merges ?? [],
       abstained: this.#vote.abstained,
       stopped: this.#stopped,
       savedTokens: this.#savedTokens,
-      chains: this.#results.toSorted((a, b) => a.chain - b.chain),
+      chains: this.#chains(),
     };
+  }
+
+  #chains(): ChainResult[] {
+    return this.#results.toSorted((a, b) => a.chain - b.chain);
+  }
+
+  #ballots() {
+    const measure = this.#options.aggregator.confidence?.measure ?? null;
+    return withScores(ballotsOf(this.#chains(), this.#vote.groups(), measure), this.#scores);
+  }
+
+  /** A choice's groups, with the spellings that they are merged of; the majority's weights are counts. */
+  #groupsOf(choice: Choice): VoteGroup[] {
+    const groups = this.#vote.groups();
+    if (this.#options.aggregator === majority) return groups;
+    const keys = new Map(groups.map((group) => [group.key, group.keys]));
+    return choice.groups.map((group) => ({ ...group, ...(keys.get(group.key) && { keys: keys.get(group.key) }) }));
   }
 
   #spec(index: number, end: PromiseWithResolvers<void>): ChainSpec {
@@ -115,6 +166,7 @@ export class Run {
       index,
       steer: depth?.(),
       onToken: (token) => {
+        this.#measure(index, token);
         if (stopIds.has(token.id)) return false;
         this.#show(this.group!.chains[index], text.push(token.id));
         return text.stopped;
@@ -129,6 +181,11 @@ export class Run {
         end.resolve();
       },
     };
+  }
+
+  #measure(index: number, token: Token): void {
+    const confidence = this.#options.confidence && tokenConfidence(token);
+    if (confidence !== null) this.#confidences[index].push(confidence);
   }
 
   #show(chain: Chain, text: string): void {
@@ -148,7 +205,12 @@ export class Run {
           opened: this.#options.opened,
           finished: chain.finish === "stop",
         });
-    const result: ChainResult = { ...chainUsage(chain, text), answer };
+    const { confidence } = this.#options;
+    const result: ChainResult = {
+      ...chainUsage(chain, text),
+      answer,
+      ...(confidence && { confidence: chainConfidence(this.#confidences[index], confidence.window) }),
+    };
     this.#results.push(result);
     this.#events.push({ type: "chain", result });
     if (wasStopped) {
@@ -162,7 +224,7 @@ export class Run {
   /** Looks at the vote as it stands, tells it, and stops what cannot change it. `settled`: nothing is left to merge. */
   #count(tell: boolean, settled = false): void {
     const running = this.group!.chains.filter((c) => !c.finish).map((c) => c.spec.index);
-    const certain = this.#vote.decided(running);
+    const certain = this.#options.aggregator === majority && this.#vote.decided(running);
     this.#decided ||= running.length > 0 && certain;
     const decided = this.#decided || certain || (settled && running.length === 0);
     if (tell) {
@@ -170,7 +232,7 @@ export class Run {
       this.#events.push({ type: "vote", groups, abstained: this.#vote.abstained, running: running.length, decided });
       this.#told = decided;
     }
-    if (this.#decided && this.#options.earlyStop !== false) for (const c of this.group!.chains) this.#engine.abort(c);
+    if (this.#decided && this.#options.earlyStop) for (const c of this.group!.chains) this.#engine.abort(c);
   }
 
   /** Compares a new answer with the others while chains run on. */

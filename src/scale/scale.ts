@@ -10,6 +10,8 @@ import { chooseSampling } from "../request/sampling.ts";
 import type { Session } from "../request/session.ts";
 import type { Stop } from "../request/stop.ts";
 import { usageOf } from "../request/usage.ts";
+import { messagesOf } from "./ballots.ts";
+import { type ChooseOptions, chooserOf } from "./chooser.ts";
 import { Equality } from "./equality/equality.ts";
 import type { ScaleEvent, ScaleResult } from "./result.ts";
 import { Run } from "./run.ts";
@@ -20,11 +22,9 @@ export type { ChainResult, ScaleEvent, ScaleResult } from "./result.ts";
  * As for `generate`, but the temperature is 1 where nobody names one, or where the checkpoint asks for greedy: equal
  * chains cannot vote.
  */
-export interface ScaleOptions extends RequestOptions, DepthOptions, Partial<Omit<Sampling, "logprobs">> {
+export interface ScaleOptions extends RequestOptions, DepthOptions, ChooseOptions, Partial<Omit<Sampling, "logprobs">> {
   /** Chains, default 8. */
   width?: number;
-  /** Stop as soon as the chains still running cannot change the winner; default true. */
-  earlyStop?: boolean;
   /**
    * Merge answers that are equal in other spellings, \frac{\sqrt2}{2} and 1/\sqrt{2}; default false. Votes of numbers
    * and choices alone need none of it. An `Equality` of one's own stays open.
@@ -55,6 +55,7 @@ async function runChains(
   const width = options.width ?? 8;
   if (!Number.isInteger(width) || width < 1 || width > 1024)
     throw badArgument(`width must be a whole number of chains from 1 to 1024, got ${width}`);
+  const chooser = chooserOf(options);
   // Some templates (QwQ's among them) close the thinking at once unless they are told not to; others ignore the
   // variable.
   const template = { enable_thinking: true, ...options.template };
@@ -62,7 +63,7 @@ async function runChains(
   const { text, ids, maxTokens, stopIds, policy } = await prepare(session, prompt, asked);
   const { sampling: suggested } = session.suggested;
   const sampling = chooseSampling(
-    { ...options, logprobs: undefined },
+    { ...options, logprobs: chooser.confidence?.k },
     { ...suggested, temperature: suggested.temperature || undefined },
     { ...greedy, temperature: 1 },
   );
@@ -72,8 +73,13 @@ async function runChains(
   stop.signal.throwIfAborted();
   await using owned = options.merge === true ? new Equality() : null;
   const equality = owned ?? (options.merge instanceof Equality ? options.merge : null);
-  const chosen = { width, maxTokens, sampling, stopIds, thinking, opened, depth };
-  const run = new Run(session, events, { ...asked, equality, ...chosen });
+  const run = new Run(session, events, {
+    ...chooser,
+    ...{ width, maxTokens, sampling, stopIds, thinking, opened, depth, equality },
+    stop: options.stop,
+    signal: stop.signal,
+    messages: chooser.verifier ? messagesOf(prompt, session.tokenizer) : [],
+  });
   events.push({ type: "start", width, promptTokens: ids.length, policy: policy.key });
   const group = await run.all(ids, policy, stop);
   const result: ScaleResult = {
@@ -88,7 +94,7 @@ async function runChains(
 }
 
 /**
- * W chains, answers extracted, equal ones grouped, a majority vote. Throws (through the iterator and `result`) as
+ * W chains, answers extracted, equal ones grouped, a majority vote or what `aggregate` names. Throws (through the iterator and `result`) as
  * `generate` does.
  */
 export const scale = (session: Session, prompt: Prompt, options: ScaleOptions = {}): Scaling =>

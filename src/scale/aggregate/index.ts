@@ -54,7 +54,7 @@ export const aggregatorRecipes: readonly AggregatorRecipe[] = [
   {
     name: "longest",
     summary: "the answer of the chain with the most tokens, a baseline",
-    source: "none: not in the paper",
+    source: "not in the paper",
     settings: {},
     make: () => longest,
   },

@@ -59,9 +59,8 @@ function addressOf(text: string, path: string): string {
   if (!url || !/^https?:$/.test(url.protocol))
     throw badArgument(`a reward model's address: expected http://HOST:PORT or https://.., got "${text}"`);
   if (url.username || url.password) throw badArgument("a reward model's address: expected no password in it");
-  const base = url.pathname.replace(/\/+$/, "");
-  url.pathname = base.endsWith(path) ? base : base + path;
-  return url.href;
+  const [, base, query = ""] = /^([^?#]*?)\/*(\?[^#]*)?(?:#.*)?$/.exec(url.href)!;
+  return (base.endsWith(path) ? base : base + path) + query;
 }
 
 function checkOptions({ reads, template, label, labelTokens }: RewardOptions, form: RewardFormName): void {
