@@ -94,8 +94,8 @@ async function runChains(
 }
 
 /**
- * W chains, answers extracted, equal ones grouped, a majority vote or what `aggregate` names. Throws (through the iterator and `result`) as
- * `generate` does.
+ * W chains, answers extracted, equal ones grouped, and a majority vote, or who else is to choose. Throws (through the
+ * iterator and `result`) as `generate` does.
  */
 export const scale = (session: Session, prompt: Prompt, options: ScaleOptions = {}): Scaling =>
   new Scaling(session, prompt, options);

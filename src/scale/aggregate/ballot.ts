@@ -1,5 +1,5 @@
-// What a chain brings to a choice, and what an aggregator makes of all of them. Plain data and pure functions, so that a
-// recorded run, or a subset of it, chooses as a live one does.
+// What a chain brings to a choice, and what an aggregator makes of all of them. Plain data and pure functions, so that
+// a recorded run, or a subset of it, chooses as a live one does.
 
 import type { VoteGroup } from "../vote.ts";
 
@@ -36,7 +36,7 @@ export interface WeighedGroup extends VoteGroup {
 }
 
 export interface Choice {
-  /** Key and words of the answer; null where no chain had a vote, or the chosen one has no answer that could be read. */
+  /** Key and words of the answer; null where no chain had a vote, or no answer of the chosen one could be read. */
   key: string | null;
   answer: string | null;
   /** The chain that says it so; null where no chain had a vote. */
@@ -54,7 +54,7 @@ export const NO_ANSWER = "it has no answer";
 /**
  * Groups weigh as much as their chains together, or as the heaviest of them; the heaviest group wins. Of equal ones,
  * the group whose speaker has the lowest index: the first of its chains that votes, or (heaviest) that weighs so much.
- * `weightOf`: a weight, or why the chain has no vote. A chain without an answer that is given a weight stands for itself.
+ * `weightOf`: a weight, or why the chain has no vote. A chain without an answer that has a weight stands for itself.
  */
 export function choose(
   ballots: readonly Ballot[],

@@ -10,10 +10,10 @@ export interface ConfidenceVote extends ConfidenceOptions {
 }
 
 /**
- * Votes weigh as much as the model was sure of their chains (DeepConf, arXiv 2508.15260, section 3.1: confidence-weighted
- * majority voting), of the surest share `top` alone (its confidence filtering, eta; it tries 0.1 and 0.9). The share is
- * cut as its authors' program does: a chain votes from the (1 - top) quantile on, taken linearly between chains, so that
- * one always does. Throws `bad-argument`.
+ * Votes weigh as much as the model was sure of their chains (DeepConf, arXiv 2508.15260: confidence-weighted majority
+ * voting), of the surest share `top` alone (its confidence filtering, eta; it tries 0.1 and 0.9). The share is cut as
+ * its authors' program does: a chain votes from the (1 - top) quantile on, taken linearly between chains, so that one
+ * always does. Throws `bad-argument`.
  */
 export function byConfidence(options: Partial<ConfidenceVote> = {}): Aggregator {
   const { measure = "bottom", top = 1 } = options;

@@ -60,7 +60,7 @@ export const aggregatorRecipes: readonly AggregatorRecipe[] = [
   },
 ];
 
-/** The aggregator of `name` or `name:setting=value,...`, as in `confidence:measure=tail,top=0.1`. Throws `bad-argument`. */
+/** Of `name` or `name:setting=value,...`, as in `confidence:measure=tail,top=0.1`. Throws `bad-argument`. */
 export function makeAggregator(spec: string): Aggregator {
   const [name, ...rest] = spec.split(":");
   const recipe = aggregatorRecipes.find((each) => each.name === name.trim());

@@ -1,5 +1,5 @@
-// How sure a model was of a chain: the measures of DeepConf ("Deep Think with Confidence", arXiv 2508.15260, section 2).
-// What the paper leaves open is as in its authors' program (facebookresearch/deepconf).
+// How sure a model was of a chain: the measures of DeepConf ("Deep Think with Confidence", arXiv 2508.15260). What the
+// paper leaves open is as in its authors' program (facebookresearch/deepconf).
 
 import { badArgument } from "../../base/errors.ts";
 import { mean } from "../../base/mean.ts";
@@ -30,7 +30,7 @@ export function confidenceOptions(options: Partial<ConfidenceOptions> = {}): Con
   return { k, window };
 }
 
-/** Of a chain, in nats: larger is surer. Groups are the runs of `window` tokens, one from each token on that has so many. */
+/** Of a chain, in nats: larger is surer. Groups are all runs of `window` tokens, which overlap. */
 export interface Confidence {
   /** Mean over all tokens. */
   average: number;
@@ -47,8 +47,8 @@ export const MEASURES = ["average", "bottom", "lowest", "tail"] as const;
 export type ConfidenceMeasure = (typeof MEASURES)[number];
 
 /**
- * A token's confidence, -(1/k) sum of log P(j) over the k likeliest tokens: large where all but few of them are
- * unlikely. Those that cannot come at all (log 0) are left out. null where nothing was measured: the chain was made to
+ * A token's confidence, -(1/k) times the sum of log P(j) over the k likeliest tokens: large where all but few of them
+ * are unlikely. Those that cannot come at all (log 0) are left out. null where nothing was measured: the chain was made to
  * say it, or no log-probabilities were asked for.
  */
 export function tokenConfidence({ top }: Pick<Token, "top">): number | null {

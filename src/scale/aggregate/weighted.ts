@@ -10,7 +10,7 @@ export interface WeightedVote {
 
 /**
  * Best of n, weighted: votes weigh as much as a verifier scores their chains (voting verifier, Li et al., arXiv
- * 2206.02336, section 3.2). A score below 0 is no weight: it would make more chains worse than fewer. Throws
+ * 2206.02336). A score below 0 is no weight: it would make more chains worse than fewer. Throws
  * `bad-argument`.
  */
 export function byScore({ sigmoid = 0 }: Partial<WeightedVote> = {}): Aggregator {

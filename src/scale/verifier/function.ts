@@ -5,8 +5,8 @@ import type { Verifier, VerifierChain } from "./verifier.ts";
 export type Judge = (chain: VerifierChain, signal: AbortSignal) => number | boolean | Promise<number | boolean>;
 
 /**
- * A function as a verifier, asked chain by chain. Only one that waits can be timed: code that never lets go of the thread
- * holds up everything. Throws `bad-argument`.
+ * A function as a verifier, asked chain by chain. Only one that waits can be timed: code that never lets go of the
+ * thread holds up everything. Throws `bad-argument`.
  */
 export const functionVerifier = (judge: Judge, options: EachOptions = {}): Verifier => ({
   name: `function ${judge.name || "without a name"}`,

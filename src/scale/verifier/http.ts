@@ -26,9 +26,9 @@ export interface RewardOptions extends EachOptions {
 const MOST_BYTES = 16 << 20;
 
 /**
- * A reward model behind an HTTP server, asked chain by chain. What is no score (an error, a status other than 2xx, another
- * body than the form's, one that is too large, a redirection, or none within the limit) costs that chain its vote.
- * Throws `bad-argument` for options that make no request.
+ * A reward model behind an HTTP server, asked chain by chain. What is no score (an error, a status other than 2xx,
+ * another body than the form's, one that is too large, a redirection, or none within the limit) costs that chain its
+ * vote. Throws `bad-argument` for options that make no request.
  */
 export function rewardModel(options: RewardOptions): Verifier {
   const { form: name = "vllm-classify", model, reads = "reply", template, label, labelTokens, key } = options;
