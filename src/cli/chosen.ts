@@ -52,5 +52,7 @@ function reasonLines({ votes, chains }: ScaleResult): string[] {
     return `no vote of ${of.length === 1 ? "chain" : "chains"} ${names.join(", ")}${more}: ${oneLine(why)}`;
   });
   const left = reasons.length - MOST_REASONS;
-  return left > 0 ? [...reasons.slice(0, MOST_REASONS), `and ${left} more reasons (--json lists all)`] : reasons;
+  return left > 0
+    ? [...reasons.slice(0, MOST_REASONS), `and ${counted(left, "more reason")} (--json lists all)`]
+    : reasons;
 }
