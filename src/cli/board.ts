@@ -29,7 +29,7 @@ const mergeLine = ({ spellings: [first, second], by, why }: Merge): string =>
   `merged ${oneLine(first)} and ${oneLine(second)}: ${by}, ${why}`;
 
 const verifyLine = ({ verifier, chains }: ScaleEvent & { type: "verify" }): string =>
-  `${counted(chains, "chain")} to score: ${oneLine(verifier)}`;
+  `${counted(chains, "chain")} to score: ${oneLine(verifier.slice(0, 100))}`;
 
 export function usageLines(result: ScaleResult): string[] {
   const { usage } = result;

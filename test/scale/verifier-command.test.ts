@@ -108,12 +108,12 @@ describe("a command", () => {
     const pids = join(folder, "pids");
     const started = performance.now();
     const verifier = commandVerifier(`echo 0.5; sleep 1000 & echo $! $$ > ${pids}; trap "" TERM; sleep 1000`, {
-      limit: 1,
+      limit: 3,
     });
     const [first, ...others] = await asked(verifier, three);
     assert.equal(first, 0.5);
-    for (const why of others) assert.equal(why, "the command did not end within 1 s");
-    assert.ok(performance.now() - started < 5000);
+    for (const why of others) assert.equal(why, "the command did not end within 3 s");
+    assert.ok(performance.now() - started < 60_000);
     for (const pid of readFileSync(pids, "utf8").trim().split(" ")) assert.ok(gone(Number(pid)), pid);
   });
 
@@ -121,15 +121,17 @@ describe("a command", () => {
     const pids = join(folder, "left");
     const started = performance.now();
     assert.deepEqual(await asked(commandVerifier(`sleep 1000 & echo $! > ${pids}; seq 3`), three), [1, 2, 3]);
-    const away = commandVerifier(`setsid sleep 3 & seq 3`); // has left its group and holds its output
-    assert.deepEqual(await asked(away, three), [1, 2, 3]);
-    assert.ok(performance.now() - started < 2900);
     assert.ok(gone(Number(readFileSync(pids, "utf8"))));
+    // One that has left its group and holds its output is out of reach.
+    const away = commandVerifier(`setsid sh -c 'echo $$ > ${pids}; exec sleep 1000' & sleep 0.5; seq 3`);
+    assert.deepEqual(await asked(away, three), [1, 2, 3]);
+    process.kill(Number(readFileSync(pids, "utf8")));
+    assert.ok(performance.now() - started < 60_000);
   });
 
   test("that prints without end is ended", async () => {
     for (const program of ["yes 1", "yes 1 | tr -d '\\n'"])
-      for (const why of await asked(commandVerifier(program, { limit: 30 }), three))
+      for (const why of await asked(commandVerifier(program, { limit: 100 }), three))
         assert.match(String(why), /printed more than 4 MiB/);
     const [why] = await asked(commandVerifier("yes no >&2", { limit: 0.5 }), three);
     assert.match(String(why), /did not end within 0.5 s/);

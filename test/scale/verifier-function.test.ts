@@ -40,7 +40,7 @@ describe("a function", () => {
       "no score within 0.2 s",
       'expected a finite number as its score, got "high"',
     ]);
-    assert.ok(performance.now() - started < 2000);
+    assert.ok(performance.now() - started < 20_000);
     for (const score of [Number.NaN, Infinity, undefined, null, {}, 10n])
       for (const why of await asked(
         functionVerifier(() => score as never),

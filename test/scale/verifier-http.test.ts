@@ -204,7 +204,7 @@ describe("a bad server costs votes, and says why", () => {
       { limit },
     );
     assert.deepEqual(drips, ["no score within 0.3 s"]);
-    assert.ok(performance.now() - started < 5000);
+    assert.ok(performance.now() - started < 20_000);
     const endless = await why(
       (_, response) => {
         const more = () => {
@@ -213,7 +213,7 @@ describe("a bad server costs votes, and says why", () => {
         response.on("drain", more);
         more();
       },
-      { limit: 30 },
+      { limit: 100 },
     );
     assert.deepEqual(endless, ["its reply is larger than 16 MiB"]);
   });
