@@ -39,7 +39,7 @@ export type { SamplingUsed } from "./request/sampling.ts";
 export { type LoadOptions, load, type Session } from "./request/session.ts";
 export type { Suggested } from "./request/suggested.ts";
 export type { Thinking } from "./request/thinking.ts";
-export type { ChainUsage, Usage } from "./request/usage.ts";
+export type { ChainUsage, PromptUsage, Usage } from "./request/usage.ts";
 export { type Extraction, extractAnswer } from "./scale/answer.ts";
 export { budgetName, budgetOptions, type ScalingBudget, scalingBudget, scalingBudgets } from "./scale/budget.ts";
 export { Equality, type EqualOptions, type Verdict } from "./scale/equality/equality.ts";

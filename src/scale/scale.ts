@@ -1,6 +1,5 @@
 import { badArgument } from "../base/errors.ts";
 import type { Chain, ChainSpec, Group } from "../engine/chain.ts";
-import type { Engine } from "../engine/engine.ts";
 import { greedy, type Sampling } from "../engine/sampling.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Channel } from "../request/channel.ts";
@@ -146,7 +145,7 @@ interface RunOptions extends Omit<ScaleOptions, "stopIds"> {
 /** State of one call: its chains' texts and the vote. */
 class Run {
   group: Group | null = null;
-  readonly #engine: Engine;
+  readonly #session: Session;
   readonly #events: Channel<ScaleEvent>;
   readonly #options: RunOptions;
   readonly #merging: Merging | null;
@@ -163,7 +162,7 @@ class Run {
   #settled: Promise<unknown> = Promise.resolve();
 
   constructor(session: Session, events: Channel<ScaleEvent>, options: RunOptions) {
-    this.#engine = session.engine;
+    this.#session = session;
     this.#events = events;
     this.#options = options;
     this.#merging = options.equality && new Merging(options.equality);
@@ -179,14 +178,14 @@ class Run {
   /** Runs all chains to their ends. */
   async all(ids: readonly number[], policy: Policy, stop: Stop): Promise<Group> {
     const ends = Array.from({ length: this.#options.width }, () => Promise.withResolvers<void>());
-    this.group = this.#engine.submit(
+    this.group = this.#session.engine.submit(
       ids,
       policy,
       ends.map((end, index) => this.#spec(index, end)),
     );
     const { chains } = this.group;
     const settled = await stop.during(Promise.allSettled(ends.map((end) => end.promise)), () => {
-      for (const chain of chains) this.#engine.abort(chain);
+      for (const chain of chains) this.#session.engine.abort(chain);
     });
     for (const end of settled) if (end.status === "rejected") throw end.reason;
     if (stop.signal.aborted) return this.group;
@@ -228,7 +227,7 @@ class Run {
       onFinish: (_finish, error) => {
         if (error) {
           end.reject(error);
-          for (const chain of this.group!.chains) this.#engine.abort(chain);
+          for (const chain of this.group!.chains) this.#session.engine.abort(chain);
           return;
         }
         this.#ended(this.group!.chains[index]);
@@ -254,7 +253,7 @@ class Run {
           opened: this.#options.opened,
           finished: chain.finish === "stop",
         });
-    const result: ChainResult = { ...chainUsage(chain, text), answer };
+    const result: ChainResult = { ...chainUsage(this.#session, chain, text), answer };
     this.#results.push(result);
     this.#events.push({ type: "chain", result });
     if (wasStopped) {
@@ -276,7 +275,8 @@ class Run {
       this.#events.push({ type: "vote", groups, abstained: this.#vote.abstained, running: running.length, decided });
       this.#told = decided;
     }
-    if (this.#decided && this.#options.earlyStop !== false) for (const c of this.group!.chains) this.#engine.abort(c);
+    if (this.#decided && this.#options.earlyStop !== false)
+      for (const c of this.group!.chains) this.#session.engine.abort(c);
   }
 
   /** Compares a new answer with the others while chains run on. */
