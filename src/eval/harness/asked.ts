@@ -7,6 +7,7 @@ import { fingerprintOf } from "../../train/fingerprint.ts";
 import { windows } from "../compare/texts.ts";
 import { someOf } from "../tasks/questions.ts";
 import type { Asked, ChoiceItem, Item, ItemOptions, Style, Task, TextTask, VoteTask } from "../tasks/task.ts";
+import { chainTemplate } from "./chains.ts";
 import type { RecordedTask } from "./record.ts";
 
 export interface TaskChoice {
@@ -42,15 +43,18 @@ export interface AskOptions {
   /** Most problems of a task. */
   limit?: number;
   style: Style;
+  /** Variables of the chat template. */
+  template?: Record<string, unknown>;
 }
 
 /** Makes or reads a task's problems. Throws as its `items` does, and `bad-file` where two have one id. */
 export async function askTask(
   session: Session,
   { spec, task, data }: TaskChoice,
-  { seed, limit, style }: AskOptions,
+  { seed, limit, style, template }: AskOptions,
 ): Promise<AskedTask> {
-  const tokensOf: ItemOptions["tokensOf"] = async (prompt) => (await encodePrompt(session, prompt)).ids.length;
+  const tokensOf: ItemOptions["tokensOf"] = async (prompt) =>
+    (await encodePrompt(session, prompt, { template: chainTemplate(template) })).ids.length;
   const options: ItemOptions = { data, seed, count: limit, style, tokensOf };
   const parts = await partsOf(session, task, options);
   const { problems } = parts;

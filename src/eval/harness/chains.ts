@@ -89,12 +89,15 @@ const nothing = (chain: number, error: Error): EndedChain => ({
   ...{ tokens: 0, reads: 0, fullReads: 0, peakKeys: 0, peakBytes: 0, seconds: 0, loop: null, prompt: NO_COST },
 });
 
+/** Variables of the chat template, as `scale` has them. */
+export const chainTemplate = (given?: Record<string, unknown>) => ({ enable_thinking: true, ...given });
+
 /** Tags of the thinking; a text that is continued has none. */
 export const thinkingOf = (style: Style, options: ChainOptions) => (style === "text" ? null : tagsOf(options));
 
 async function submit(session: Session, request: ChainRequest, stop: Stop, started: number): Promise<void> {
   const { asked, style, options, policy, cr, maxTokens, seed } = request;
-  const template = { enable_thinking: true, ...options.template };
+  const template = chainTemplate(options.template);
   const { signal } = stop;
   const own = options.stopIds && [...session.config.eosIds, ...options.stopIds];
   const prepared = await prepare(session, asked.prompt, { policy, cr, maxTokens, template, stopIds: own, signal });

@@ -140,9 +140,10 @@ async function recordedModels(used: readonly KnownModel[], probe: string | undef
   return models;
 }
 
-async function askTasks(session: Session, { tasks, seed = 0, limit }: EvaluateOptions, style: Style) {
+async function askTasks(session: Session, { tasks, seed = 0, limit, chains }: EvaluateOptions, style: Style) {
   const asked: AskedTask[] = [];
-  for (const task of tasks) asked.push(await askTask(session, task, { seed, limit, style }));
+  for (const task of tasks)
+    asked.push(await askTask(session, task, { seed, limit, style, template: chains?.template }));
   return asked;
 }
 

@@ -57,8 +57,9 @@ export function chooseSettings(
     const model = models.get(keyOfModel(choice.model))!;
     const policy = choice.policy ?? (model.trained.dms ? "dms" : "full");
     const faults = choice.budgets.map((budget) => fault(model, policy, budget));
-    const wrong = choice.all ? faults.find((why) => why !== null) : faults.every((why) => why !== null) && faults[0];
-    if (wrong) throw badArgument(`${choice.name ?? policy}: ${wrong}`);
+    const found = [...new Set(faults.filter((why) => why !== null))];
+    const wrong = found.length > 0 && (choice.all || !faults.includes(null));
+    if (wrong) throw badArgument(`${choice.name ?? policy}: ${found.join("; ")}`);
     for (const [i, budget] of choice.budgets.entries()) {
       checkRoom(model, budget);
       const called = choice.name ?? (models.size > 1 ? `${model.name} ${policy}` : policy);
