@@ -59,7 +59,7 @@ export async function evaluate(
   onEvent: (event: EvaluateEvent) => void = () => {},
 ): Promise<Evaluated> {
   const started = performance.now();
-  const { load: held = {}, signal } = options;
+  const { load: held = {}, chains = {}, signal } = options;
   checkOptions(options);
   const models = await knowModels(
     options.settings.map(({ model }) => model),
@@ -77,11 +77,12 @@ export async function evaluate(
   try {
     const first = await sessions.of(used[0]);
     const style = options.style ?? (hasChat(first) ? "chat" : "text");
+    await checkChains(first, chains, style);
     const tasks = await askTasks(first, options, style);
     const head: RecordHead = {
       ...{ version: RECORD_VERSION, models: recorded, tasks: tasks.map((task) => task.recorded), settings },
       seed: options.seed ?? 0,
-      sampling: recordedSampling(options.chains ?? {}, held.context),
+      sampling: recordedSampling(chains, { style, context: held.context }),
       machine: recordedMachine(first.device, held),
     };
     folder = await Folder.open(options.out, head, (spec, ids) =>
@@ -92,14 +93,14 @@ export async function evaluate(
     onEvent({ type: "start", head, progress, standings });
     const run = new Run({
       ...{ head, tasks, folder, standings, progress, equality, style, batch: options.batch, signal },
-      options: options.chains ?? {},
+      options: chains,
       onProblem: (place, chains) => onEvent({ type: "problem", place, chains }),
     });
     for (const model of used) {
       const jobs = run.jobs(model.name);
       if (jobs.length === 0) continue;
       const session = await sessions.of(model);
-      await checkChains(session, options.chains ?? {}, style);
+      await checkChains(session, chains, style);
       await run.work(session, jobs);
     }
     checkWhole(head, folder);

@@ -42,7 +42,7 @@ export async function gradeChains(
   const worth = new Map<string, { key: string; score: number }>();
   for (const { key, text, keys = [key] } of joint) {
     const score = await task.grade(item, { kind: "answer", key, text }, equal);
-    if (!(score >= 0 && score <= 1))
+    if (!(typeof score === "number" && score >= 0 && score <= 1))
       throw badArgument(`task ${task.name}: expected a grade from 0 to 1 of problem ${item.id}, got ${score}`);
     for (const each of keys) worth.set(each, { key, score });
   }

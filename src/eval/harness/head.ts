@@ -12,7 +12,10 @@ import { type ChainOptions, samplingOf, thinkingOf } from "./chains.ts";
 import type { RecordHead } from "./record.ts";
 
 /** Options of chains as a record has them. */
-export function recordedSampling(options: ChainOptions, context: number | undefined): RecordHead["sampling"] {
+export function recordedSampling(
+  options: ChainOptions,
+  { style, context }: { style: Style; context?: number },
+): RecordHead["sampling"] {
   const { temperature, topK, topP, minP, repetitionPenalty, thinkMost, thinkLast, thinkLeast, nudges, nudge } = options;
   const { stop, stopIds, template, thinking } = options;
   const plain = { temperature, topK, topP, minP, repetitionPenalty, thinkMost, thinkLast, thinkLeast, nudges, nudge };
@@ -21,6 +24,7 @@ export function recordedSampling(options: ChainOptions, context: number | undefi
     ...Object.fromEntries(Object.entries(plain).map(([name, value]) => [name, value ?? null])),
     ...Object.fromEntries(Object.entries(lists).map(([name, value]) => [name, value ? JSON.stringify(value) : null])),
     thinking: thinking === null ? "none" : thinking ? `${thinking.open},${thinking.close}` : null,
+    style,
     context: context ?? null,
   };
 }

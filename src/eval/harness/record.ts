@@ -1,5 +1,5 @@
-// What an evaluation leaves in its folder: run.json, once, and chains.jsonl, a line a chain. Plain data, so that reports
-// need neither engine nor model, and other programs may write or read them.
+// What an evaluation leaves in its folder: run.json, once, and chains.jsonl, a line a chain. Plain data, so that
+// reports need neither engine nor model, and other programs may write or read them.
 
 import type { ScalingBudget } from "../../scale/budget.ts";
 import type { ChainRow } from "../metrics/chain.ts";

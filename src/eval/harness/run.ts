@@ -74,9 +74,7 @@ export class Run {
     );
   }
 
-  /**
-   * Does jobs with their model. Throws `aborted`, and what no chain is to blame for, once nothing of them runs any more.
-   */
+  /** Does jobs with their model. Throws its signal's reason, or what no chain is to blame for, once nothing runs. */
   async work(session: Session, jobs: readonly Job[]): Promise<void> {
     const stop = new AbortController();
     const signal = AbortSignal.any([stop.signal, ...(this.#parts.signal ? [this.#parts.signal] : [])]);
