@@ -91,7 +91,7 @@ test("what cannot run is refused, with all reasons", async () => {
   await assert.rejects(choose([of("nothing", "64-2-1")]), refused(/unknown policy "nothing"/));
   await assert.rejects(
     choose([of("tova:window=3", "64-2-1,64-2-4")]),
-    refused(/^tova:window=3: expected a ratio above 1, got 1; policy tova has no window/),
+    refused(/^tova:window=3: policy tova has no window: expected budget, cr, recent, protect, got window=3$/),
   );
   await assert.rejects(
     choose([of("full", "4k-2-1")]),

@@ -93,14 +93,15 @@ function fault({ trained }: KnownModel, policy: string, { cr, length }: ScalingB
   const sized = SIZES.find((size) => options[size] !== undefined);
   if (cr > 1 && sized !== undefined) return `${sized} is given already: expected a ratio of 1, got ${cr}`;
   const asks = budgets.includes("cr") || settings.cr !== undefined;
-  if (cr === 1 && asks && sized === undefined && name !== "full") return "expected a ratio above 1, got 1";
+  const tooLow = cr === 1 && asks && sized === undefined && name !== "full";
+  const ratio = tooLow ? (trained.dms?.cr ?? 2) : cr; // whether it would run at all comes first
   try {
     const { protect, ...rest } = options;
     const kept = protect === "system" ? {} : { protect };
-    makePolicy(name, trained, { ...rest, ...kept, ...(cr > 1 ? { cr } : {}), tokens: length });
-    return null;
+    makePolicy(name, trained, { ...rest, ...kept, ...(ratio > 1 ? { cr: ratio } : {}), tokens: length });
   } catch (error) {
     if (error instanceof HyperthinkError) return error.message;
     throw error;
   }
+  return tooLow ? "expected a ratio above 1, got 1" : null;
 }
