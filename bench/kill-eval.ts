@@ -1,8 +1,8 @@
 // Kills an evaluation at random moments and goes on with it: what it says of every chain must be what one says that
 // nobody killed, and no chain that had ended may run a second time.
 //   node bench/kill-eval.ts [KILLS] [--seed 1] [--problems 24]
-// KILLS (default: 10) moments are uniform over the time that the run takes when it is left alone, so that they fall into
-// loading, prompts, decoding, grading or writing; a run that ends before its kill is compared, and another is begun.
+// KILLS (default: 10) moments are uniform over the time that the run takes when it is left alone, so that they fall
+// into loading, prompts, decoding, grading or writing; a run that ends before its kill is compared, and another begun.
 // One thread and two in turn, and another number of chains in flight each time. Exit code 1 where anything differs;
 // what does is kept in bench/out.
 import { spawn } from "node:child_process";

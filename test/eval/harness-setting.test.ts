@@ -57,6 +57,16 @@ test("each policy takes the budgets whose ratio it can, and says which it leaves
   assert.match(leftOut[2], /^tova:budget=20 64-2-4 \(budget is given already/);
 });
 
+test("a policy that names its own size takes ratio 1", async () => {
+  const both = "64-2-1,64-2-4";
+  const ratio = async (policy: string, model = plain) => (await choose([of(policy, both, model)])).settings[0].cr;
+  for (const policy of ["snapkv:budget=40", "tova:cr=2", "streaming:recent=20"]) assert.equal(await ratio(policy), 1);
+  assert.equal(await ratio("dms:threshold=-1", gated), 1);
+  for (const policy of ["snapkv", "tova:recent=3", "streaming", "streaming:sinks=2"])
+    assert.equal(await ratio(policy), 4);
+  assert.equal(await ratio("dms:window=4", gated), 4);
+});
+
 test("gates have the ratio that they were trained for, and are the default where they are", async () => {
   const { settings, leftOut } = await choose([of(undefined, "64-2-1,64-2-2,64-2-4", gated), of(undefined, "64-2-1")]);
   assert.deepEqual(

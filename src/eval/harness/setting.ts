@@ -83,14 +83,17 @@ function checkRoom({ name, context }: KnownModel, budget: ScalingBudget): void {
     );
 }
 
-/** Options of policies that say how much stays. */
-const SIZES: readonly (keyof PolicyOptions)[] = ["cr", "budget", "threshold", "recent"];
+/** Options that say how much stays. `recent` is a part of what stays, but for the policy that keeps nothing else. */
+const sizeOf = (name: string, options: PolicyOptions): keyof PolicyOptions | undefined =>
+  (["cr", "budget", "threshold", ...(name === "streaming" ? (["recent"] as const) : [])] as const).find(
+    (size) => options[size] !== undefined,
+  );
 
 /** Why a policy has no use for a budget's ratio; null where it has. A ratio of 1 asks nothing of a policy. */
 function fault({ trained }: KnownModel, policy: string, { cr, length }: ScalingBudget): string | null {
   const { name, options } = parseSpec(policy);
   const { budgets, settings } = recipeOf(name);
-  const sized = SIZES.find((size) => options[size] !== undefined);
+  const sized = sizeOf(name, options);
   if (cr > 1 && sized !== undefined) return `${sized} is given already: expected a ratio of 1, got ${cr}`;
   const asks = budgets.includes("cr") || settings.cr !== undefined;
   const tooLow = cr === 1 && asks && sized === undefined && name !== "full";
