@@ -1,5 +1,4 @@
 import type { Chain, ChainSpec, Group, Token } from "../engine/chain.ts";
-import type { Engine } from "../engine/engine.ts";
 import type { ChatMessage } from "../model/chat.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Channel } from "../request/channel.ts";
@@ -47,7 +46,7 @@ export interface RunOptions extends Chooser {
 /** State of one call: its chains' texts, the vote, and who chooses in its place. */
 export class Run {
   group: Group | null = null;
-  readonly #engine: Engine;
+  readonly #session: Session;
   readonly #events: Channel<ScaleEvent>;
   readonly #options: RunOptions;
   readonly #merging: Merging | null;
@@ -66,7 +65,7 @@ export class Run {
   #settled: Promise<unknown> = Promise.resolve();
 
   constructor(session: Session, events: Channel<ScaleEvent>, options: RunOptions) {
-    this.#engine = session.engine;
+    this.#session = session;
     this.#events = events;
     this.#options = options;
     this.#merging = options.equality && new Merging(options.equality);
@@ -83,14 +82,14 @@ export class Run {
   /** Runs all chains to their ends. */
   async all(ids: readonly number[], policy: Policy, stop: Stop): Promise<Group> {
     const ends = Array.from({ length: this.#options.width }, () => Promise.withResolvers<void>());
-    this.group = this.#engine.submit(
+    this.group = this.#session.engine.submit(
       ids,
       policy,
       ends.map((end, index) => this.#spec(index, end)),
     );
     const { chains } = this.group;
     const settled = await stop.during(Promise.allSettled(ends.map((end) => end.promise)), () => {
-      for (const chain of chains) this.#engine.abort(chain);
+      for (const chain of chains) this.#session.engine.abort(chain);
     });
     for (const end of settled) if (end.status === "rejected") throw end.reason;
     if (stop.signal.aborted) return this.group;
@@ -174,7 +173,7 @@ export class Run {
       onFinish: (_finish, error) => {
         if (error) {
           end.reject(error);
-          for (const chain of this.group!.chains) this.#engine.abort(chain);
+          for (const chain of this.group!.chains) this.#session.engine.abort(chain);
           return;
         }
         this.#ended(this.group!.chains[index]);
@@ -207,7 +206,7 @@ export class Run {
         });
     const { confidence } = this.#options;
     const result: ChainResult = {
-      ...chainUsage(chain, text),
+      ...chainUsage(this.#session, chain, text),
       answer,
       ...(confidence && { confidence: chainConfidence(this.#confidences[index], confidence.window) }),
     };
@@ -232,7 +231,7 @@ export class Run {
       this.#events.push({ type: "vote", groups, abstained: this.#vote.abstained, running: running.length, decided });
       this.#told = decided;
     }
-    if (this.#decided && this.#options.earlyStop) for (const c of this.group!.chains) this.#engine.abort(c);
+    if (this.#decided && this.#options.earlyStop) for (const c of this.group!.chains) this.#session.engine.abort(c);
   }
 
   /** Compares a new answer with the others while chains run on. */

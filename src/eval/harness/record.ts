@@ -36,8 +36,13 @@ export interface RecordedTask {
   /** sha256 of the problems as they were asked, golds included. */
   fingerprint: string;
   problems: readonly { id: string; group?: string }[];
-  /** vote: answers of chains; pass: one right chain is enough, as programs can be checked; value: one number, no vote. */
+  /**
+   * vote: answers of chains; pass: one right chain is enough, as programs can be checked; value: no chains, and one
+   * number as the score of chain 0: 1 where the likeliest choice is right.
+   */
   kind: "vote" | "pass" | "value";
+  /** Of kind value: a score is 1 / the perplexity of one window of a text. */
+  measure?: "perplexity";
 }
 
 /** What a record is of: an evaluation that goes on in the same folder must be of the same. */
@@ -47,8 +52,8 @@ export interface RecordHead {
   tasks: readonly RecordedTask[];
   settings: readonly RecordedSetting[];
   seed: number;
-  /** Of chains: temperature and so on, as used; null: what the task or checkpoint says. */
-  sampling: Record<string, number | null>;
+  /** Of chains: temperature, what ends them and so on; null: what the task or checkpoint says. */
+  sampling: Record<string, number | string | null>;
   /** Device, instruction set and types of numbers: what equal bits depend on. */
   machine: { device: string; isa: string; dtype: string };
 }
@@ -57,7 +62,7 @@ export interface RecordHead {
 export interface RecordedChain extends ChainRow {
   task: string; // a task's spec
   setting: string; // a setting's id
-  seed: number; // of this chain
+  seed: number; // of the problem's chains, which their indices set apart, as in `scale`
   text: string;
   /** The answer as the chain wrote it; null: it abstained, because of `why`. */
   answer: string | null;
