@@ -48,8 +48,8 @@ export type ConfidenceMeasure = (typeof MEASURES)[number];
 
 /**
  * A token's confidence, -(1/k) times the sum of log P(j) over the k likeliest tokens: large where all but few of them
- * are unlikely. Those that cannot come at all (log 0) are left out. null where nothing was measured: the chain was made to
- * say it, or no log-probabilities were asked for.
+ * are unlikely. Those that cannot come at all (log 0) are left out. null where nothing was measured: the chain was made
+ * to say it, or no log-probabilities were asked for.
  */
 export function tokenConfidence({ top }: Pick<Token, "top">): number | null {
   let sum = 0;
