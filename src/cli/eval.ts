@@ -135,8 +135,8 @@ function settingsOf(flags: Flags): SettingChoice[] {
   if (!plain) return own;
   if (budget.length === 0) throw badArgument("expected --budget LENGTH-WIDTH-CR such as 1k-8-4, got none");
   if (model === undefined)
-    note("no --model: using the embedded beads, which knows problems about containers of beads and nothing else");
-  const path = model ?? embedded("beads");
+    note("no --model: using the embedded abacus, which knows problems about containers of beads and nothing else");
+  const path = model ?? embedded("abacus");
   const policies: (string | undefined)[] = policy ?? [undefined];
   return [
     ...policies.map((each) => ({ model: { path, adapters: adapter ?? [] }, policy: each, budgets: budget })),

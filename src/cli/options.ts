@@ -76,7 +76,7 @@ export function modelOptions(command: Command): Command {
   return command
     .option(
       "-m, --model <dir>",
-      "Hugging Face folder or .safetensors file (default: an embedded beads model; scale takes the one with 4x gates)",
+      "Hugging Face folder or .safetensors file (default: the embedded abacus; scale takes the one whose cache is 8x smaller)",
     )
     .option("--adapter <dir>", ADAPTER, texts)
     .option("--probe <dir>", "folder with a KVzap probe for the model (nvidia/KVzap-*)")

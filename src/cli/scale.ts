@@ -50,9 +50,9 @@ async function run(words: string[], flags: Flags): Promise<void> {
   const signal = interruptible();
   if (!flags.model)
     note(
-      "no --model: using the embedded beads-dms-full-4x, which knows problems about containers of beads and nothing else",
+      "no --model: using the embedded abacus-dms-8x, which knows problems about containers of beads and nothing else",
     );
-  await using session = await open({ ...loadOptions(flags, "beads-dms-full-4x"), signal });
+  await using session = await open({ ...loadOptions(flags, "abacus-dms-8x"), signal });
   const merge = flags.merge && equality;
   const options: ScaleOptions = { ...generateOptions(flags, session), ...chosen, width, merge, signal };
   const scaling = scale(session, promptOf(text, flags), options);
