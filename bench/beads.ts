@@ -11,7 +11,15 @@ import { mean } from "../src/base/mean.ts";
 import type { KvFormat, WeightFormat } from "../src/device/device.ts";
 import { type BeadsProblem, beadsProblems } from "../src/eval/beads.ts";
 import { pairedDifference } from "../src/eval/metrics/interval.ts";
-import { accuracy, meanReads, type ProblemRun, percent, runProblems, soloPeak } from "../src/eval/race.ts";
+import {
+  accuracy,
+  BEADS_TOKENS,
+  meanReads,
+  type ProblemRun,
+  percent,
+  runProblems,
+  soloPeak,
+} from "../src/eval/race.ts";
 import { load } from "../src/request/session.ts";
 
 const { values: args } = parseArgs({
@@ -87,7 +95,10 @@ async function run(cache: string): Promise<ProblemRun[]> {
 async function peakPages(cache: string): Promise<number[]> {
   await using session = await load({ ...options(cache), chains: width });
   const peaks: number[] = [];
-  for (const w of widths) peaks.push(await soloPeak(session, problems.slice(0, Number(args.solo)), w, SEED));
+  for (const w of widths)
+    peaks.push(
+      await soloPeak(session, problems.slice(0, Number(args.solo)), { width: w, seed: SEED, maxTokens: BEADS_TOKENS }),
+    );
   return peaks;
 }
 

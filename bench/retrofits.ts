@@ -1,6 +1,6 @@
-// Retrofits of models/abacus: the recipe from three seeds, with all weights and with LoRA, and what changes when one
-// part of it is another.
-//   node bench/retrofits.ts [--only full,lora-1,..] [--seeds 3] [--out bench/out/retrofits] [--list]
+// Retrofits of models/abacus: the recipe of models/abacus-dms-* (its seed 0) from several seeds, with all weights and
+// with LoRA, and what changes when one part of it is another.
+//   node bench/retrofits.ts [--only full-0,lora-1,..] [--seeds 3] [--out bench/out/retrofits] [--list]
 // Each is a run of the program in a folder of its own; a finished one is not run again, an interrupted one goes on. At
 // the end it prints what was achieved and how long it took, and the command that measures all of them.
 import { spawn } from "node:child_process";
@@ -19,39 +19,67 @@ const { values: args } = parseArgs({
     list: { type: "boolean", default: false },
   },
 });
+const model = join(here, "models/abacus");
 
 /** What all have in common. Held-out text is of the same kind. */
 const COMMON = [
-  ...["--model", join(here, "models/abacus")],
   ...["--data", "abacus:steps=2-12,distractors=0-10,slip=0.04/0.02,unlearned,checks=1/6/2/1,settle,cut=0.05"],
-  ...["--windows", "4", "--length", "1536", "--held-out", "8", "--evaluate-each", "20", "--checkpoint-each", "50"],
-  // From closed gates the same ramp cost 0.2 nats at CR 3; gates that begin as a surrogate recover within 20 steps.
-  ...["--init", "kvzap", "--cr-from", "2", "--cr", "16", "--cr-steps", "40", "--steps", "560"],
-  ...["--window", "16", "--schedule", "linear", "--last", "0.1", "--gate-rate", "1e-3"],
+  ...["--windows", "3", "--length", "2000", "--held-out", "6", "--evaluate-each", "50", "--checkpoint-each", "100"],
+  ...["--window", "16", "--schedule", "linear", "--last", "0.05", "--gate-rate", "1e-3"],
 ];
 const FULL = ["--train", "full", "--optimizer", "muon", "--muon-rate", "5e-3", "--rate", "5e-4"];
 const LORA = ["--train", "lora", "--rank", "16", "--rate", "2e-3"];
-const FAMILY = ["--achieve", "2,4,8"];
-const FOUR = ["--achieve", "4"];
+/** From closed gates the same ramp cost 0.2 nats at CR 3; gates that begin as a surrogate recover within 20 steps. */
+const START = ["--init", "kvzap"];
 
-/** Names and options. */
-const RUNS: [name: string, options: string[]][] = [];
-for (let seed = 0; seed < Number(args.seeds); seed++) {
-  RUNS.push([`full-${seed}`, [...FULL, ...FAMILY, "--seed", String(seed)]]);
-  RUNS.push([`lora-${seed}`, [...LORA, ...FAMILY, "--seed", String(seed)]]);
+/** A family: each form learns on from the one before. Nominal ratios are those that achieve 2, 4 and 8. */
+const FAMILY = [
+  { ratio: 2, options: ["--cr-from", "2", "--cr", "2.05", "--cr-steps", "100", "--steps", "400"] },
+  { ratio: 4, options: ["--cr-from", "2", "--cr", "4.4", "--cr-steps", "40", "--steps", "900"] },
+  { ratio: 8, options: ["--cr-from", "4.4", "--cr", "12", "--cr-steps", "20", "--steps", "1600"] },
+];
+/** What is compared in one part: short, to CR 4 at once. */
+const SHORT = ["--cr-from", "2", "--cr", "4.4", "--cr-steps", "40", "--steps", "400"];
+
+interface Run {
+  name: string; // FOLDER/FORM
+  options: string[];
 }
-RUNS.push(
-  ["immediate", [...FULL, ...FOUR, "--eviction", "immediate"]],
-  ["ntp", [...FULL, ...FOUR, "--loss", "ntp"]],
-  ["gates", [...FULL, ...FOUR, "--train", "gates"]],
-  ["per-layer", [...FULL, ...FOUR, "--per", "layer"]],
-  ["random-trigger", [...FULL, ...FOUR, "--trigger", "random"]],
-);
 
-const wanted = RUNS.filter(([name]) => !args.only || args.only.split(",").includes(name));
-for (const [name, options] of wanted) {
+const RUNS: Run[] = [];
+for (let seed = 0; seed < Number(args.seeds); seed++)
+  for (const [kind, train] of Object.entries({ full: FULL, lora: LORA }))
+    FAMILY.forEach(({ ratio, options }, stage) => {
+      const before = stage === 0 ? null : join(args.out, `${kind}-${seed}`, `${FAMILY[stage - 1].ratio}x`);
+      const from =
+        before === null
+          ? ["--model", model, ...START]
+          : kind === "full"
+            ? ["--model", before, "--teacher", model]
+            : ["--model", model, "--from", before];
+      const own = ["--seed", String(10 * stage + seed)];
+      RUNS.push({ name: `${kind}-${seed}/${ratio}x`, options: [...from, ...train, ...options, ...own] });
+    });
+const PARTS: [name: string, options: string[]][] = [
+  ["base", [...START, ...FULL]],
+  ["immediate", [...START, ...FULL, "--eviction", "immediate"]],
+  ["ntp", [...START, ...FULL, "--loss", "ntp"]],
+  ["lora", [...START, ...LORA]],
+  ["gates", [...START, "--train", "gates"]],
+  ["random-trigger", [...START, ...FULL, "--trigger", "random"]],
+  // Gates per layer cannot begin as a surrogate, which has one prediction a head.
+  ["closed", FULL],
+  ["closed-per-layer", [...FULL, "--per", "layer"]],
+];
+for (const [name, options] of PARTS)
+  RUNS.push({ name: `part/${name}`, options: ["--model", model, ...SHORT, ...options] });
+
+const wanted = RUNS.filter(
+  ({ name }) => !args.only || args.only.split(",").some((only) => name === only || name.startsWith(`${only}/`)),
+);
+for (const { name, options } of wanted) {
   const out = join(args.out, name);
-  const command = ["retrofit", ...COMMON, ...options, "--out", out];
+  const command = ["retrofit", ...options, ...COMMON, "--out", out];
   console.error(`${name}: hyperthink ${command.map((word) => word.replace(here, "")).join(" ")}`);
   if (args.list || existsSync(join(out, "training.json"))) continue;
   const child = spawn(process.execPath, [join(here, "src/cli/main.ts"), ...command], {
@@ -63,21 +91,24 @@ for (const [name, options] of wanted) {
 if (args.list) process.exit();
 
 console.log("| run | steps | minutes | achieved CR, held out | loss, held out |\n|---|---|---|---|---|");
-for (const [name] of wanted) {
+for (const { name } of wanted) {
   const out = join(args.out, name);
   const entries = await readJournal(join(out, "journal.jsonl"));
   const minutes = entries.reduce((sum, { seconds = 0 }) => sum + seconds, 0) / 60;
-  const cells = [2, 4, 8].flatMap((ratio) => {
-    const recipe = join(out, `cr${ratio}`, "training.json");
-    if (!existsSync(recipe)) return [];
-    const { reached } = JSON.parse(readFileSync(recipe, "utf8"));
-    const { step, heldOut, heldOutCr } = reached;
-    return [{ cr: `${heldOutCr.toFixed(2)} (step ${step})`, loss: heldOut.toFixed(4) }];
-  });
-  const join2 = (key: "cr" | "loss") => cells.map((cell) => cell[key]).join(", ");
-  console.log(`| ${name} | ${entries.at(-1)!.step} | ${minutes.toFixed(1)} | ${join2("cr")} | ${join2("loss")} |`);
+  const { reached } = JSON.parse(readFileSync(join(out, "training.json"), "utf8"));
+  const { step, heldOut, heldOutCr } = reached;
+  console.log(`| ${name} | ${step} | ${minutes.toFixed(1)} | ${heldOutCr.toFixed(2)} | ${heldOut.toFixed(4)} |`);
 }
-const at = (name: string, ratio: number) => relative(process.cwd(), join(args.out, name, `cr${ratio}`));
-const seeds = [...Array(Number(args.seeds)).keys()];
-const full = [2, 4, 8].map((cr) => `full-${cr}x=${seeds.map((seed) => at(`full-${seed}`, cr)).join("|")}`);
-console.log(`\nnode bench/abacus.ts --forms "full,${full.join(",")}"`);
+
+/** As the forms of bench/abacus.ts: seeds of one form together. */
+const places = (name: string): string => {
+  const folder = relative(process.cwd(), join(args.out, name));
+  return /^(lora|part\/lora|part\/gates)/.test(name) ? `${relative(process.cwd(), model)}+${folder}` : folder;
+};
+const forms = new Map<string, string[]>();
+for (const { name } of wanted) {
+  const form = name.replace(/-\d+\//, "-").replace("/", "-");
+  forms.set(form, [...(forms.get(form) ?? []), places(name)]);
+}
+const list = [...forms].map(([form, folders]) => `${form}=${folders.join("|")}`);
+console.log(`\nnode bench/abacus.ts --forms "full,${list.join(",")}"`);

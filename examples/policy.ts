@@ -15,7 +15,7 @@ const largest: Policy = {
   },
 };
 
-await using session = await load({ model: fileURLToPath(new URL("../models/beads", import.meta.url)) });
+await using session = await load({ model: fileURLToPath(new URL("../models/abacus", import.meta.url)) });
 const question = "A jug holds 7 beads. A can holds 4 jugs and 2 beads. How many beads does a can hold?";
 const { text, usage } = await generate(session, question, { temperature: 0, policy: largest, maxTokens: 128 }).result;
 console.log(`${text}\n${Math.round(usage.kvReads)} KV reads, the full cache ${usage.fullReads}`);

@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { load, scale } from "../src/index.ts";
 
-const model = fileURLToPath(new URL("../models/beads-dms-full-4x", import.meta.url));
+const model = fileURLToPath(new URL("../models/abacus-dms-8x", import.meta.url));
 await using session = await load({ model });
 const question = "A jug holds 7 beads. A can holds 4 jugs and 2 beads. How many beads does a can hold?";
 const run = scale(session, question, { width: 8, temperature: 1, seed: 1 });

@@ -6,6 +6,17 @@ export { greedy, type Sampling } from "./engine/sampling.ts";
 export { type Candidate, Comparison, type TextRun } from "./eval/compare/compare.ts";
 export { type Summary, summarise } from "./eval/compare/summary.ts";
 export { windows } from "./eval/compare/texts.ts";
+export type { TaskChoice } from "./eval/harness/asked.ts";
+export type { ChainOptions } from "./eval/harness/chains.ts";
+export { type Evaluated, type EvaluateEvent, type EvaluateOptions, evaluate } from "./eval/harness/evaluate.ts";
+export type { RecordedChain, RecordHead } from "./eval/harness/record.ts";
+export type { SettingChoice } from "./eval/harness/setting.ts";
+export type { StandingRow, SummaryRow } from "./eval/harness/standing.ts";
+export { makeReport, type Report as EvaluationReport, type ReportOptions } from "./eval/report/report.ts";
+export { writeReport } from "./eval/report/write.ts";
+export { openTask } from "./eval/tasks/open.ts";
+export { type OwnTask, ownTask } from "./eval/tasks/own.ts";
+export type { Answered, Asked, Item, ItemOptions, Reply, Task, VoteTask } from "./eval/tasks/task.ts";
 export { type Check, type Report, type VerifyOptions, verify } from "./eval/verify.ts";
 export type { ChatMessage } from "./model/chat.ts";
 export type { ModelConfig } from "./model/config.ts";
@@ -39,9 +50,26 @@ export type { SamplingUsed } from "./request/sampling.ts";
 export { type LoadOptions, load, type Session } from "./request/session.ts";
 export type { Suggested } from "./request/suggested.ts";
 export type { Thinking } from "./request/thinking.ts";
-export type { ChainUsage, Usage } from "./request/usage.ts";
+export type { ChainUsage, PromptUsage, Usage } from "./request/usage.ts";
+export type { Aggregator, AggregatorRecipe } from "./scale/aggregate/aggregator.ts";
+export type { Ballot, ChainVote, Choice, WeighedGroup } from "./scale/aggregate/ballot.ts";
+export { best } from "./scale/aggregate/best.ts";
+export { byConfidence, type ConfidenceVote } from "./scale/aggregate/confidence.ts";
+export { aggregatorRecipes, makeAggregator } from "./scale/aggregate/index.ts";
+export { longest } from "./scale/aggregate/longest.ts";
+export { majority } from "./scale/aggregate/majority.ts";
+export {
+  type Confidence,
+  type ConfidenceMeasure,
+  type ConfidenceOptions,
+  chainConfidence,
+  tokenConfidence,
+} from "./scale/aggregate/measure.ts";
+export { type PassAll, passAll } from "./scale/aggregate/pass.ts";
+export { byScore, type WeightedVote } from "./scale/aggregate/weighted.ts";
 export { type Extraction, extractAnswer } from "./scale/answer.ts";
 export { budgetName, budgetOptions, type ScalingBudget, scalingBudget, scalingBudgets } from "./scale/budget.ts";
+export type { ChooseOptions } from "./scale/chooser.ts";
 export { Equality, type EqualOptions, type Verdict } from "./scale/equality/equality.ts";
 export { type Grade, grade } from "./scale/equality/grade.ts";
 export { type Merge, mergeGroups } from "./scale/equality/merge.ts";
@@ -53,6 +81,11 @@ export {
   type Scaling,
   scale,
 } from "./scale/scale.ts";
+export { type CommandOptions, commandVerifier } from "./scale/verifier/command.ts";
+export { functionVerifier, type Judge } from "./scale/verifier/function.ts";
+export { goldVerifier } from "./scale/verifier/gold.ts";
+export { type RewardOptions, rewardModel } from "./scale/verifier/http.ts";
+export type { Score, Verifier, VerifierChain } from "./scale/verifier/verifier.ts";
 export { Vote, type VoteGroup } from "./scale/vote.ts";
 
 export { type DataOptions, loadPieces } from "./train/data.ts";

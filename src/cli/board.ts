@@ -3,6 +3,7 @@ import type { Extraction } from "../scale/answer.ts";
 import type { Merge } from "../scale/equality/merge.ts";
 import type { ChainResult, ScaleEvent, ScaleResult } from "../scale/scale.ts";
 import type { VoteGroup } from "../scale/vote.ts";
+import { answerLines, weightOf } from "./chosen.ts";
 import { count, counted, size } from "./format.ts";
 import { cell, oneLine, redraws, tail } from "./terminal.ts";
 
@@ -20,17 +21,20 @@ const answerText = (answer: Extraction): string =>
   answer.kind === "answer" ? `= ${oneLine(answer.text)}` : `(${answer.reason.replaceAll("-", " ")})`;
 const voteText = (groups: readonly VoteGroup[], abstained: number): string =>
   [
-    ...groups.map((group) => `${oneLine(group.text)}: ${group.count}`),
+    ...groups.map((group) => `${oneLine(group.text)}: ${weightOf(group)}`),
     ...(abstained ? [`abstained: ${abstained}`] : []),
   ].join("   ");
 
 const mergeLine = ({ spellings: [first, second], by, why }: Merge): string =>
   `merged ${oneLine(first)} and ${oneLine(second)}: ${by}, ${why}`;
 
+const verifyLine = ({ verifier, chains }: ScaleEvent & { type: "verify" }): string =>
+  `${counted(chains, "chain")} to score: ${oneLine(verifier.slice(0, 100))}`;
+
 export function usageLines(result: ScaleResult): string[] {
   const { usage } = result;
   return [
-    answerLine(result),
+    ...answerLines(result),
     ...result.merges.map(mergeLine),
     `${counted(result.chains.length, "chain")}, ${counted(usage.tokens, "token")} over a prompt of ${usage.promptTokens}; ${counted(usage.kvReads, "KV read")} where the full cache ` +
       `takes ${count(usage.fullReads)} (${usage.compressionRatio.toFixed(2)}x smaller); peak ${counted(usage.peakPages, "page")} = ${size(usage.peakBytes)}`,
@@ -40,16 +44,6 @@ export function usageLines(result: ScaleResult): string[] {
         ]
       : []),
   ];
-}
-
-/** A winner by the order of chains is shown as a tie. */
-function answerLine({ answer, groups, tied }: ScaleResult): string {
-  if (answer === null) return "answer none: every chain abstained";
-  if (tied.length === 0) return `answer ${oneLine(answer)}`;
-  const rivals = tied.slice(0, MOST_GROUPS).map(({ text }) => oneLine(text));
-  if (tied.length > MOST_GROUPS) rivals.push(`${tied.length - MOST_GROUPS} more`);
-  const named = new Intl.ListFormat("en").format(rivals);
-  return `answer ${oneLine(answer)} (tied with ${named}: ${counted(groups[0].count, "chain")} each; the lowest chain decides)`;
 }
 
 class PlainBoard implements Board {
@@ -66,6 +60,7 @@ class PlainBoard implements Board {
       line(`chain ${chain}: ${counted(tokens, "token")}, ${counted(kvReads, "KV read")} ${answerText(answer)}`);
     } else if (event.type === "vote")
       line(`vote: ${voteText(event.groups, event.abstained)}${event.decided && event.running ? "  decided" : ""}`);
+    else if (event.type === "verify") line(verifyLine(event));
     else if (event.type === "result") for (const text of usageLines(event.result)) line(text);
   }
 }
@@ -109,7 +104,7 @@ class LiveBoard implements Board {
     else if (event.type === "vote") {
       this.#groups = event.groups;
       this.#abstained = event.abstained;
-    }
+    } else if (event.type === "verify") this.#head = verifyLine(event);
     const now = performance.now();
     if (event.type === "result") {
       this.#draw(this.#frame().join("\n"));
@@ -129,12 +124,14 @@ class LiveBoard implements Board {
     });
     if (this.#lines.length > MOST_LINES)
       chains.push(`    and ${counted(this.#lines.length - MOST_LINES, "more chain")}`);
-    const most = Math.max(1, this.#lines.length);
-    const votes: [name: string, bar: string, n: number | ""][] = this.#groups
+    const amount = ({ count, weight }: VoteGroup) => (weight === undefined ? count : Math.max(0, weight ?? 0));
+    const [first] = this.#groups;
+    const most = first?.weight === undefined ? Math.max(1, this.#lines.length) : amount(first) || 1;
+    const votes: [name: string, bar: string, n: string][] = this.#groups
       .slice(0, MOST_GROUPS)
-      .map((group) => [group.text, "█".repeat(Math.ceil((30 * group.count) / most)), group.count]);
-    if (this.#groups.length > MOST_GROUPS) votes.push(["others", "", this.#groups.length - MOST_GROUPS]);
-    if (this.#abstained) votes.push(["abstained", "", this.#abstained]);
+      .map((group) => [group.text, "█".repeat(Math.ceil((30 * amount(group)) / most)), weightOf(group)]);
+    if (this.#groups.length > MOST_GROUPS) votes.push(["others", "", `${this.#groups.length - MOST_GROUPS}`]);
+    if (this.#abstained) votes.push(["abstained", "", `${this.#abstained}`]);
     // A frame of constant height: log-update 7.2 loses a line when one is inserted above others that stay.
     while (votes.length < MOST_GROUPS + 2) votes.push(["", "", ""]);
     return [

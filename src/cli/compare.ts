@@ -61,7 +61,7 @@ ride in a pass, each by decode attention.
 Examples:
   hyperthink compare --model DIR --text book.txt snapkv h2o random --plot kl.svg
   hyperthink compare --model DIR --adapter LORA_DIR --reference DIR --text book.txt
-  hyperthink compare --problems beads:40 full tova:cr=2`,
+  hyperthink compare --problems abacus:40 full tova:cr=2`,
   );
   command.action(run);
 }
@@ -94,7 +94,7 @@ async function run(specs: string[], flags: CompareFlags, command: Command): Prom
     throw badArgument("--plot: expected a policy besides full, whose divergence is nothing");
   if (flags.plot) await writable(flags.plot);
   if (flags.resume) await writable(flags.resume);
-  await using session = await open({ ...loadOptions(flags, flags.text ? "beads" : "beads-dms-full-4x"), signal });
+  await using session = await open({ ...loadOptions(flags, flags.text ? "abacus" : "abacus-dms-4x"), signal });
   await using reference = flags.reference === undefined ? null : await open({ ...referenceOptions(flags), signal });
   const longer = /^abacus\b/.test(flags.problems ?? "") && command.getOptionValueSource("maxTokens") !== "cli";
   const maxTokens = longer ? ABACUS_TOKENS : flags.maxTokens;

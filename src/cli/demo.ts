@@ -1,7 +1,16 @@
 import type { Command } from "commander";
-import { type BeadsProblem, beadsProblems } from "../eval/beads.ts";
+import { ABACUS_TOKENS, abacusProblems } from "../eval/abacus/problems.ts";
 import { type Interval, pairedDifference } from "../eval/metrics/interval.ts";
-import { accuracy, BEADS_SAMPLING, meanReads, type ProblemRun, percent, runProblems, soloPeak } from "../eval/race.ts";
+import {
+  accuracy,
+  meanReads,
+  type Problem,
+  type ProblemRun,
+  percent,
+  RACE_SAMPLING,
+  runProblems,
+  soloPeak,
+} from "../eval/race.ts";
 import type { LoadOptions, Session } from "../request/session.ts";
 import { scale } from "../scale/scale.ts";
 import { openBoard } from "./board.ts";
@@ -28,8 +37,8 @@ export function registerDemo(program: Command): void {
     .description(
       "what `npm start` runs: a problem solved live, then full cache against compressed cache at equal KV reads",
     )
-    .option("--problems <n>", "problems of the comparison", whole, 120)
-    .option("--width <n>", "chains of the full cache", whole, 2)
+    .option("--problems <n>", "problems of the comparison", whole, 80)
+    .option("--width <n>", "chains of the full cache", whole, 1)
     .option("--most <n>", "most chains of the compressed cache", whole, 8)
     .option("--seed <n>", "seed of problems and chains", whole, 1)
     .option("--device <name>", "cpu or reference", choice("cpu", "reference"))
@@ -41,29 +50,27 @@ export function registerDemo(program: Command): void {
 async function run(flags: Flags): Promise<void> {
   const signal = interruptible();
   const shared: Omit<LoadOptions, "model"> = { device: flags.device, threads: flags.threads, signal };
-  const [first] = beadsProblems({ count: 1, seed: flags.seed, low: 3, high: 3 });
-  const problems = beadsProblems({ count: flags.problems, seed: flags.seed });
+  const [first] = abacusProblems({ count: 1, seed: flags.seed, low: 4, high: 4 });
+  const problems = abacusProblems({ count: flags.problems, seed: flags.seed });
   const live = flags.json ? null : openBoard(process.stdout);
 
-  await using dms = await open({ model: embedded("beads-dms-full-4x"), ...shared });
+  await using dms = await open({ model: embedded("abacus-dms-8x"), ...shared });
   if (live) {
     console.log(`${first.question}\n(the right answer: ${first.answer})\n`);
-    const options = { ...BEADS_SAMPLING, earlyStop: true, width: flags.most, seed: flags.seed, signal };
+    const options = { ...RACE_SAMPLING, maxTokens: ABACUS_TOKENS, width: flags.most, seed: flags.seed, signal };
     for await (const event of scale(dms, first.question, options)) live.show(event);
     console.log(`\n${counted(problems.length, "more problem")}, ${dms.device.description}\n`);
     if (dms.device.name === "reference")
-      note(
-        "the reference device is some 50 times slower than cpu: 120 problems take about a quarter of an hour; try --problems 8",
-      );
+      note("the reference device is some 50 times slower than cpu: 80 problems take an hour; try --problems 2");
   }
-  await using full = await open({ model: embedded("beads"), ...shared });
+  await using full = await open({ model: embedded("abacus"), ...shared });
   const fullRuns = await race(full, "full cache", problems, flags.width, flags, signal);
   const dmsRuns = await race(dms, "compressed", problems, flags.most, flags, signal);
   // The widest vote whose reads, as measured, the full cache's reads pay for.
   const paid = Math.max(1, Math.min(flags.most, Math.floor((meanReads(fullRuns) * flags.width) / meanReads(dmsRuns))));
   const rows = [
     { cache: "full", chains: flags.width, ...(await measured(full, fullRuns, problems, flags.width, flags.seed)) },
-    { cache: "DMS, 4x", chains: paid, ...(await measured(dms, dmsRuns, problems, paid, flags.seed)) },
+    { cache: "DMS, 8x", chains: paid, ...(await measured(dms, dmsRuns, problems, paid, flags.seed)) },
   ];
   const gain = pairedDifference(rows[0].perProblem, rows[1].perProblem);
   if (flags.json)
@@ -74,7 +81,7 @@ async function run(flags: Flags): Promise<void> {
 async function race(
   session: Session,
   name: string,
-  problems: readonly BeadsProblem[],
+  problems: readonly Problem[],
   width: number,
   flags: Flags,
   signal: AbortSignal,
@@ -84,6 +91,7 @@ async function race(
   let done = 0;
   const runs = await runProblems(session, problems, width, {
     seed: 1000 * flags.seed,
+    maxTokens: ABACUS_TOKENS,
     signal,
     onRun: () => {
       done++;
@@ -112,11 +120,13 @@ interface Row {
 async function measured(
   session: Session,
   runs: ProblemRun[],
-  problems: readonly BeadsProblem[],
+  problems: readonly Problem[],
   chains: number,
   seed: number,
 ): Promise<Omit<Row, "cache" | "chains">> {
-  const peakPages = await soloPeak(session, problems.slice(0, SOLO), chains, 1000 * seed);
+  const peakPages = await soloPeak(session, problems.slice(0, SOLO), {
+    ...{ width: chains, seed: 1000 * seed, maxTokens: ABACUS_TOKENS },
+  });
   return { reads: meanReads(runs) * chains, peakPages, ...accuracy(runs, chains) };
 }
 

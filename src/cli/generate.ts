@@ -39,8 +39,8 @@ async function run(words: string[], flags: Flags): Promise<void> {
   if (flags.logprobs !== undefined && !flags.json) note("--logprobs is shown with --json only");
   const signal = interruptible();
   if (!flags.model)
-    note("no --model: using the embedded beads, which knows problems about containers of beads and nothing else");
-  await using session = await open({ ...loadOptions(flags, "beads"), signal });
+    note("no --model: using the embedded abacus, which knows problems about containers of beads and nothing else");
+  await using session = await open({ ...loadOptions(flags, "abacus"), signal });
   const started = performance.now();
   const generation = generate(session, promptOf(text, flags), {
     ...generateOptions(flags, session),

@@ -13,7 +13,7 @@ export function registerInspect(program: Command): void {
     .command("inspect")
     .description("a checkpoint's config, parameters and cache bytes, and what fits into this machine")
     .argument("[dir]", "the same as --model")
-    .option("-m, --model <dir>", "Hugging Face folder or .safetensors file (default: the embedded beads-dms-full-4x)")
+    .option("-m, --model <dir>", "Hugging Face folder or .safetensors file (default: the embedded abacus-dms-8x)")
     .option("--adapter <dir>", ADAPTER, texts)
     .option("--weights <type>", "f32 or bf16 in memory (default: bf16 where the checkpoint is bf16)", weightFormat)
     .option("--kv <type>", "f32 or bf16 keys and values (default: bf16)", kvFormat)
@@ -26,7 +26,7 @@ export function registerInspect(program: Command): void {
     .action(async (dir: string | undefined, flags: Flags) => {
       if (dir !== undefined && flags.model !== undefined)
         throw badArgument("expected one folder, as an argument or as --model, got both");
-      const facts = await inspect(flags.model ?? dir ?? embedded("beads-dms-full-4x"), {
+      const facts = await inspect(flags.model ?? dir ?? embedded("abacus-dms-8x"), {
         ...flags,
         freeBytes: flags.memory ?? freemem(),
       });

@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander";
 import { HyperthinkError } from "../base/errors.ts";
 import { registerCompare } from "./compare.ts";
 import { registerDemo } from "./demo.ts";
+import { registerEval } from "./eval.ts";
 import { registerGenerate } from "./generate.ts";
 import { registerInspect } from "./inspect.ts";
 import { registerPolicies } from "./policies.ts";
@@ -30,6 +31,7 @@ for (const register of [
   registerVerify,
   registerPolicies,
   registerCompare,
+  registerEval,
   registerReport,
   registerPretrain,
   registerRetrofit,

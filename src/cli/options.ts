@@ -41,20 +41,23 @@ export interface ModelFlags {
   chunk?: number;
 }
 
-export interface SamplingFlags {
+export interface SamplingFlags extends DrawFlags {
   policy?: string;
   window?: number;
   cr?: number;
   budget?: number | ScalingBudget;
   threshold?: number;
   protect?: number | "prompt" | "system";
+  maxTokens?: number;
+}
+
+export interface DrawFlags {
   temperature?: number;
   topK?: number;
   topP?: number;
   minP?: number;
   repetitionPenalty?: number;
   seed?: number;
-  maxTokens?: number;
   stop?: string[];
   stopId?: number[];
   thinking?: Thinking | "none";
@@ -73,7 +76,7 @@ export function modelOptions(command: Command): Command {
   return command
     .option(
       "-m, --model <dir>",
-      "Hugging Face folder or .safetensors file (default: an embedded beads model; scale takes the one with 4x gates)",
+      "Hugging Face folder or .safetensors file (default: the embedded abacus; scale takes the one whose cache is 8x smaller)",
     )
     .option("--adapter <dir>", ADAPTER, texts)
     .option("--probe <dir>", "folder with a KVzap probe for the model (nvidia/KVzap-*)")
@@ -91,17 +94,16 @@ export function modelOptions(command: Command): Command {
     .option("--chunk <n>", "prompt tokens a pass (default: 256)", whole);
 }
 
+export const TEMPLATE_VARIABLE =
+  "variable of the chat template, JSON or text, such as enable_thinking=false; may be given several times";
+
 /** What is asked, and in which form. */
 export function promptOptions(command: Command): Command {
   return command
     .argument("[prompt...]", "a question for the model's chat template; - stands for standard input (default: -)")
     .option("--raw", "take the prompt as text, every byte of it, without the chat template")
     .option("--system <text>", "a system message before the question")
-    .option(
-      "--template-var <name=value>",
-      "variable of the chat template, JSON or text, such as enable_thinking=false; may be given several times",
-      variables,
-    )
+    .option("--template-var <name=value>", TEMPLATE_VARIABLE, variables)
     .option(
       "--control-tokens <how>",
       "what a control token's spelling (<|im_end|>) in the question or system text is: text (default), or parse: the token",
@@ -117,7 +119,9 @@ Sampling that no flag names is that of the model's generation_config.json where 
 }
 
 /** What the cache keeps and how tokens are drawn. */
-export function samplingOptions(command: Command): Command {
+export const samplingOptions = (command: Command): Command => drawOptions(keepOptions(command));
+
+function keepOptions(command: Command): Command {
   return command
     .option(
       "--policy <spec>",
@@ -140,13 +144,18 @@ export function samplingOptions(command: Command): Command {
     )
     .option("--threshold <z>", "dms: evict above this decision logit; kvzap: keep from this score on", number)
     .option("--protect <what>", "first positions that no cut takes: prompt, system or a number of tokens", protectable)
+    .option("--max-tokens <n>", "most new tokens (default: what the context leaves)", whole);
+}
+
+/** How tokens are drawn, and what ends a reply or its thinking. */
+export function drawOptions(command: Command): Command {
+  return command
     .option("--temperature <t>", "0: greedy, whatever the model suggests", number)
     .option("--top-k <n>", "0: all", whole)
     .option("--top-p <p>", "1: all", number)
     .option("--min-p <p>", "0: all", number)
     .option("--repetition-penalty <r>", "1: none", number)
     .option("--seed <n>", "same seed, same text (default: 0)", whole)
-    .option("--max-tokens <n>", "most new tokens (default: what the context leaves)", whole)
     .option(
       "--stop <text>",
       "text that ends the output; \\n \\r \\t \\\\ \\uXXXX \\u{X} are escapes, any other backslash is itself (\\boxed, but \\\\text); may be given several times",

@@ -1,5 +1,7 @@
 import type { Command } from "commander";
+import { Equality } from "../scale/equality/equality.ts";
 import { type ScaleOptions, scale } from "../scale/scale.ts";
+import { type ChooseFlags, chooseOf, chooseOptions } from "./aggregate.ts";
 import { openBoard } from "./board.ts";
 import { interruptible, note, noteIdle, open } from "./open.ts";
 import {
@@ -18,35 +20,41 @@ import { noteSampling, samplingText } from "./sampling.ts";
 
 type Flags = ModelFlags &
   SamplingFlags &
-  PromptFlags & { width?: number; earlyStop: boolean; merge?: boolean; json?: boolean };
+  PromptFlags &
+  ChooseFlags & { width?: number; merge?: boolean; json?: boolean };
 
 export function registerScale(program: Command): void {
   const command = program
     .command("scale")
-    .description("run W chains over one prompt and let them vote")
+    .description("run W chains over one prompt and let them vote, or let another aggregator choose")
     .option("-w, --width <n>", "chains (default: 8)", whole)
-    .option("--no-early-stop", "let every chain end, even when the vote is decided")
     .option("--merge", "let answers that are equal in other spellings vote as one, by a symbolic library")
     .option("--json", "print the result as one JSON object");
-  samplingOptions(modelOptions(promptOptions(command)));
+  chooseOptions(samplingOptions(modelOptions(promptOptions(command))));
   command.addHelpText(
     "after",
-    '\nThe default temperature is 1, also where the model suggests greedy decoding.\nExample: hyperthink scale --width 8 "A jug holds 7 beads. A can holds 4 jugs and 2 beads. How many beads does a can hold?"',
+    `
+The default temperature is 1, also where the model suggests greedy decoding.
+Examples: hyperthink scale --width 8 "A jug holds 7 beads. A can holds 4 jugs and 2 beads. How many beads does a can hold?"
+          hyperthink scale --aggregate confidence:measure=tail,top=0.9 "Why?"
+          hyperthink scale --aggregate best --verifier "python3 score.py" "Write a poem of four lines."`,
   );
   command.action(run);
 }
 
 async function run(words: string[], flags: Flags): Promise<void> {
   const width = budgetWidth(flags) ?? flags.width ?? 8;
+  await using equality = new Equality();
+  const chosen = chooseOf(flags, equality);
   const text = await promptText(words, flags);
   const signal = interruptible();
   if (!flags.model)
     note(
-      "no --model: using the embedded beads-dms-full-4x, which knows problems about containers of beads and nothing else",
+      "no --model: using the embedded abacus-dms-8x, which knows problems about containers of beads and nothing else",
     );
-  await using session = await open({ ...loadOptions(flags, "beads-dms-full-4x"), signal });
-  const { earlyStop, merge } = flags;
-  const options: ScaleOptions = { ...generateOptions(flags, session), width, earlyStop, merge, signal };
+  await using session = await open({ ...loadOptions(flags, "abacus-dms-8x"), signal });
+  const merge = flags.merge && equality;
+  const options: ScaleOptions = { ...generateOptions(flags, session), ...chosen, width, merge, signal };
   const scaling = scale(session, promptOf(text, flags), options);
   if (!flags.json) {
     const board = openBoard(process.stdout);

@@ -200,7 +200,8 @@ export class Engine {
 
   #token(draw: number, logprobs: number | null): Token {
     const { ids, logprob, topIds, topLogprobs } = this.runner.samplers.drawn;
-    const top = Array.from({ length: logprobs ?? 0 }, (_, j) => ({
+    const length = Math.min(logprobs ?? 0, this.runner.model.config.vocabulary);
+    const top = Array.from({ length }, (_, j) => ({
       id: topIds.host[draw * MAX_TOP + j],
       logprob: topLogprobs.host[draw * MAX_TOP + j],
     }));

@@ -6,16 +6,9 @@ import { scale } from "../scale/scale.ts";
 import { type Interval, pairedDifference, wilson } from "./metrics/interval.ts";
 import { type Answers, avgAt1, majAtK } from "./metrics/majority.ts";
 
-/** How bead problems are sampled (models/README.md), whatever a checkpoint suggests. */
-export const BEADS_SAMPLING = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  maxTokens: 440,
-  earlyStop: false,
-};
+/** How problems about containers are sampled (models/README.md), whatever a checkpoint suggests. */
+export const RACE_SAMPLING = { temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
+export const BEADS_TOKENS = 440;
 
 /** A question with a known answer. */
 export interface Problem {
@@ -45,7 +38,7 @@ export async function runProblems(
     seed: number;
     /** A policy, or how to make one for each problem. */
     policy?: Policy | { policy: string; cr?: number };
-    maxTokens?: number;
+    maxTokens?: number; // default: what bead problems need
     temperature?: number; // default 1
     done?: readonly ProblemRun[];
     onRun?: (run: ProblemRun) => void;
@@ -58,9 +51,10 @@ export async function runProblems(
     for (let i = todo.shift(); i !== undefined; i = todo.shift()) {
       const { signal } = options;
       const result = await scale(session, problems[i].question, {
-        ...BEADS_SAMPLING,
-        maxTokens: options.maxTokens ?? BEADS_SAMPLING.maxTokens,
-        temperature: options.temperature ?? BEADS_SAMPLING.temperature,
+        ...RACE_SAMPLING,
+        earlyStop: false,
+        maxTokens: options.maxTokens ?? BEADS_TOKENS,
+        temperature: options.temperature ?? RACE_SAMPLING.temperature,
         ...(options.policy && "key" in options.policy ? { policy: options.policy } : options.policy),
         width,
         seed: options.seed + i,
@@ -90,12 +84,13 @@ export async function runProblems(
 export async function soloPeak(
   session: Session,
   problems: readonly Problem[],
-  width: number,
-  seed: number,
+  options: { width: number; seed: number; maxTokens: number },
 ): Promise<number> {
   let pages = 0;
-  for (const [i, { question }] of problems.entries())
-    pages += (await scale(session, question, { ...BEADS_SAMPLING, width, seed: seed + i }).result).usage.peakPages;
+  for (const [i, { question }] of problems.entries()) {
+    const own = { ...RACE_SAMPLING, ...options, earlyStop: false, seed: options.seed + i };
+    pages += (await scale(session, question, own).result).usage.peakPages;
+  }
   return Math.round(pages / problems.length);
 }
 

@@ -18,8 +18,10 @@ export interface ScoreOptions extends PolicyChoice {
 export interface Scored {
   /** Natural log-probability of each token of each continuation. */
   logprobs: number[][];
-  /** Keys that lived after the prompt and its cut; a mean over layers and KV heads. */
+  prompt: number; // tokens
+  /** Keys that lived after the prompt and its cut, and at most from then on; means over layers and KV heads. */
   keys: number;
+  peakKeys: number;
   /** KV reads of the continuations, and what the full cache would have read for them. */
   reads: number;
   fullReads: number;
@@ -78,7 +80,8 @@ async function score(
         firsts(continuation[0]),
         ...(await follow(runner, policy, root, prompt, continuation, meter, signal)),
       ]);
-    return { logprobs, keys, reads: meter.decodeReads, fullReads: meter.fullReads };
+    const peakKeys = Math.max(keys, meter.peakLive);
+    return { logprobs, prompt: prompt.length, keys, peakKeys, reads: meter.decodeReads, fullReads: meter.fullReads };
   } finally {
     sets.close(root);
   }

@@ -76,7 +76,7 @@ async function run(
   const last = text.end();
   if (last) pieces.push({ text: last, token: null }, soFar);
   return {
-    ...chainUsage(chain, text.text),
+    ...chainUsage(session, chain, text.text),
     prompt: { text: promptText, tokens: ids.length },
     sampling,
     usage: usageOf(session, group),

@@ -13,11 +13,12 @@ export interface ChainUsage {
   fullReads: number; // what the full cache would have read in the same steps
   peakKeys: number;
   peakPages: number; // shared pages counted in full
+  peakBytes: number; // of these pages
   compressionRatio: number; // sum of tokens seen / sum of tokens kept, over the decode steps
   laneRatios: number[]; // the same per layer and KV head
 }
 
-export function chainUsage(chain: Chain, text: string): ChainUsage {
+export function chainUsage(session: Session, chain: Chain, text: string): ChainUsage {
   const { meter } = chain;
   return {
     chain: chain.spec.index,
@@ -29,14 +30,35 @@ export function chainUsage(chain: Chain, text: string): ChainUsage {
     fullReads: meter.fullReads,
     peakKeys: meter.peakLive,
     peakPages: meter.peakPages,
+    peakBytes: bytesOf(session, meter.peakPages),
     compressionRatio: ratio(meter),
     laneRatios: laneRatios(meter),
   };
 }
 
+/** What a prompt takes, which its chains share. Keys are means over layers and KV heads. */
+export interface PromptUsage {
+  keys: number; // that live once it is read and cut, when the first token is drawn
+  bytes: number; // of their pages
+  peakKeys: number; // most while it was read
+  peakBytes: number;
+}
+
+export function promptUsage(session: Session, { meter }: Group): PromptUsage {
+  return {
+    keys: meter.live,
+    bytes: bytesOf(session, meter.pages),
+    peakKeys: meter.peakLive,
+    peakBytes: bytesOf(session, meter.peakPages),
+  };
+}
+
+const bytesOf = ({ runner }: Session, pages: number): number => pages * runner.table.device.bytesPerPage;
+
 /** Costs of a prompt's chains together. */
 export interface Usage {
   promptTokens: number;
+  prompt: PromptUsage;
   tokens: number;
   kvReads: number;
   fullReads: number;
@@ -47,12 +69,14 @@ export interface Usage {
   compressionRatio: number;
 }
 
-export function usageOf(session: Session, { prompt, chains, meter, account }: Group): Usage {
+export function usageOf(session: Session, group: Group): Usage {
+  const { prompt, chains, meter, account } = group;
   const sum = (of: (chain: Chain) => number) => chains.reduce((total, chain) => total + of(chain), 0);
   const kvReads = sum((chain) => chain.meter.decodeReads);
   const fullReads = sum((chain) => chain.meter.fullReads);
   return {
     promptTokens: prompt.length,
+    prompt: promptUsage(session, group),
     tokens: sum((chain) => chain.tokens.length),
     kvReads,
     fullReads,
@@ -60,6 +84,6 @@ export function usageOf(session: Session, { prompt, chains, meter, account }: Gr
     compressionRatio: kvReads > 0 ? fullReads / kvReads : ratio(meter),
     physicalReads: sum((chain) => chain.meter.physicalReads),
     peakPages: account.peakPages,
-    peakBytes: account.peakPages * session.runner.table.device.bytesPerPage,
+    peakBytes: bytesOf(session, account.peakPages),
   };
 }

@@ -9,6 +9,8 @@ export interface VoteGroup {
   text: string; // as its first chain wrote it
   chains: number[]; // ascending
   count: number;
+  /** What its chains' votes weigh, where these are not one each; null: none of them has a vote. */
+  weight?: number | null;
   /** Keys of the groups that proved equal and became this one, its own among them; absent where there was but one. */
   keys?: string[];
 }

@@ -28,7 +28,7 @@ export async function writeAside<T>(
 /** Removes what killed programs have left beside the files of a folder. Only for the one process that writes there. */
 export async function cleanAside(folder: string): Promise<void> {
   for (const name of await readdir(folder))
-    if (/\.(json|safetensors)\.tmp-\d+$/.test(name)) await rm(join(folder, name), { force: true });
+    if (/\.(jsonl?|safetensors)\.tmp-\d+$/.test(name)) await rm(join(folder, name), { force: true });
 }
 
 /** Replaces a file by a JSON value. Throws as `writeAside` does. */

@@ -42,6 +42,9 @@ export interface Fit {
 /** Prompts to learn from and to judge by, where nothing else is said. */
 export const FIT = { prompts: 64, heldOut: 8, length: 1024 } as const;
 
+/** What KVzip has a model read after a prompt. */
+export const replays = (session: Session) => session.policy("kvzip:cr=2").cut!.watch.further!;
+
 /** Throws `bad-argument` where options make no sense or nothing is held out; `aborted`. */
 export async function fitSurrogate(
   session: Session,
@@ -55,8 +58,7 @@ export async function fitSurrogate(
     if (!(Number.isInteger(value) && value >= 1))
       throw badArgument(`${name}: expected a whole number from 1, got ${value}`);
   const { device, config, runner } = session;
-  const { further } = session.policy("kvzip:cr=2").cut!.watch;
-  const reader = await ScoreReader.open(device, runner.model, further!, { ...options, features });
+  const reader = await ScoreReader.open(device, runner.model, replays(session), { ...options, features });
   const [train, test] = [first(data.train, prompts, length), first(data.test, heldOut, length)];
   const report = (part: FitProgress["part"], done: number, total: number) => {
     if (options.signal?.aborted)

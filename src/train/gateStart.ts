@@ -1,10 +1,12 @@
 import { badArgument } from "../base/errors.ts";
 import type { DmsConfig } from "../model/config.ts";
 import type { Session } from "../request/session.ts";
-import { FIT, type Fit, type FitData, type FitOptions, fitSurrogate } from "./fit.ts";
+import { FIT, type Fit, type FitData, type FitOptions, fitSurrogate, replays } from "./fit.ts";
 import { linearLearner } from "./learner.ts";
+import { type Pieces, shortened } from "./pieces.ts";
 import type { GateStart } from "./retrofitOptions.ts";
 import { evictedShare } from "./schedule.ts";
+import { longestPrompt } from "./scores.ts";
 
 export interface GateStartOptions extends FitOptions {
   /** Ratio that the gates begin with: the share 1 - 1 / cr of held-out keys is labelled. */
@@ -29,9 +31,9 @@ export interface FittedGates extends GateStart, Pick<Fit, "explained" | "tokens"
 
 /**
  * Gates that begin as a surrogate of KVzip's scores: a ridge of log scores on the normalised residual stream, and one
- * threshold for all heads, so that scale * (proj x + bias) - offset = sharpness * (logThreshold - prediction). The
- * session does nothing else; memory of the fit is freed with it. Throws as `fitSurrogate`, `bad-argument` for a cr that
- * is none.
+ * threshold for all heads, so that scale * (proj x + bias) - offset = sharpness * (logThreshold - prediction). Pieces
+ * are read as far as the context holds them beside their replay. The session does nothing else; memory of the fit is
+ * freed with it. Throws as `fitSurrogate`, `bad-argument` for a cr that is none.
  */
 export async function gatesFromSurrogate(
   session: Session,
@@ -43,8 +45,14 @@ export async function gatesFromSurrogate(
   if (!(cr >= 1 && cr < Infinity)) throw badArgument(`cr: expected a ratio from 1, got ${cr}`);
   if (!(sharpness > 0 && sharpness < Infinity))
     throw badArgument(`sharpness: expected a number above 0, got ${sharpness}`);
-  const { surrogate, explained, tokens, quantiles } = await fitSurrogate(session, "residual", data, options, () =>
-    linearLearner(session.config),
+  const length = Math.min(options.length, longestPrompt(session.config.contextLength, replays(session)));
+  const short = (pieces: readonly Pieces[]) => pieces.map((each) => shortened(each, length));
+  const { surrogate, explained, tokens, quantiles } = await fitSurrogate(
+    session,
+    "residual",
+    { train: short(data.train), test: short(data.test) },
+    { ...options, length },
+    () => linearLearner(session.config),
   );
   const [logThreshold] = quantiles([evictedShare(cr)]);
   return {

@@ -46,6 +46,15 @@ export function shuffledPieces(pieces: Pieces, seed: number): Pieces {
   };
 }
 
+/** The same pieces, each without what is beyond its first `length` tokens. */
+export const shortened = (pieces: Pieces, length: number): Pieces => ({
+  ...pieces,
+  at(index) {
+    const { ids, learn } = pieces.at(index);
+    return { ids: ids.subarray(0, length), learn: learn?.subarray(0, length) ?? null };
+  },
+});
+
 /**
  * A share (0 to 1) of the pieces, chosen by the seed, to test on; the others to train on. Both keep their order, and
  * have a piece at least. Throws `bad-argument` where there are fewer than two, or without end.

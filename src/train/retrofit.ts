@@ -68,7 +68,7 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   };
   const base = await origin.source.json("config.json");
   const save = async (folder: string, reached: JournalEntry) => {
-    const config = { ...dmsKeys(r), dms_cr: Math.max(1, Number(reached.targetCr ?? r.ramp.from)) };
+    const config = { ...dmsKeys(r), dms_cr: ratioOf(reached) ?? r.ramp.from };
     if (r.train === "full")
       await saveModel(device, parameters.all, folder, { ...base, ...config }, { from: model, dtype });
     else
@@ -136,4 +136,10 @@ function check(r: RetrofitSettings, { achieve, settings, note }: RetrofitOptions
   if (!(r.tau > 0)) throw badArgument(`--tau: expected a temperature above 0, got ${r.tau}`);
   if (!(Number.isInteger(r.rank) && r.rank >= 1 && r.rank <= 1024))
     throw badArgument(`--rank: expected a whole number from 1 to 1024, got ${r.rank}`);
+}
+
+/** What people ask for by `--cr`: what held-out text achieved, as a whole number; where none was read, the nominal CR. */
+function ratioOf({ heldOutCr, targetCr }: JournalEntry): number | null {
+  if (heldOutCr) return Math.max(1, Math.round(heldOutCr));
+  return targetCr ? Math.max(1, targetCr) : null;
 }

@@ -30,6 +30,13 @@ export interface LayerScores {
 /** Tokens of a prompt that KVzip has repeated at once: here all of them. */
 export const MOST_LENGTH = 2048;
 
+/** Most tokens of a prompt that a context holds beside its replay. */
+export function longestPrompt(contextLength: number, further: Pick<Further, "most">): number {
+  let length = Math.min(MOST_LENGTH, contextLength);
+  while (length > 0 && length + further.most(length) > contextLength) length--;
+  return length;
+}
+
 /** Passes over prompts and their replays, every key kept. */
 export class ScoreReader {
   readonly options: ScoreOptions;

@@ -10,6 +10,10 @@ function resultOf(keys: string[], stopped = 0): ScaleResult {
   for (const [chain, key] of keys.entries()) vote.cast(chain, { kind: "answer", source: "boxed", text: key, key });
   return {
     answer: vote.winner()?.text ?? null,
+    aggregator: "majority",
+    verifier: null,
+    chosen: vote.winner()?.chains[0] ?? null,
+    votes: keys.map((_, chain) => ({ chain, weight: 1, why: null })),
     groups: vote.groups(),
     tied: vote.tied(),
     merges: [],

@@ -138,7 +138,7 @@ describe("the other verbs", () => {
     assert.equal(facts.parameters, 1_052_544);
     assert.equal(facts.kvBytesPerToken, 4 * 4 * (2 * 32 * 2 + 4));
     assert.equal(facts.fits[1].tokens, Math.floor((4 * (2 ** 30 - facts.weightBytes)) / facts.kvBytesPerToken));
-    assert.match(run(["inspect"]).out, /window 16, trained for CR 4/);
+    assert.match(run(["inspect"]).out, /window 16, trained for CR 8/);
     const golden = `${root}golden`;
     const both = ["--adapter", `${golden}/llama-odd-lora-dms`, "--adapter", `${golden}/llama-odd-lora-dms`];
     assert.match(run(["inspect", `${golden}/llama-odd`, ...both]).err, /have DMS gates each/);

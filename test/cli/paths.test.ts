@@ -24,7 +24,8 @@ after(() => rmSync(outside, { recursive: true }));
 
 // A program's file is known by its real path: only what is copied lies under the odd name.
 mkdirSync(join(home, "models"), { recursive: true });
-for (const name of ["src", "package.json", "models/beads", "models/beads-dms-full-4x", "golden/beads-text", "kernels"])
+const models = ["beads", "abacus", "abacus-dms-8x"].map((name) => `models/${name}`);
+for (const name of ["src", "package.json", ...models, "golden/beads-text", "kernels"])
   cpSync(join(root, name), join(home, name), { recursive: true, preserveTimestamps: true });
 symlinkSync(join(root, "node_modules"), join(home, "node_modules"));
 
@@ -45,7 +46,7 @@ describe("installed under an odd name", () => {
     [["generate", "--max-tokens", "8", question], /\S/],
     [["scale", "--width", "2", "--max-tokens", "8", question], /^2 chains over a prompt/],
     [["demo", "--problems", "2", "--most", "2", "--width", "1", "--json"], /"problems":2/],
-    [["inspect"], /trained for CR 4/],
+    [["inspect"], /trained for CR 8/],
     [["verify", join(home, "golden/beads-text")], / PASS: \d+ passed, 0 failed, 0 not run\n$/],
   ] as const)
     test(args[0], () => {

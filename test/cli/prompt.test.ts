@@ -42,7 +42,7 @@ const odd = "\ufeff\u00a0 \n\tWhy?\u00a0 \n";
 
 describe("a prompt is text as it was given", () => {
   test("--raw: a chat's prompt with its last newline draws what the chat draws", () => {
-    const { out } = run(["generate", "--raw", "--max-tokens", "30", "--json"], golden.prompt);
+    const { out } = run(["generate", "-m", beads, "--raw", "--max-tokens", "30", "--json"], golden.prompt);
     const { prompt, ids } = JSON.parse(out);
     assert.ok(golden.prompt.endsWith("<think>\n"));
     assert.equal(prompt.tokens, golden.prompt_ids.length);
@@ -157,7 +157,7 @@ describe("flags", () => {
   test("--stop-id ends the output beside the model's own ids", () => {
     const id = golden.greedy_ids[7];
     const ids = (args: string[]) =>
-      JSON.parse(run(["generate", "--json", ...args], golden.messages[0].content).out).ids;
+      JSON.parse(run(["generate", "-m", beads, "--json", ...args], golden.messages[0].content).out).ids;
     const stopped = ids(["--stop-id", "0", "--stop-id", String(id)]);
     assert.deepEqual(stopped, golden.greedy_ids.slice(0, golden.greedy_ids.indexOf(id) + 1));
     assert.equal(ids(["--stop-id", "0"]).at(-1), golden.greedy_ids.at(-1));

@@ -41,7 +41,9 @@ for (const device of ["reference", "cpu"] as const) {
       near(scored.logprobs[0], expected, 4e-4);
       assert.ok(scored.keys < prompt.length && scored.reads < 0.7 * scored.fullReads, JSON.stringify(scored));
       const full = await scoreTokens(gated, prompt, [drawn], { policy: "full" });
-      assert.equal(full.keys, prompt.length);
+      assert.deepEqual([full.prompt, full.keys], [prompt.length, prompt.length]);
+      assert.equal(full.peakKeys, prompt.length + drawn.length - 1); // the last one is foretold, not read
+      assert.ok(scored.peakKeys >= scored.keys && scored.peakKeys < full.peakKeys);
       assert.equal(full.reads, full.fullReads);
     });
 

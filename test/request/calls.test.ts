@@ -219,6 +219,7 @@ describe("a pool that is too small", () => {
       expected.chains.map((chain) => chain.kvReads),
     );
     assert.ok(got.usage.peakPages < expected.usage.peakPages);
+    assert.deepEqual(got.usage.prompt, expected.usage.prompt);
     empty(tight);
   });
 });
@@ -254,6 +255,31 @@ describe("scale", () => {
       result.chains.reduce((sum, chain) => sum + chain.kvReads, 0),
     );
     empty(session);
+  });
+
+  test("what the prompt takes stands apart: once read and cut, and at most while it was read", async () => {
+    const usage = async (policy: string) => {
+      const options = { width: 3, seed: 2, maxTokens: 40, earlyStop: false, policy };
+      return (await scale(session, question, options).result).usage;
+    };
+    const { bytesPerPage } = session.runner.table.device;
+    const pages = ({ keys }: { keys: number }) =>
+      session.runner.table.width * Math.ceil((keys - 1) / 16) * bytesPerPage;
+    const full = await usage("full");
+    const tokens = full.promptTokens;
+    assert.deepEqual(full.prompt, {
+      ...{ keys: tokens, peakKeys: tokens },
+      ...{ bytes: pages(full.prompt), peakBytes: pages(full.prompt) },
+    });
+    const cut = await usage("snapkv:budget=33");
+    assert.equal(cut.prompt.keys, 33);
+    assert.equal(cut.prompt.peakKeys, tokens);
+    assert.ok(cut.prompt.bytes < cut.prompt.peakBytes && cut.prompt.peakBytes === full.prompt.peakBytes);
+    const gates = await usage("dms"); // evicts while it reads
+    assert.ok(gates.prompt.keys <= gates.prompt.peakKeys && gates.prompt.peakKeys < tokens);
+    const { chains } = await scale(session, question, { width: 1, maxTokens: 40, policy: "full" }).result;
+    assert.equal(chains[0].peakBytes, chains[0].peakPages * bytesPerPage);
+    assert.ok(chains[0].peakKeys > tokens && chains[0].peakBytes >= full.prompt.bytes);
   });
 
   test("stops when the winner is certain, and only then", async () => {

@@ -144,6 +144,21 @@ describe("gates", () => {
     assert.ok(Math.abs(share - (1 - 1 / cr)) < 0.01, `evicts ${share} of them`);
   });
 
+  test("pieces that the context does not hold beside their replay are read in part", async () => {
+    const { contextLength } = session.config;
+    const rng = seeded(7);
+    const ids = Int32Array.from({ length: contextLength }, () => rng.below(500));
+    const piece = { ids, learn: null };
+    const pieces: Pieces = { description: "long", fingerprint: "long", count: 4, at: () => piece };
+    const { tokens } = await gatesFromSurrogate(
+      session,
+      { train: [pieces], test: [pieces] },
+      { scale: 10, offset: 5 },
+      { ...GATE_START, length: contextLength, prompts: 1, heldOut: 1, cr: 2 },
+    );
+    assert.ok(tokens.judged < contextLength / 2 && tokens.judged > contextLength / 4, `${tokens.judged} tokens`);
+  });
+
   test("other slopes label the same keys; a lower ratio fewer", async () => {
     const gates = (cr: number, sharpness: number) =>
       gatesFromSurrogate(session, data, { scale: 10, offset: 5 }, { ...options, prompts: 6, cr, sharpness });

@@ -101,7 +101,7 @@ describe("what a retrofit saves", () => {
       dms_alpha_per: "head",
       dms_label_shift: 1,
       dms_tau: 0.1,
-      dms_cr: 4,
+      dms_cr: Math.round(entries.at(-1)!.heldOutCr!),
     });
     const lora = JSON.parse(readFileSync(join(out, "adapter_config.json"), "utf8"));
     assert.deepEqual([lora.peft_type, lora.r, lora.lora_alpha, lora.target_modules.length], ["LORA", 4, 8, 7]);

@@ -5,7 +5,7 @@
 // Source: src/eval/beads.ts; made by seed.
 
 import { type BeadsProblem, beadsProblems } from "../beads.ts";
-import { BEADS_SAMPLING } from "../race.ts";
+import { BEADS_TOKENS, RACE_SAMPLING } from "../race.ts";
 import type { Setting, TaskRecipe } from "./recipe.ts";
 import { extractReply, gradeAnswer, type ItemOptions, type VoteWork } from "./task.ts";
 
@@ -18,9 +18,7 @@ export const beads: TaskRecipe = {
   data: null,
   settings: shapeSettings(2, 8, 5),
   make: ({ low, high, distractors }) =>
-    beadsWork(BEADS_SAMPLING.maxTokens, ({ count = 100, seed = 0 }) =>
-      beadsProblems({ count, seed, low, high, distractors }),
-    ),
+    beadsWork(BEADS_TOKENS, ({ count = 100, seed = 0 }) => beadsProblems({ count, seed, low, high, distractors })),
 };
 
 export function shapeSettings(low: number, high: number, distractors: number): Record<string, Setting> {
@@ -33,7 +31,7 @@ export function shapeSettings(low: number, high: number, distractors: number): R
 
 /** How either model of bead problems is asked. */
 export function beadsWork(maxTokens: number, problems: (options: ItemOptions) => BeadsProblem[]): VoteWork {
-  const { temperature, topK, topP, minP, repetitionPenalty } = BEADS_SAMPLING;
+  const { temperature, topK, topP, minP, repetitionPenalty } = RACE_SAMPLING;
   return {
     kind: "vote",
     sampling: { temperature, topK, topP, minP, repetitionPenalty },

@@ -33,6 +33,7 @@ export const game24: TaskRecipe = {
   },
   make: ({ from, to }) => ({
     kind: "vote",
+    by: "pass",
     items: (options) => items(options, from, to),
     ask: ({ question }, style) =>
       style === "chat"

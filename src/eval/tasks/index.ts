@@ -9,6 +9,8 @@ import { frequentWords } from "./frequent-words.ts";
 import { game24 } from "./game24.ts";
 import { gpqa } from "./gpqa.ts";
 import { gsm8k } from "./gsm8k.ts";
+import { humaneval } from "./humaneval.ts";
+import { livecodebench } from "./livecodebench.ts";
 import { math500 } from "./math500.ts";
 import { mmlu, mmluGen } from "./mmlu.ts";
 import { needle } from "./needle.ts";
@@ -26,6 +28,8 @@ export const taskRecipes: readonly TaskRecipe[] = [
   gpqa,
   mmlu,
   mmluGen,
+  humaneval,
+  livecodebench,
   game24,
   needle,
   multikey,

@@ -48,6 +48,8 @@ export function checkTask(value: unknown): Task {
   if (typeof task.items !== "function") throw wrong(`items to be a function, got ${typeof task.items}`);
   const kind = task.kind ?? "vote";
   if (kind === "vote") {
+    if (![undefined, "vote", "pass"].includes(task.by as string | undefined))
+      throw wrong(`by to be vote or pass, got ${String(task.by).slice(0, 80)}`);
     for (const part of ["ask", "extract", "grade"])
       if (task[part] !== undefined && typeof task[part] !== "function")
         throw wrong(`${part} to be a function, got ${typeof task[part]}`);

@@ -73,6 +73,10 @@ export interface VoteTask<I extends Item = Item> extends TaskHead, VoteWork<I> {
 
 export interface VoteWork<I extends Item = Item> {
   kind: "vote";
+  /** pass: answers can be checked, as programs can, so that one right chain is enough. Default: chains vote. */
+  by?: "vote" | "pass";
+  /** Whether answers that are equal in mathematics are one; default: where `extract` is `extractReply`. */
+  merge?: boolean;
   /** Sampling that it is always asked with; default: what the checkpoint suggests. */
   sampling?: Partial<Sampling>;
   /** Throws `bad-file` that names the row, `bad-argument`. */

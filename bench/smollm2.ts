@@ -1,0 +1,76 @@
+// Trained gates for SmolLM2-135M-Instruct: the texts, the retrofits, and the command that compares them with all
+// policies on other text.
+//   node bench/smollm2.ts --corpora DIR [--model models/smollm2-135m-instruct] [--chats 200] [--out models] [--list]
+// DIR holds wikitext2-valid.txt (the validation text of WikiText-2) and tinystories_train_0.txt. Chats are the model's
+// own. A part that is there is not made again; an interrupted retrofit goes on.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createWriteStream, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
+import { here } from "./before.ts";
+
+const { values: args } = parseArgs({
+  options: {
+    corpora: { type: "string" },
+    model: { type: "string", default: "models/smollm2-135m-instruct" },
+    chats: { type: "string", default: "200" },
+    out: { type: "string", default: "models" },
+    list: { type: "boolean", default: false },
+  },
+});
+if (args.corpora === undefined) throw new Error("expected --corpora DIR with the texts to learn from");
+process.chdir(here); // so that what the results say of files is relative to the project
+const texts = "bench/out/corpora";
+mkdirSync(texts, { recursive: true });
+
+/** About as much of each: sources are read as one text, and a large one would drown the others. */
+const STORIES = 500_000;
+
+function prepare(name: string, of: string, change: (text: string) => string): void {
+  const out = join(texts, name);
+  if (!existsSync(out)) writeFileSync(out, change(readFileSync(join(args.corpora!, of), "utf8")));
+}
+
+async function run(command: string[], out?: string): Promise<void> {
+  console.error(command.join(" "));
+  if (args.list) return;
+  const child = spawn(process.execPath, command, { stdio: ["ignore", out ? "pipe" : "ignore", "inherit"] });
+  if (out) child.stdout!.pipe(createWriteStream(`${out}.tmp`));
+  const [code] = await once(child, "close");
+  if (code !== 0) process.exit(1);
+  if (out) renameSync(`${out}.tmp`, out);
+}
+
+if (!args.list) {
+  // Rare words stand as <unk> in it, which raw text has not.
+  prepare("wikitext2-valid.txt", "wikitext2-valid.txt", (text) => text.replaceAll(" <unk>", ""));
+  prepare("stories.txt", "tinystories_train_0.txt", (text) =>
+    text.slice(0, text.lastIndexOf("<|endoftext|>", STORIES)),
+  );
+}
+const chats = join(texts, "chats.jsonl");
+if (!existsSync(chats)) await run(["examples/self-chats.ts", args.model, args.chats], chats);
+
+const COMMON = [
+  ...["wikitext2-valid.txt", "stories.txt", "chats.jsonl"].flatMap((name) => ["--data", join(texts, name)]),
+  ...["--windows", "1", "--length", "1024", "--window", "32", "--train", "lora", "--rank", "16"],
+  ...["--rate", "5e-4", "--gate-rate", "1e-3", "--schedule", "linear", "--last", "0.05"],
+  ...["--held-out", "8", "--evaluate-each", "50", "--checkpoint-each", "50"],
+];
+const names = ["2x", "4x"].map((ratio) => join(args.out, `smollm2-135m-dms-${ratio}`));
+const [two, four] = names;
+/** The second learns on from the first. */
+const RUNS: [out: string, options: string[]][] = [
+  [two, ["--init", "kvzap", "--cr-from", "1.8", "--cr", "2.1", "--cr-steps", "100", "--steps", "300"]],
+  [four, ["--from", two, "--cr-from", "2.1", "--cr", "4.2", "--cr-steps", "60", "--steps", "420", "--seed", "1"]],
+];
+for (const [out, options] of RUNS)
+  if (args.list || !existsSync(join(out, "training.json")))
+    await run(["src/cli/main.ts", "retrofit", "--model", args.model, ...COMMON, ...options, "--out", out]);
+
+for (const out of names)
+  console.log(
+    `hyperthink compare --model ${relative(here, args.model) || args.model} --adapter ${out} ` +
+      `--reference ${args.model} --text wiki.test.raw --texts 32 dms`,
+  );

@@ -1,0 +1,190 @@
+import type { Command } from "commander";
+import { badArgument, HyperthinkError } from "../base/errors.ts";
+import type { TaskChoice } from "../eval/harness/asked.ts";
+import { type EvaluateEvent, evaluate } from "../eval/harness/evaluate.ts";
+import { parseSetting, type SettingChoice } from "../eval/harness/setting.ts";
+import { taskRecipes } from "../eval/tasks/index.ts";
+import { openTask } from "../eval/tasks/open.ts";
+import type { Style } from "../eval/tasks/task.ts";
+import { type ScalingBudget, scalingBudgets } from "../scale/budget.ts";
+import { openEvalBoard, summaryTable } from "./eval-board.ts";
+import { columns, counted } from "./format.ts";
+import { interruptible, note, noteIdle, open } from "./open.ts";
+import { type DrawFlags, drawOptions, embedded, type ModelFlags, modelOptions, TEMPLATE_VARIABLE } from "./options.ts";
+import { choice, texts, variables, whole } from "./parse.ts";
+import { duration } from "./training-progress.ts";
+
+interface Flags extends ModelFlags, DrawFlags {
+  task: string[];
+  policy?: string[];
+  budget?: ScalingBudget[];
+  setting?: string[];
+  out: string;
+  data?: string[];
+  limit?: number;
+  style?: Style;
+  batch?: number;
+  templateVar?: Record<string, unknown>;
+  json?: boolean;
+}
+
+const budgets = (text: string, before: ScalingBudget[] = []): ScalingBudget[] => [...before, ...scalingBudgets(text)];
+
+export function registerEval(program: Command): void {
+  const command = program
+    .command("eval")
+    .description(
+      "accuracy against what the cache costs: tasks under policies and budgets, in a folder that a run goes on in",
+    )
+    .requiredOption(
+      "--task <what>",
+      "a task with settings, a file of prompts and answers, or a module whose default export is a task; may be given several times",
+      texts,
+    )
+    .requiredOption("-o, --out <dir>", "folder of the record; a run that was stopped goes on in it")
+    .option(
+      "--policy <spec>",
+      "name or name:setting=value,... (default: dms where the model has gates, else full); may be given several times",
+      texts,
+    )
+    .option(
+      "--budget <list>",
+      "what is spent as LENGTH-WIDTH-CR, such as 1k-8-1,1k-8-4: chains of 1k new tokens, 8 a problem; each policy takes those whose ratio it can",
+      budgets,
+    )
+    .option(
+      "--setting <setting>",
+      "another model, or a name: NAME=MODEL[+ADAPTER...]:POLICY[:BUDGETS], without budgets those of --budget; may be given several times",
+      texts,
+    )
+    .option(
+      "--data <path>",
+      "a task's file, or a folder with files by their published names; TASK=PATH for one of several tasks; may be given several times (default: the Hub's cache)",
+      texts,
+    )
+    .option("--limit <n>", "most problems of a task: a seeded choice (default: all; of made ones 100)", whole)
+    .option(
+      "--style <how>",
+      "chat, or text: continued (default: chat where the model has a template)",
+      choice("chat", "text"),
+    )
+    .option("--batch <n>", "chains in flight (default: as many as run at a time)", whole)
+    .option("--template-var <name=value>", TEMPLATE_VARIABLE, variables)
+    .option("--json", "print the result as one JSON line");
+  drawOptions(modelOptions(command));
+  command.addHelpText(
+    "after",
+    `
+A run that was stopped or killed goes on with the same command: no chain is lost or run twice. More tasks, settings or a
+higher --limit may come; what differs otherwise is refused by name. docs/eval.md says what the folder holds.
+Examples:
+  hyperthink eval --task beads --policy full --policy tova --budget 440-8-1,440-8-4 --out runs/beads
+  hyperthink eval --task gsm8k --data bench/ --setting full=DIR:full:4k-8-1 --setting dms=DIR+ADAPTER:dms:4k-8-4 --out runs/gsm8k
+Tasks:
+${columns(taskRecipes.map(({ name, settings, summary }) => [`  ${name}`, Object.keys(settings).join(", "), summary]))}`,
+  );
+  command.action(run);
+}
+
+async function run(flags: Flags): Promise<void> {
+  const settings = settingsOf(flags);
+  const tasks: TaskChoice[] = [];
+  for (const spec of flags.task) tasks.push({ spec, task: await openTask(spec) });
+  giveData(tasks, flags.data ?? []);
+  if (flags.temperature === 0 && settings.some(({ budgets }) => budgets.some(({ width }) => width > 1)))
+    note("greedy chains are all alike, so their vote is one chain's: expected a temperature above 0");
+  const { model: _, adapter: __, ...load } = modelFlags(flags);
+  const signal = interruptible();
+  const board = openEvalBoard(process.stderr);
+  const onEvent = (event: EvaluateEvent) => {
+    if (event.type === "note") board.say(event.text);
+    else if (event.type === "start") board.start(event);
+  };
+  try {
+    const { limit, style, batch, seed, out } = flags;
+    const result = await evaluate(
+      {
+        ...{ out, tasks, settings, limit, style, batch, seed, load, signal },
+        chains: chainOptions(flags),
+        open: (options) => board.rest(() => open(options)),
+      },
+      onEvent,
+    );
+    board.done();
+    if (flags.json)
+      console.log(JSON.stringify({ out, chains: result.chains, seconds: result.seconds, rows: result.rows }));
+    else {
+      console.log(summaryTable(result.rows));
+      process.stderr.write(`[${counted(result.chains, "chain")} in ${out}, ${duration(result.seconds)}]\n`);
+    }
+    for (const { setting, cr } of result.rows)
+      noteIdle(result.head.settings.find(({ id }) => id === setting)?.policy, cr);
+  } catch (error) {
+    board.done();
+    if (error instanceof HyperthinkError && error.code === "aborted")
+      throw new HyperthinkError("aborted", `stopped; this goes on from there: ${commandLine()}`);
+    throw error;
+  }
+}
+
+/** --model under each --policy at the budgets, and what --setting says. */
+function settingsOf(flags: Flags): SettingChoice[] {
+  const { model, adapter, policy, budget = [], setting = [] } = flags;
+  const own = setting.map((text) => parseSetting(text, budget));
+  const plain = model !== undefined || adapter !== undefined || policy !== undefined || own.length === 0;
+  if (!plain) return own;
+  if (budget.length === 0) throw badArgument("expected --budget LENGTH-WIDTH-CR such as 1k-8-4, got none");
+  if (model === undefined)
+    note("no --model: using the embedded abacus, which knows problems about containers of beads and nothing else");
+  const path = model ?? embedded("abacus");
+  const policies: (string | undefined)[] = policy ?? [undefined];
+  return [
+    ...policies.map((each) => ({ model: { path, adapters: adapter ?? [] }, policy: each, budgets: budget })),
+    ...own,
+  ];
+}
+
+/** --data PATH for all tasks, TASK=PATH for one. */
+function giveData(tasks: readonly TaskChoice[], data: readonly string[]): void {
+  for (const text of data) {
+    const [, name, path] = /^([\w.-]+)=(.+)$/s.exec(text) ?? [];
+    const named = tasks.filter(({ task }) => task.name === name);
+    for (const task of named.length > 0 ? named : tasks) {
+      if (named.length === 0 && task.data !== undefined) continue;
+      task.data = named.length > 0 ? path : text;
+    }
+  }
+}
+
+const modelFlags = ({
+  model,
+  adapter,
+  probe,
+  device,
+  threads,
+  kvMemory,
+  weights,
+  kv,
+  context,
+  chains,
+  chunk,
+}: Flags) => ({
+  ...{ model, adapter, probe, device, threads, kvMemory, weights, kv, context, chains, chunk },
+});
+
+const chainOptions = ({ templateVar, stopId, thinking, ...flags }: Flags) => {
+  const { temperature, topK, topP, minP, repetitionPenalty, stop, thinkMost, thinkLast, thinkLeast, nudges, nudge } =
+    flags;
+  return {
+    ...{ temperature, topK, topP, minP, repetitionPenalty, stop, thinkMost, thinkLast, thinkLeast, nudges, nudge },
+    thinking: thinking === "none" ? null : thinking,
+    stopIds: stopId,
+    template: templateVar,
+  };
+};
+
+/** The command as it was given, for a shell. */
+const commandLine = (): string =>
+  ["hyperthink", ...process.argv.slice(2)]
+    .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
+    .join(" ");

@@ -1,0 +1,71 @@
+// What the chains of a problem answered, which answers are one, and what each is worth.
+
+import { badArgument } from "../../base/errors.ts";
+import type { Thinking } from "../../request/thinking.ts";
+import type { Equality } from "../../scale/equality/equality.ts";
+import { gradeAnswer } from "../../scale/equality/grade.ts";
+import { mergeGroups } from "../../scale/equality/merge.ts";
+import type { VoteGroup } from "../../scale/vote.ts";
+import { type Answered, extractReply, type Style, type VoteTask } from "../tasks/task.ts";
+import type { Question } from "./asked.ts";
+import type { EndedChain } from "./chains.ts";
+import type { RecordedChain } from "./record.ts";
+
+export interface GradeOptions {
+  equality: Equality;
+  thinking: Thinking | null;
+  style: Style;
+}
+
+/** What a record has of a chain besides where it belongs. */
+export type GradedChain = Omit<RecordedChain, "task" | "setting" | "problem" | "seed">;
+
+/**
+ * Chains of one problem, by index. Equal answers share the key and the score of the lowest chain's. Throws
+ * `bad-argument` where a task's grade is none.
+ */
+export async function gradeChains(
+  task: VoteTask,
+  { item }: Question,
+  chains: readonly EndedChain[],
+  { equality, thinking, style }: GradeOptions,
+): Promise<GradedChain[]> {
+  const inOrder = chains.toSorted((a, b) => a.chain - b.chain);
+  const answers = inOrder.map(({ text, end, why, opened }): Answered => {
+    if (end === "failed") return { kind: "abstain", reason: why ?? "failed" };
+    return task.extract(item, { text, finished: end === "finished", thinking, opened, style });
+  });
+  const groups = groupsOf(inOrder, answers);
+  const merges = task.merge ?? task.extract === extractReply;
+  const joint = merges ? (await mergeGroups(equality, groups)).groups : groups;
+  const equal = async (gold: string, answer: string) => (await gradeAnswer(equality, gold, answer)).equal;
+  const worth = new Map<string, { key: string; score: number }>();
+  for (const { key, text, keys = [key] } of joint) {
+    const score = await task.grade(item, { kind: "answer", key, text }, equal);
+    if (!(typeof score === "number" && score >= 0 && score <= 1))
+      throw badArgument(`task ${task.name}: expected a grade from 0 to 1 of problem ${item.id}, got ${score}`);
+    for (const each of keys) worth.set(each, { key, score });
+  }
+  // What reading the prompt cost is told by a chain that read it all.
+  const { prompt } = inOrder.find(({ end }) => end !== "failed") ?? inOrder[0];
+  return inOrder.map(({ opened: _, why: __, ...ended }, i) => {
+    const answer = answers[i];
+    if (answer.kind === "abstain") return { ...ended, prompt, key: null, score: 0, answer: null, why: answer.reason };
+    return { ...ended, prompt, ...worth.get(answer.key)!, answer: answer.text, why: null };
+  });
+}
+
+function groupsOf(chains: readonly EndedChain[], answers: readonly Answered[]): VoteGroup[] {
+  const groups = new Map<string, VoteGroup>();
+  for (const [i, answer] of answers.entries()) {
+    if (answer.kind === "abstain") continue;
+    const { chain } = chains[i];
+    const group = groups.get(answer.key);
+    if (!group) groups.set(answer.key, { key: answer.key, text: answer.text, chains: [chain], count: 1 });
+    else {
+      group.chains.push(chain);
+      group.count++;
+    }
+  }
+  return [...groups.values()];
+}

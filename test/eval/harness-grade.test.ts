@@ -1,0 +1,99 @@
+// What chains answered, which answers are one, and what each is worth.
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import type { Question } from "../../src/eval/harness/asked.ts";
+import type { EndedChain } from "../../src/eval/harness/chains.ts";
+import { gradeChains } from "../../src/eval/harness/grade.ts";
+import { gather } from "../../src/eval/metrics/chain.ts";
+import { makeTask } from "../../src/eval/tasks/index.ts";
+import { ownTask } from "../../src/eval/tasks/own.ts";
+import type { VoteTask } from "../../src/eval/tasks/task.ts";
+import { Equality } from "../../src/scale/equality/equality.ts";
+
+const equality = new Equality();
+after(() => equality[Symbol.asyncDispose]());
+const options = { equality, thinking: null, style: "chat" } as const;
+
+const ended = (chain: number, text: string, other: Partial<EndedChain> = {}): EndedChain => ({
+  ...{ chain, text, end: "finished", why: null, opened: false, tokens: 3, reads: 9, fullReads: 9 },
+  ...{ peakKeys: 5, peakBytes: 640, seconds: 1, loop: null },
+  prompt: { tokens: 4, keys: 4, bytes: 512, peakKeys: 4, peakBytes: 512 },
+  ...other,
+});
+const item = { id: "p", question: "?", gold: "\\frac{\\sqrt{2}}{2}" };
+const question: Question = { id: "p", item, asked: { prompt: "?", maxTokens: 9 } };
+const task = ownTask({ name: "mine", items: async () => [] });
+const grade = (texts: readonly (string | EndedChain)[], of: VoteTask = task, at = question) =>
+  gradeChains(
+    of,
+    at,
+    texts.map((text, i) => (typeof text === "string" ? ended(i, text) : text)),
+    options,
+  );
+
+test("answers equal in mathematics share the key and the score of the lowest chain's", async () => {
+  const rows = await grade([
+    "\\boxed{1/\\sqrt{2}}",
+    "\\boxed{2}",
+    "\\boxed{\\frac{\\sqrt2}{2}}",
+    "\\boxed{1/\\sqrt{2}}",
+  ]);
+  assert.deepEqual(
+    rows.map(({ score }) => score),
+    [1, 0, 1, 1],
+  );
+  assert.equal(new Set([rows[0], rows[2], rows[3]].map(({ key }) => key)).size, 1);
+  assert.notEqual(rows[1].key, rows[0].key);
+  assert.deepEqual([rows[0].answer, rows[2].answer], ["1/\\sqrt{2}", "\\frac{\\sqrt2}{2}"]);
+  const { faults } = gather(
+    rows.map((row) => ({ ...row, problem: "p" })),
+    { problems: ["p"], width: 4 },
+  );
+  assert.deepEqual(faults, []);
+});
+
+test("the order in which chains end changes nothing", async () => {
+  const texts = ["\\boxed{0.5x}", "\\boxed{x/2}", "none here", "\\boxed{\\frac{x}{2}}", "\\boxed{3}"];
+  const rows = await grade(texts);
+  const turned = await grade(texts.map((text, i) => ended(i, text)).reverse());
+  assert.deepEqual(turned, rows);
+  assert.equal(new Set([0, 1, 3].map((i) => rows[i].key)).size, 1);
+});
+
+test("a task may keep spellings apart: expressions of one value are not one answer of the game of 24", async () => {
+  const game = makeTask("game24") as VoteTask;
+  assert.equal(game.by, "pass");
+  const at = { ...question, item: { id: "p", question: "4 4 6 8", gold: "24" } };
+  const rows = await grade(["\\boxed{(4+8)*(6-4)}", "\\boxed{4*6}", "\\boxed{(8+4)*(6-4)}"], game, at);
+  assert.deepEqual(
+    rows.map(({ score }) => score),
+    [1, 0, 1],
+  );
+  assert.equal(new Set(rows.map(({ key }) => key)).size, 3);
+  const apart = await grade(["\\boxed{1/\\sqrt{2}}", "\\boxed{\\frac{\\sqrt2}{2}}"], { ...task, merge: false });
+  assert.notEqual(apart[0].key, apart[1].key);
+});
+
+test("abstentions and failures say why, and cost what they cost; the prompt's cost is one", async () => {
+  const none = { tokens: 4, keys: 0, bytes: 0, peakKeys: 0, peakBytes: 0 };
+  const failed = ended(0, "\\boxed{\\frac{\\sqrt2}{2}}", { end: "failed", why: "no pages", prompt: none });
+  const rows = await grade([failed, "I do not know.", ended(2, "\\boxed{7", { end: "truncated" })]);
+  assert.deepEqual(
+    rows.map(({ key, score, answer, why, end }) => ({ key, score, answer, why, end })),
+    [
+      { key: null, score: 0, answer: null, why: "no pages", end: "failed" },
+      { key: null, score: 0, answer: null, why: "no-answer", end: "finished" },
+      { key: null, score: 0, answer: null, why: "no-answer", end: "truncated" },
+    ],
+  );
+  assert.deepEqual(new Set(rows.map(({ prompt }) => prompt.keys)), new Set([4]));
+  assert.ok(!("opened" in rows[0]));
+});
+
+test("a grade that is none ends the run, by the task's name", async () => {
+  for (const score of [2, Number.NaN, -1, "1" as never])
+    await assert.rejects(grade(["\\boxed{3}"], { ...task, grade: async () => score }), {
+      code: "bad-argument",
+      message: /task mine: expected a grade from 0 to 1 of problem p, got/,
+    });
+});

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { makeTask } from "../../src/eval/tasks/index.ts";
+import type { Item, VoteTask } from "../../src/eval/tasks/task.ts";
+import { withFolder } from "../support/checkpoint.ts";
+import { reply, scoreOf } from "../support/reply.ts";
+import { noSandbox } from "../support/sandboxes.ts";
+
+const vote = (spec: string) => makeTask(spec) as VoteTask;
+const block = (code: string) => `So:\n\`\`\`python\n${code}\n\`\`\`\n`;
+
+const twice = {
+  task_id: "x/0",
+  prompt: "def twice(n):\n    ''' n two times '''\n",
+  entry_point: "twice",
+  canonical_solution: "    return 2 * n\n",
+  test: "def check(candidate):\n    assert candidate(4) == 8\n",
+};
+const cases = (...rows: [string, string][]) =>
+  JSON.stringify(rows.map(([input, output]) => ({ input, output, testtype: "stdin" })));
+const contest = (id: string, date: string, difficulty = "easy") => ({
+  ...{ question_id: id, question_content: "Print a + b.", contest_date: date, difficulty, platform: "atcoder" },
+  ...{ starter_code: "", metadata: "{}" },
+  ...{ public_test_cases: cases(["1 2\n", "3\n"]), private_test_cases: cases(["5 6\n", "11\n"]) },
+});
+const jsonl = (...rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+
+describe("tasks of programs", { skip: noSandbox }, () => {
+  test("humaneval: asked in either style, programs run, one right chain is enough", () =>
+    withFolder({ "HumanEval.jsonl": jsonl(twice, { ...twice, task_id: "x/1" }) }, async (data) => {
+      const task = vote("humaneval");
+      assert.equal(task.by, "pass");
+      assert.equal((await task.items({ data, count: 1 })).length, 1);
+      const [item] = await task.items({ data });
+      assert.match(task.ask(item, "chat").prompt as string, /^Please provide a self-contained Python script/);
+      assert.deepEqual(task.ask(item, "text").prompt, { raw: twice.prompt });
+      assert.equal(await scoreOf(task, item, block("def twice(n):\n    return n + n")), 1);
+      assert.equal(await scoreOf(task, item, block("def twice(n):\n    return n + 1")), 0);
+      assert.equal(await scoreOf(task, item, "    return n * 2\n", { style: "text" }), 1);
+      assert.equal(await scoreOf(task, item, "I cannot."), null);
+      const thinking = { thinking: { open: "<think>", close: "</think>" }, opened: true };
+      assert.equal(await scoreOf(task, item, block("def twice(n):\n    return n + n"), thinking), null);
+    }));
+
+  test("equal programs share a key, others do not", () =>
+    withFolder({ "HumanEval.jsonl": jsonl(twice) }, async (data) => {
+      const task = vote("humaneval");
+      const [item] = await task.items({ data });
+      const key = (code: string) => (task.extract(item, reply(block(code))) as { key: string }).key;
+      assert.equal(key("def twice(n): return n * 2"), key("def twice(n): return n * 2"));
+      assert.notEqual(key("def twice(n): return n * 2"), key("def twice(n): return n * 2 "));
+    }));
+
+  test("livecodebench: a window of dates, all tests", () =>
+    withFolder(
+      { "test.jsonl": jsonl(contest("a", "2024-07-01T00:00:00"), contest("b", "2024-08-03T00:00:00", "hard")) },
+      async (data) => {
+        const all = await vote("livecodebench").items({ data });
+        assert.deepEqual(
+          all.map(({ id, group }) => [id, group]),
+          [
+            ["a", "easy"],
+            ["b", "hard"],
+          ],
+        );
+        const task = vote("livecodebench:from=20240801");
+        const items = await task.items({ data });
+        assert.deepEqual(
+          items.map(({ id }) => id),
+          ["b"],
+        );
+        const [{ role }, question] = task.ask(items[0], "chat").prompt as { role: string; content: string }[];
+        assert.equal(role, "system");
+        assert.match(question.content, /Print a \+ b\./);
+        assert.equal(await scoreOf(task, items[0], block("print(sum(map(int, input().split())))")), 1);
+        assert.equal(await scoreOf(task, items[0], block("print(3)")), 0);
+        await assert.rejects(vote("livecodebench:to=20240601").items({ data }), {
+          code: "bad-argument",
+          message: /has no problem of 19000101 to 20240601: name other dates/,
+        });
+        assert.equal((await vote("livecodebench").items({ data, count: 1 })).length, 1);
+      },
+    ));
+
+  test("livecodebench: tests in files of their own must be there before anything is asked", () => {
+    const tests = JSON.stringify({ input_output: '{"inputs": ["1"], "outputs": ["1"], "fn_name": null}' });
+    const place = { fname: "0.json", md5: createHash("md5").update(tests).digest("hex") };
+    const row = { question_id: "q", contest_date: "2024-08-03", prompt: "Echo.", tests: place };
+    return withFolder({ "test.jsonl": jsonl(row) }, async (data) => {
+      await assert.rejects(vote("livecodebench").items({ data }), { code: "bad-file", message: /tests of q/ });
+      await withFolder({ "test.jsonl": jsonl(row), "0.json": tests }, async (both) => {
+        const [item] = await vote("livecodebench").items({ data: join(both, "test.jsonl") });
+        assert.equal(await scoreOf(vote("livecodebench"), item, block("print(input())")), 1);
+      });
+    });
+  });
+
+  const bench = fileURLToPath(new URL("../../../shared/data/bench", import.meta.url));
+  test("the published HumanEval", { skip: existsSync(bench) ? false : "UNRUN: no shared data" }, async () => {
+    const task = vote("humaneval");
+    const items = (await task.items({ data: bench })) as (Item & { gold: string })[];
+    assert.equal(items.length, 164);
+    for (const item of items.slice(0, 3))
+      assert.equal(await scoreOf(task, item, item.gold, { style: "text" }), 1, item.id);
+  });
+});
