@@ -38,9 +38,9 @@ export function newBatch(windows: number, length: number): TrainBatch {
 }
 
 /**
- * Fills a batch with pieces from number `cursor` on, and returns the number of the next piece: all that a later batch
- * depends on. A piece that does not fit whole begins the next window. Where the pieces end, the rest is padding. Throws
- * `bad-argument` for a piece without tokens, or longer than a window.
+ * Fills a batch with pieces from number `cursor` on, each in the first window that has room for it whole, up to one that
+ * has room in none, and returns the number of that one: all that a later batch depends on. What is left of a window is
+ * padding. Throws `bad-argument` for a piece without tokens, or longer than a window.
  */
 export function packBatch(
   batch: TrainBatch,
@@ -49,23 +49,30 @@ export function packBatch(
   trigger: Trigger = () => 0,
 ): number {
   const length = batch.rows / batch.windows;
+  const windows = Array.from({ length: batch.windows }, () => ({ room: length, held: [] as [number, Piece][] }));
   let next = cursor;
+  for (; next < pieces.count; next++) {
+    const piece = pieces.at(next);
+    const count = piece.ids.length;
+    if (count === 0 || count > length)
+      throw badArgument(
+        `piece ${next} has ${count} tokens; expected 1 to ${length}, the length of a window: cut it before`,
+      );
+    const window = windows.find(({ room }) => room >= count);
+    if (!window) break;
+    window.held.push([next, piece]);
+    window.room -= count;
+  }
   batch.documentCount = 0;
   batch.used = 0;
-  for (let window = 0; window < batch.windows; window++) {
+  for (const [window, { held }] of windows.entries()) {
     let row = window * length;
     const end = row + length;
-    for (; next < pieces.count; next++) {
-      const piece = pieces.at(next);
+    for (const [index, piece] of held) {
       const count = piece.ids.length;
-      if (count === 0 || count > length)
-        throw badArgument(
-          `piece ${next} has ${count} tokens; expected 1 to ${length}, the length of a window: cut it before`,
-        );
-      if (row + count > end) break;
       putPiece(batch, piece, row);
       batch.window.fill(window, row, row + count);
-      putDocument(batch, row, count, trigger(next, count));
+      putDocument(batch, row, count, trigger(index, count));
       batch.used += count;
       row += count;
     }

@@ -19,18 +19,16 @@ function randomPieces(rng: Seeded, count: number, length: number): { count: numb
 
 /** The same rule with plain lists: windows of rows, a row says which piece it is of and where. */
 function packed(pieces: { count: number; at(index: number): Piece }, cursor: number, windows: number, length: number) {
-  const rows: ({ piece: number; at: number } | null)[] = [];
+  const rows: ({ piece: number; at: number } | null)[][] = Array.from({ length: windows }, () => []);
   let next = cursor;
-  for (let window = 0; window < windows; window++) {
-    let room = length;
-    for (; next < pieces.count && pieces.at(next).ids.length <= room; next++) {
-      const { ids } = pieces.at(next);
-      for (let at = 0; at < ids.length; at++) rows.push({ piece: next, at });
-      room -= ids.length;
-    }
-    for (; room > 0; room--) rows.push(null);
+  for (; next < pieces.count; next++) {
+    const { length: count } = pieces.at(next).ids;
+    const window = rows.find((taken) => taken.length + count <= length);
+    if (!window) break;
+    for (let at = 0; at < count; at++) window.push({ piece: next, at });
   }
-  return { rows, next };
+  for (const window of rows) while (window.length < length) window.push(null);
+  return { rows: rows.flat(), next };
 }
 
 function check(batch: TrainBatch, expected: ReturnType<typeof packed>, pieces: { at(index: number): Piece }): void {
@@ -65,7 +63,7 @@ function check(batch: TrainBatch, expected: ReturnType<typeof packed>, pieces: {
 const trigger: Trigger = (index, rows) => (index * 7) % rows;
 
 describe("packing", () => {
-  test("is what plain lists say, over random pieces and windows; every token comes once, in order", () => {
+  test("is what plain lists say, over random pieces and windows; every token comes once", () => {
     for (let seed = 0; seed < 60; seed++) {
       const rng = seeded(seed);
       const [windows, length] = [1 + rng.below(4), 1 + rng.below(40)];
@@ -83,7 +81,10 @@ describe("packing", () => {
         cursor = next;
       }
       const all = Array.from({ length: pieces.count }, (_, i) => [...pieces.at(i).ids]).flat();
-      assert.deepEqual(told, all);
+      assert.deepEqual(
+        told.sort((a, b) => a - b),
+        all,
+      );
       assert.equal(packBatch(batch, pieces, cursor), cursor, "nothing is left");
       assert.deepEqual([batch.used, batch.documentCount], [0, windows]);
     }
