@@ -10,6 +10,7 @@ import { registerGenerate } from "./generate.ts";
 import { registerInspect } from "./inspect.ts";
 import { registerPolicies } from "./policies.ts";
 import { registerPretrain } from "./pretrain.ts";
+import { registerReport } from "./report.ts";
 import { registerRetrofit } from "./retrofit.ts";
 import { registerScale } from "./scale.ts";
 import { guardStreams } from "./streams.ts";
@@ -31,6 +32,7 @@ for (const register of [
   registerPolicies,
   registerCompare,
   registerEval,
+  registerReport,
   registerPretrain,
   registerRetrofit,
   registerDemo,
@@ -43,7 +45,7 @@ for (const command of program.commands) {
 }
 
 /** Commands that are run for more than what they print: an exit code, or files. */
-const GO_ON = ["verify", "compare"];
+const GO_ON = ["verify", "compare", "report"];
 guardStreams(() => GO_ON.includes(program.args[0]), report);
 
 try {

@@ -2,16 +2,10 @@ import type { TopLevelSpec } from "vega-lite";
 import { badArgument } from "../base/errors.ts";
 import { svgOf } from "../base/svg.ts";
 import type { Summary } from "../eval/compare/summary.ts";
+import { familyOf } from "../policy/spec.ts";
 
 /** Below this a policy is the full cache, up to rounding: it would stretch a logarithmic axis by decades. */
 const ROUNDING = 1e-6;
-
-/** A policy without its budget: one line of the plot. */
-function familyOf(label: string): string {
-  const [name, settings = ""] = label.split(":");
-  const others = settings.split(",").filter((setting) => setting && !/^(cr|budget|threshold)=/.test(setting));
-  return others.length ? `${name}:${others.join(",")}` : name;
-}
 
 /**
  * Divergence against achieved ratio with its interval, one line per policy, as SVG. Zero divergence has no place on a

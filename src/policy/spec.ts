@@ -62,3 +62,10 @@ export function parseSpec(text: string): Spec {
   }
   return { name, options };
 }
+
+/** A policy without what sets its budget: one line of a plot. Any text will do. */
+export function familyOf(text: string): string {
+  const [name, ...settings] = text.split(/[:,]/);
+  const others = settings.filter((setting) => setting && !/^\s*(cr|budget|threshold)\s*=/.test(setting));
+  return others.length ? `${name}:${others.join(",")}` : name;
+}

@@ -138,3 +138,16 @@ test("gaps are paired by problem, repeat with their seed, and refuse other probl
   const uneven = c.map((point) => ({ ...point, cost: point.cost.map((x, i) => (i < 2 ? 0.001 : 100) * x) }));
   near(frontierGap(a, uneven, { resamples: 1000 })!.undefinedDraws / 1000, (58 / 60) ** 60, 0.04);
 });
+
+test("draws in which a point costs nothing have no gap, and are counted", () => {
+  const problems = ["a", "b", "c"];
+  const at = (cost: readonly number[], accuracy: readonly number[]): Point => {
+    return { setting: setting(1024, 1, 1), problems, cost, accuracy, failed: 2 };
+  };
+  const cheap = at([0, 0, 3], [0, 0, 1]); // a failure took no token
+  const dear = at([6, 6, 6], [1, 0, 1]);
+  const gap = frontierGap([cheap, dear], [at([1, 1, 1], [0, 1, 1]), dear], { resamples: 500 })!;
+  // Draws without c: 8 of 27.
+  assert.ok(Math.abs(gap.undefinedDraws / 500 - 8 / 27) < 0.1, `${gap.undefinedDraws}`);
+  assert.ok(gap.low <= gap.mean && gap.mean <= gap.high, JSON.stringify(gap));
+});

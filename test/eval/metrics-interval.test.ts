@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seeded } from "../../src/base/rng.ts";
-import { pairedBootstrap, pairedDifference, wilson } from "../../src/eval/metrics/interval.ts";
+import { bootstrap, bootstrapAll, pairedBootstrap, pairedDifference, wilson } from "../../src/eval/metrics/interval.ts";
 import { type Answers, avgAt1, majAtK } from "../../src/eval/metrics/majority.ts";
 import { accuracy, type ProblemRun } from "../../src/eval/race.ts";
 import { Vote } from "../../src/scale/vote.ts";
@@ -157,4 +157,22 @@ test("problems that all came out alike, one among them, are as unsure as their n
     1,
   ).interval;
   assert.ok(none.mean === 0 && none.high > 0.3, JSON.stringify(none));
+});
+
+test("several statistics of the same draws are what each is alone; draws that are too many to keep are the same", () => {
+  const values = [3, 1, 4, 1, 5, 9, 2, 6];
+  const least = (drawn: Int32Array) => Math.min(...Array.from(drawn, (i) => values[i]));
+  const first = (drawn: Int32Array) => (drawn[0] === 0 ? null : values[drawn[0]]);
+  const both = bootstrapAll(8, 2, (drawn) => [least(drawn), first(drawn)], { seed: 3, resamples: 500 });
+  assert.deepEqual(both, [
+    bootstrap(8, least, { seed: 3, resamples: 500 }),
+    bootstrap(8, first, { seed: 3, resamples: 500 }),
+  ]);
+  assert.ok(both[0].undefinedDraws === 0 && both[1].undefinedDraws > 0);
+  const drawnOf = (resamples: number) => {
+    const seen: number[] = [];
+    bootstrap(100_000, (drawn) => seen.push(drawn[0] + drawn[99_999]), { resamples });
+    return seen;
+  };
+  assert.deepEqual(drawnOf(180).slice(0, 160), drawnOf(160)); // 18 million indices are drawn anew, 16 million kept
 });

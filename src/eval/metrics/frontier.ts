@@ -123,15 +123,24 @@ export function frontierGap(
     );
   const gap = gapOf(frontierOf(a.map(meansOf)), frontierOf(b.map(meansOf)));
   if (gap === null) return null;
-  const drawn = (points: readonly Point[], problems: Int32Array) =>
-    frontierOf(
-      points.map((point) => ({ cost: meanAt(point.cost, problems), accuracy: meanAt(point.accuracy, problems) })),
-    );
-  const interval = bootstrap(named.length, (problems) => gapOf(drawn(a, problems), drawn(b, problems))?.mean ?? null, {
-    resamples,
-    ...rest,
-  });
+  const interval = bootstrap(
+    named.length,
+    (problems) => {
+      const [from, to] = [drawnFrontier(a, problems), drawnFrontier(b, problems)];
+      return from && to && (gapOf(from, to)?.mean ?? null);
+    },
+    { resamples, ...rest },
+  );
   return { ...gap, ...interval };
+}
+
+/** The frontier on these problems, each as often as it is there; null where a point costs nothing on them. */
+function drawnFrontier(points: readonly Point[], problems: Int32Array): Frontier | null {
+  const means = points.map(({ cost, accuracy }) => ({
+    cost: meanAt(cost, problems),
+    accuracy: meanAt(accuracy, problems),
+  }));
+  return means.every(({ cost }) => cost > 0) ? frontierOf(means) : null;
 }
 
 /** A point's means over its problems. */

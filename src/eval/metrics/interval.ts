@@ -67,7 +67,7 @@ export function bootstrapMean(values: readonly number[], resampling: Resampling 
 /** The mean of the values at these indices, each as often as it is there. */
 export function meanAt(values: readonly number[], indices: Int32Array): number {
   let sum = 0;
-  for (const i of indices) sum += values[i];
+  for (let i = 0; i < indices.length; i++) sum += values[indices[i]];
   return sum / indices.length;
 }
 
@@ -82,29 +82,64 @@ export function scoreInterval(scores: readonly number[], resampling: Resampling 
   return { ...wilson(Math.round(middle * scores.length), scores.length), mean: middle };
 }
 
+/** Percentiles 2.5 and 97.5; `undefinedDraws`: how many had no value, the percentiles are of the others. */
+export interface Percentiles {
+  low: number;
+  high: number;
+  undefinedDraws: number;
+}
+
 /**
- * Percentiles 2.5 and 97.5 of a statistic of problems, over draws of as many problems with replacement.
- * `statistic`: of the indices drawn, valid until it returns; null where it is undefined there. `undefinedDraws`: how
- * often it was; the percentiles are of the others, NaN where there is none. Throws `bad-argument` for no problems, or
- * fewer than 100 draws.
+ * Percentiles of a statistic of problems, over draws of as many problems with replacement. `statistic`: of the indices
+ * drawn, valid until it returns; null where it is undefined there. Percentiles are NaN where it always is. Throws
+ * `bad-argument` for no problems, or fewer than 100 draws.
  */
-export function bootstrap(
+export const bootstrap = (
   problems: number,
   statistic: (drawn: Int32Array) => number | null,
+  resampling: Resampling = {},
+): Percentiles => bootstrapAll(problems, 1, (drawn) => [statistic(drawn)], resampling)[0];
+
+/** The same for `count` statistics of the same draws. */
+export function bootstrapAll(
+  problems: number,
+  count: number,
+  statistics: (drawn: Int32Array) => readonly (number | null)[],
   { seed = 0, resamples = 10_000 }: Resampling = {},
-): { low: number; high: number; undefinedDraws: number } {
+): Percentiles[] {
   if (!(problems >= 1)) throw badArgument("an interval needs at least one problem");
   if (!(Number.isInteger(resamples) && resamples >= 100))
     throw badArgument(`percentiles need at least 100 resamples, got ${resamples}`);
-  const rng = seeded(seed);
-  const drawn = new Int32Array(problems);
-  const values: number[] = [];
+  const draws = drawsOf(problems, seed, resamples);
+  const values: number[][] = Array.from({ length: count }, () => []);
   for (let r = 0; r < resamples; r++) {
-    for (let i = 0; i < problems; i++) drawn[i] = rng.below(problems);
-    const value = statistic(drawn);
-    if (value !== null) values.push(value);
+    const found = statistics(draws(r));
+    for (let i = 0; i < count; i++) if (found[i] !== null) values[i].push(found[i]!);
   }
-  const sorted = Float64Array.from(values).sort();
-  const at = (q: number) => sorted[Math.round(q * (sorted.length - 1))] ?? Number.NaN;
-  return { low: at(0.025), high: at(0.975), undefinedDraws: resamples - sorted.length };
+  return values.map((defined) => {
+    const sorted = Float64Array.from(defined).sort();
+    const at = (q: number) => sorted[Math.round(q * (sorted.length - 1))] ?? Number.NaN;
+    return { low: at(0.025), high: at(0.975), undefinedDraws: resamples - sorted.length };
+  });
+}
+
+const MOST_KEPT = 1 << 24;
+let kept = { problems: 0, seed: 0, drawn: new Int32Array(0) };
+
+/** Draw r, for ascending r: all statistics of one run take the same, so the last ones are kept while they are few. */
+function drawsOf(problems: number, seed: number, resamples: number): (r: number) => Int32Array {
+  const rng = seeded(seed);
+  const fill = (drawn: Int32Array<ArrayBuffer>) => {
+    for (let i = 0; i < drawn.length; i++) drawn[i] = rng.below(problems);
+    return drawn;
+  };
+  const length = problems * resamples;
+  if (length > MOST_KEPT) {
+    const drawn = new Int32Array(problems);
+    return () => fill(drawn);
+  }
+  if (kept.problems !== problems || kept.seed !== seed || kept.drawn.length < length)
+    kept = { problems, seed, drawn: fill(new Int32Array(length)) };
+  const { drawn } = kept;
+  return (r) => drawn.subarray(r * problems, (r + 1) * problems);
 }

@@ -1,0 +1,111 @@
+import { basename, resolve } from "node:path";
+import { badArgument, badFile } from "../../base/errors.ts";
+import { visible } from "../../base/visible.ts";
+import type { RecordedModel, RecordedSetting, RecordedTask } from "../harness/record.ts";
+import type { Chains, Recording } from "./read.ts";
+
+/** Several recordings as one. */
+export interface Records {
+  folders: string[];
+  models: RecordedModel[];
+  tasks: RecordedTask[];
+  settings: RecordedSetting[];
+  chains: Chains;
+  notes: string[];
+}
+
+/**
+ * Puts recordings together. A setting or model of one name that differs between folders gets its folder's name behind
+ * it; where seeds, sampling or machines differ a note says so. Throws `bad-file` where a task of one name has other
+ * problems in another folder, or where two folders have the same setting on the same task: `bad-argument` for a folder
+ * that is given twice.
+ */
+export function mergeRecords(recordings: readonly Recording[]): Records {
+  const paths = recordings.map(({ folder }) => resolve(folder));
+  const twice = recordings.find((_, i) => paths.indexOf(paths[i]) !== i);
+  if (twice) throw badArgument(`${twice.folder}: expected each folder once`);
+  const names = recordings.map(({ folder }) => basename(resolve(folder)));
+  const places = names.map((name, i) => (names.filter((other) => other === name).length > 1 ? paths[i] : name));
+  const models = new Map<string, RecordedModel>();
+  const tasks = new Map<string, RecordedTask & { folder: string }>();
+  const settings = new Map<string, RecordedSetting>();
+  const chains: Chains = new Map();
+  const from = new Map<string, string>(); // folder by task and setting
+  for (const [i, { folder, head, chains: own }] of recordings.entries()) {
+    const modelNames = new Map(
+      head.models.map((model) => [model.name, entered(models, "name", model, places[i], sameModel)]),
+    );
+    const ids = new Map(
+      head.settings.map((setting) => {
+        const named = { ...setting, model: modelNames.get(setting.model)! };
+        return [setting.id, entered(settings, "id", named, places[i], sameSetting)];
+      }),
+    );
+    for (const task of head.tasks) {
+      const known = tasks.get(task.spec);
+      if (known && !sameTask(known, task))
+        throw badFile(
+          `task "${visible(task.spec)}": other problems in ${known.folder} than in ${folder} (fingerprints ${visible(known.fingerprint.slice(0, 12))} and ${visible(task.fingerprint.slice(0, 12))}): report them apart`,
+        );
+      if (!known) tasks.set(task.spec, { ...task, folder });
+      const rows = chains.get(task.spec) ?? new Map();
+      chains.set(task.spec, rows);
+      for (const [id, some] of own.get(task.spec)!) {
+        const key = JSON.stringify([task.spec, ids.get(id)]);
+        if (some.length > 0 && from.has(key))
+          throw badFile(
+            `setting "${visible(id)}" on task "${visible(task.spec)}" is in ${from.get(key)} and in ${folder}: expected it in one`,
+          );
+        if (some.length > 0) from.set(key, folder);
+        if (some.length > 0 || !rows.has(ids.get(id)!)) rows.set(ids.get(id)!, some);
+      }
+    }
+  }
+  return {
+    folders: recordings.map(({ folder }) => folder),
+    models: [...models.values()],
+    tasks: [...tasks.values()].map(({ folder: _, ...task }) => task),
+    settings: [...settings.values()],
+    chains,
+    notes: [...recordings.flatMap(({ notes }) => notes), ...differing(recordings)],
+  };
+}
+
+/** The name under which an item is known from now on: its own, or with its folder's where another has that. */
+function entered<K extends string, T extends Record<K, string>>(
+  known: Map<string, T>,
+  key: K,
+  item: T,
+  place: string,
+  same: (a: T, b: T) => boolean,
+): string {
+  const other = known.get(item[key]);
+  const name = !other || same(other, item) ? item[key] : `${item[key]} @ ${place}`;
+  if (!known.has(name)) known.set(name, { ...item, [key]: name });
+  return name;
+}
+
+const sameModel = (a: RecordedModel, b: RecordedModel) => a.fingerprint === b.fingerprint;
+
+const sameSetting = (a: RecordedSetting, b: RecordedSetting) =>
+  (["policy", "model", "length", "width", "cr"] as const).every((name) => a[name] === b[name]);
+
+const sameTask = (a: RecordedTask, b: RecordedTask) =>
+  a.fingerprint === b.fingerprint &&
+  a.kind === b.kind &&
+  a.measure === b.measure &&
+  a.problems.length === b.problems.length &&
+  a.problems.every(({ id }, i) => id === b.problems[i].id);
+
+const short = (json: string): string => visible(json.length > 200 ? `${json.slice(0, 200)}..` : json);
+
+/** What folders do not agree on, though their numbers are compared. */
+function differing(recordings: readonly Recording[]): string[] {
+  const [{ folder, head }] = recordings;
+  return recordings.slice(1).flatMap((other) =>
+    (["seed", "sampling", "machine"] as const).flatMap((name) => {
+      const [a, b] = [head, other.head].map((each) => JSON.stringify(each[name]));
+      return a === b ? [] : [`${other.folder} has another ${name} than ${folder}: ${short(b)}, not ${short(a)}`];
+    }),
+  );
+}

@@ -1,0 +1,73 @@
+// What a record's files may hold. They are read as anyone's: sizes are bounded, types are checked.
+
+import { z } from "zod";
+import { RECORD_VERSION } from "../harness/record.ts";
+
+const name = z.string().min(1).max(500);
+const hash = z.string().min(1).max(500);
+const text = z.string().max(4000);
+const MOST = 1000; // models, tasks, settings
+
+/** run.json. */
+export const headSchema = z.object({
+  version: z.literal(RECORD_VERSION),
+  models: z.array(z.object({ name, path: text, adapters: z.array(text).max(100), fingerprint: hash })).max(MOST),
+  tasks: z
+    .array(
+      z.object({
+        spec: name,
+        name,
+        source: text,
+        fingerprint: hash,
+        problems: z.array(z.object({ id: name, group: name.optional() })).max(200_000),
+        kind: z.enum(["vote", "pass", "value"]),
+        measure: z.literal("perplexity").optional(),
+      }),
+    )
+    .min(1)
+    .max(MOST),
+  settings: z
+    .array(
+      z.object({
+        id: name,
+        policy: name,
+        model: name,
+        length: z.int().min(1),
+        width: z.int().min(1).max(1024),
+        cr: z.number().min(1).max(1e6),
+      }),
+    )
+    .min(1)
+    .max(MOST),
+  seed: z.number(),
+  sampling: z.record(z.string().max(100), z.union([z.number(), z.string().max(100_000)]).nullable()),
+  machine: z.object({ device: text, isa: text, dtype: text }),
+});
+
+/** What a report needs of a line of chains.jsonl; texts are passed over. */
+export const chainSchema = z.object({
+  task: name,
+  setting: name,
+  problem: name,
+  chain: z.number(),
+  key: z
+    .string()
+    .max(1 << 20)
+    .nullable(),
+  score: z.number(),
+  end: z.enum(["finished", "truncated", "failed", "stopped"]),
+  tokens: z.number(),
+  reads: z.number(),
+  fullReads: z.number(),
+  peakKeys: z.number(),
+  peakBytes: z.number(),
+  seconds: z.number(),
+  loop: z.object({ period: z.number(), length: z.number() }).nullish(),
+  prompt: z.object({
+    tokens: z.number(),
+    keys: z.number(),
+    bytes: z.number(),
+    peakKeys: z.number(),
+    peakBytes: z.number(),
+  }),
+});

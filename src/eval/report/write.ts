@@ -1,0 +1,70 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { writeAside, writeFault } from "../../train/aside.ts";
+import { drawFigure, figuresOf } from "./figures/index.ts";
+import { htmlOf } from "./html.ts";
+import { markdownReport } from "./markdown.ts";
+import { pngOf } from "./png.ts";
+import type { Report, TaskReport } from "./report.ts";
+import { csvOf, type Table } from "./table.ts";
+import { tablesOf } from "./tables.ts";
+
+const FIGURES = "figures";
+
+/**
+ * Writes report.html, report.md, report.json, a CSV a table and figures/ with an SVG and a PNG each into a folder, over
+ * what has these names there. Gives their names. Throws `bad-argument` where that cannot be written, `no-memory` where
+ * the disk is full.
+ */
+export async function writeReport(report: Report, folder: string): Promise<string[]> {
+  const names: string[] = [];
+  const write = async (name: string, content: string | Uint8Array) => {
+    await writeAside(join(folder, name), Buffer.byteLength(content), (handle) => handle.writeFile(content));
+    names.push(name);
+  };
+  try {
+    await mkdir(join(folder, FIGURES), { recursive: true });
+  } catch (error) {
+    throw await writeFault(error, folder, 0);
+  }
+  const slugs = slugsOf(report.tasks.map(({ spec }) => spec));
+  const fileOf = ({ spec }: TaskReport, figure: string) => `${FIGURES}/${slugs.get(spec)}.${figure}`;
+  await write("report.json", `${JSON.stringify(report, null, 1)}\n`);
+  await write(
+    "report.md",
+    markdownReport(report, (task, figure) => `${fileOf(task, figure)}.svg`),
+  );
+  await write("report.html", htmlOf(report));
+  for (const [name, parts] of byName(report.tasks)) await write(`${name}.csv`, csvOf(parts));
+  for (const task of report.tasks)
+    for (const figure of figuresOf(task)) {
+      const svg = drawFigure(figure, "title");
+      await write(`${fileOf(task, figure.name)}.svg`, `${svg}\n`);
+      await write(`${fileOf(task, figure.name)}.png`, await pngOf(svg));
+    }
+  return names;
+}
+
+function byName(tasks: readonly TaskReport[]): Map<string, { task: string; table: Table }[]> {
+  const all = tasks.flatMap((task) => tablesOf(task).map((table) => ({ task: task.spec, table })));
+  return Map.groupBy(all, ({ table }) => table.name);
+}
+
+/** A name of a file for each spec, which may be any text: plain characters, not too many, each once. */
+export function slugsOf(specs: readonly string[]): Map<string, string> {
+  const slugs = new Map<string, string>();
+  const used = new Set<string>();
+  for (const spec of specs) {
+    const plain =
+      spec
+        .toLowerCase()
+        .replace(/[^a-z0-9]+/g, "-")
+        .slice(0, 60)
+        .replace(/^-|-$/g, "") || "task";
+    let slug = plain;
+    for (let n = 2; used.has(slug); n++) slug = `${plain}-${n}`;
+    used.add(slug);
+    slugs.set(spec, slug);
+  }
+  return slugs;
+}
