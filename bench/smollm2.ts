@@ -63,7 +63,7 @@ const [two, four] = names;
 /** The second learns on from the first. */
 const RUNS: [out: string, options: string[]][] = [
   [two, ["--init", "kvzap", "--cr-from", "1.8", "--cr", "2.1", "--cr-steps", "100", "--steps", "300"]],
-  [four, ["--from", two, "--cr-from", "2.1", "--cr", "4.2", "--cr-steps", "60", "--steps", "600", "--seed", "1"]],
+  [four, ["--from", two, "--cr-from", "2.1", "--cr", "4.2", "--cr-steps", "60", "--steps", "420", "--seed", "1"]],
 ];
 for (const [out, options] of RUNS)
   if (args.list || !existsSync(join(out, "training.json")))

@@ -12,6 +12,8 @@ export { type Evaluated, type EvaluateEvent, type EvaluateOptions, evaluate } fr
 export type { RecordedChain, RecordHead } from "./eval/harness/record.ts";
 export type { SettingChoice } from "./eval/harness/setting.ts";
 export type { StandingRow, SummaryRow } from "./eval/harness/standing.ts";
+export { makeReport, type Report as EvaluationReport, type ReportOptions } from "./eval/report/report.ts";
+export { writeReport } from "./eval/report/write.ts";
 export { openTask } from "./eval/tasks/open.ts";
 export { type OwnTask, ownTask } from "./eval/tasks/own.ts";
 export type { Answered, Asked, Item, ItemOptions, Reply, Task, VoteTask } from "./eval/tasks/task.ts";

@@ -143,7 +143,7 @@ function lineOfBase(
 ): string | null {
   const bases = some.map(baseOf).filter((base) => base !== null);
   const models = new Set(some.map(({ model }) => model));
-  const full = present.filter(({ id, policy }) => policy === FULL && lines.get(id) !== undefined);
+  const full = present.filter(({ policy }) => policy === FULL);
   const base =
     bases.find(({ model }) => models.has(model)) ?? bases[0] ?? full.find(({ model }) => models.has(model)) ?? full[0];
   return base ? lines.get(base.id)! : null;

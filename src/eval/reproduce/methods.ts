@@ -7,7 +7,7 @@ import { makeReport, type Report } from "../report/report.ts";
 import { type Cell, type Table, told } from "../report/table.ts";
 import { dmsName, EVICTION, RATIO } from "./plan.ts";
 import { rivalsOf } from "./rivals.ts";
-import { isDrawn, notesOf, resultOf, type Section } from "./section.ts";
+import { drawn, notesOf, resultOf, type Section } from "./section.ts";
 import { type Claim, claimOf, claimOfAll, points, reversed } from "./sentences.ts";
 import type { CalibratedGroup } from "./state.ts";
 
@@ -57,7 +57,7 @@ export function methodsOf(report: Report, group: CalibratedGroup, length: number
       ...notesOf(report),
     ],
     tables: [methodsTable(report, group, new Map(rivals.map(({ name, note }) => [name, note])))],
-    figures: [accuracyFigure(task)].filter(isDrawn),
+    figures: drawn([accuracyFigure(task)]),
     report,
   };
 }
@@ -148,7 +148,7 @@ export function evictionOf(report: Report, group: CalibratedGroup | undefined): 
       ...notesOf(report),
     ],
     tables: [methodsTable(report, group ?? { target: 1, found: {}, failed: {} }, new Map())],
-    figures: [accuracyFigure(task)].filter(isDrawn),
+    figures: drawn([accuracyFigure(task)]),
     report,
   };
 }

@@ -17,7 +17,7 @@ import { evictionSection, methodsSection } from "./methods.ts";
 import type { Needles } from "./needles.ts";
 import { dmsName, groupName, longest, RATIO, RATIOS, ratiosOf, type Shape } from "./plan.ts";
 import { frontiersSection, scalingSection } from "./scaling.ts";
-import { isDrawn, notesOf, type Section } from "./section.ts";
+import { drawn, notesOf, type Section } from "./section.ts";
 import type { Claim } from "./sentences.ts";
 import type { State } from "./state.ts";
 
@@ -97,7 +97,7 @@ async function needleSection(out: string, { folders, unrun }: Needles): Promise<
     claims: [],
     remarks: [...unrun, ...notesOf(report)],
     tables: tablesOf(task).filter(({ name }) => name === "accuracy"),
-    figures: [ratioFigure(task, "chain"), accuracyFigure(task)].filter(isDrawn),
+    figures: drawn([ratioFigure(task, "chain"), accuracyFigure(task)]),
     report,
   };
 }

@@ -12,7 +12,7 @@ import { readRecord } from "../report/read.ts";
 import { makeReport, type Report, type TaskReport } from "../report/report.ts";
 import { type Cell, type Table, told } from "../report/table.ts";
 import { ROOM } from "./plan.ts";
-import { isDrawn, notesOf, resultOf, type Section } from "./section.ts";
+import { drawn, notesOf, resultOf, type Section } from "./section.ts";
 import { type Claim, claimOf } from "./sentences.ts";
 
 /** Aims for the mean gap on reads. */
@@ -86,7 +86,7 @@ export function scalingOf({ wide, all, more, cuts }: ScalingReports): Section {
       ...(cuts.length > 0 ? [cutsTable(cuts)] : []),
       ...(more ? [nudgeTable(more)] : []),
     ].filter(({ rows }) => rows.length > 0),
-    figures: [...SHOWN.map((budget) => frontierFigure(task, budget)), all && waysFigure(task)].filter(isDrawn),
+    figures: drawn([...SHOWN.map((budget) => frontierFigure(task, budget)), all && waysFigure(task)]),
     report: all ?? wide,
   };
 }
@@ -191,11 +191,11 @@ export function frontiersOf(report: Report, fromDms: Report): Section {
     claims: [...gapClaims(task, "width alone, three ratios", AIMS.width), ...claims],
     remarks: notesOf(report),
     tables: [meanGaps(task)],
-    figures: [
+    figures: drawn([
       ...SHOWN.map((budget) => frontierFigure(task, budget)),
       ratioFigure(task, "chain"),
       ratioFigure(task, "vote"),
-    ].filter(isDrawn),
+    ]),
     report,
   };
 }

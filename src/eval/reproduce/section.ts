@@ -18,7 +18,9 @@ export interface Section {
   report: Report;
 }
 
-export const isDrawn = (figure: Figure | RowFigure | null): figure is Figure | RowFigure => figure !== null;
+/** Those that have something to show. */
+export const drawn = (figures: readonly (Figure | RowFigure | null)[]): (Figure | RowFigure)[] =>
+  figures.filter((figure) => figure !== null);
 
 export const resultOf = ({ settings }: TaskReport, id: string) => settings.find((setting) => setting.id === id);
 
