@@ -12,6 +12,7 @@ import {
   plainName,
   RATIO,
   RATIOS,
+  ratiosOf,
   references,
   type Shape,
   setting,
@@ -20,9 +21,9 @@ import { policyAt, type Rival, rivalsOf, threshold } from "./rivals.ts";
 import type { Runner } from "./runner.ts";
 import type { CalibratedGroup, Measured } from "./state.ts";
 
-/** Problems and chains of a calibration. */
-const MOST_PROBLEMS = 24;
-const WIDTH = 2;
+/** Many problems and one chain each: lengths differ more between problems than within one. */
+const MOST_PROBLEMS = 64;
+const WIDTH = 1;
 /** Of the calibration's problems, from the reported ones' seed. */
 const OTHER = 7919;
 
@@ -38,7 +39,7 @@ export async function calibrateAll(
 ): Promise<void> {
   const small: Shape = { ...shape, width: WIDTH, problems: calibrationProblems(shape.problems) };
   const desk: Desk = { runner, shape: small, seed: calibrationSeed(seed), say };
-  for (const { name, settings } of references(small)) {
+  for (const { name, settings } of references(small, ratiosOf(small))) {
     if (runner.state.measured[name]) continue;
     say(`measuring ${name}`);
     const folder = join("calibration", name);

@@ -71,22 +71,14 @@ export async function runNeedles({ models, out, seed, onEvent, load, ...runs }: 
       unrun.push(`dms ${ratio}x: UNRUN, as its adapter is not there`);
       continue;
     }
-    const gated = { path, adapters: [adapter] };
+    const own = (name: string, policy: string, cr: number): SettingChoice => ({
+      ...{ name, policy, model: { path, adapters: [adapter] }, all: true },
+      budgets: [{ length: LENGTH, width: 1, cr }],
+    });
+    // At the ratio of the adapter, whatever it says that this is.
     await run(`needle-dms-${ratio}x`, [
-      {
-        model: gated,
-        policy: "dms",
-        name: `dms ${ratio}x`,
-        budgets: [{ length: LENGTH, width: 1, cr: ratio }],
-        all: true,
-      },
-      {
-        model: gated,
-        policy: "dms-budget",
-        name: `dms-budget of ${ratio}x`,
-        budgets: [{ length: LENGTH, width: 1, cr: ratio }],
-        all: true,
-      },
+      own(`dms ${ratio}x`, "dms:threshold=0", 1),
+      own(`dms-budget of ${ratio}x`, "dms-budget", ratio),
     ]);
   }
   return { folders, unrun };

@@ -68,7 +68,6 @@ export async function writeResults(out: string, facts: Facts): Promise<Page & { 
 async function sectionsOf(out: string, { shape, state, needles }: Facts): Promise<Section[]> {
   const { only, full } = shape;
   const runs = (...names: string[]) => names.map((name) => join(out, "runs", name));
-  const base = runs("full", ...ratiosOf(shape).map((ratio) => `dms-${ratio}x`));
   const own = runs("full", `dms-${RATIO}x`);
   const sections: Section[] = [];
   if (only.includes("methods") && Object.keys(state.groups.methods?.found ?? {}).length > 0)
@@ -77,11 +76,11 @@ async function sectionsOf(out: string, { shape, state, needles }: Facts): Promis
     sections.push(await evictionSection([...own, ...runs("eviction")], state.groups.eviction));
   if (only.includes("scaling")) {
     const shorter = shape.lengths.length > 1 ? runs("scaling") : [];
-    sections.push(await scalingSection(base, shorter, runs("nudged")));
+    sections.push(await scalingSection(runs("full", "wide"), shorter, runs(`dms-${RATIO}x`, "nudged")));
   }
   if (full) {
     const groups = RATIOS.map(groupName).filter((name) => Object.keys(state.groups[name]?.found ?? {}).length > 0);
-    sections.push(await frontiersSection([...base, ...runs(...groups)], dmsName(RATIO)));
+    sections.push(await frontiersSection(runs("full", ...RATIOS.map((ratio) => `dms-${ratio}x`), ...groups), dmsName(RATIO)));
   }
   if (needles && needles.folders.length > 0) sections.push(await needleSection(out, needles));
   return sections;

@@ -70,9 +70,9 @@ export const ratiosOf = ({ only, full }: Pick<Shape, "only" | "full">): number[]
   full ? [...RATIOS] : only.includes("scaling") ? [4, 8] : [RATIO];
 
 /** Models under their own policies: what all else is compared with. A folder each. */
-export const references = (shape: Shape): Stage[] => [
+export const references = (shape: Shape, ratios: readonly number[]): Stage[] => [
   { name: "full", settings: [plain(shape, longest(shape))] },
-  ...ratiosOf(shape).map((ratio) => ({ name: `dms-${ratio}x`, settings: [dms(shape, ratio, longest(shape))] })),
+  ...ratios.map((ratio) => ({ name: `dms-${ratio}x`, settings: [dms(shape, ratio, longest(shape))] })),
 ];
 
 /** The group of rivals at one ratio; the ratio of `methods` has no number behind its names. */
@@ -94,13 +94,23 @@ export function stagesOf(shape: Shape, groups: Readonly<Record<string, Calibrate
     ),
   });
   return [
-    ...references(shape),
-    ...(only.includes("scaling") ? [shorter(shape), nudged(shape)] : []),
+    ...references(shape, full ? RATIOS : [RATIO]),
+    ...(only.includes("scaling") ? [wide(shape), shorter(shape), nudged(shape)] : []),
     ...(only.includes("eviction") ? [eviction(shape, groups.eviction)] : []),
     ...(only.includes("methods") || full ? [rivals(RATIO)] : []),
     ...(full ? RATIOS.filter((ratio) => ratio !== RATIO).map(rivals) : []),
   ].filter(({ settings }) => settings.length > 0);
 }
+
+/** More chains: what w chains of the full cache cost, more of dms cost as well. */
+const wide = (shape: Shape): Stage => ({
+  name: "wide",
+  settings: ratiosOf(shape).map((ratio) =>
+    dms({ ...shape, width: WIDER * shape.width }, ratio, longest(shape), `${dmsName(ratio)}, wide`),
+  ),
+});
+/** With as many chains each, two frontiers of which one costs a fourth would hardly have budgets in common. */
+const WIDER = 2;
 
 const shorter = (shape: Shape): Stage => ({
   name: "scaling",

@@ -72,7 +72,7 @@ export async function reproduce(
   const runner = new Runner({ ...runs, state, temperature, onEvent: onRun });
   await calibrateAll(runner, shape, seed, (text) => onEvent({ type: "note", text }));
   const stages = stagesOf(shape, state.groups);
-  const costs = stages.map((stage) => tokensOfStage(runner, stage, shape));
+  const costs = stages.map((stage) => tokensOfStage(runner, stage, problems));
   const total = costs.reduce((sum, n) => sum + n, 0);
   onEvent({ type: "estimate", tokens: total, seconds: secondsOf(runner, total) ?? 0 });
   for (const [at, { name, settings }] of stages.entries()) {
@@ -84,9 +84,9 @@ export async function reproduce(
   return writeResults(out, { shape, state, needles, command, seed, calibrationSeed: calibrationSeed(seed) });
 }
 
-const tokensOfStage = (runner: Runner, { name, settings }: Stage, { problems, width }: Shape): number =>
+const tokensOfStage = (runner: Runner, { name, settings }: Stage, problems: number): number =>
   settings.reduce((sum, choice) => {
-    const [{ length }] = choice.budgets;
+    const [{ length, width }] = choice.budgets;
     return sum + problems * width * tokensOf(runner, name, choice.name!, length);
   }, 0);
 

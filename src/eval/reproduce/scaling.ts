@@ -41,7 +41,7 @@ export interface Cut {
   share: number;
 }
 
-/** `base`: folders of full and dms at the longest length; `shorter`, `nudged`: at others, and with a nudge. */
+/** `base`: folders of full and dms at the longest length; `shorter`: at others; `nudged`: with a nudge, and without. */
 export async function scalingSection(
   base: readonly string[],
   shorter: readonly string[],
@@ -49,7 +49,7 @@ export async function scalingSection(
 ): Promise<Section> {
   const wide = await makeReport(base);
   const all = shorter.length > 0 ? await makeReport([...base, ...shorter]) : null;
-  const more = nudged.length > 0 ? await makeReport([...base, ...nudged]) : null;
+  const more = nudged.length > 0 ? await makeReport([base[0], ...nudged]) : null;
   return scalingOf({ wide, all, more, cuts: await cutsOf([...base, ...shorter]) });
 }
 
@@ -67,7 +67,7 @@ export function scalingOf({ wide, all, more, cuts }: ScalingReports): Section {
   return {
     name: "scaling",
     title: "Width, depth and both at equal cost",
-    about: `Chains are cut at lengths, with ${ROOM} tokens left to answer in; of each run of W chains, w of them are what a narrower run would have been. Retrofits for all ratios are one line, dms.`,
+    about: `Chains are cut at lengths, with ${ROOM} tokens left to answer in; of each run of W chains, w of them are what a narrower run would have been; dms has runs of 2 W chains at the longest length, so that budgets are in common. Retrofits for all ratios are one line, dms.`,
     claims: [
       ...gapClaims(wide.tasks[0], "width alone", AIMS.width),
       ...longest,
