@@ -138,7 +138,7 @@ function check(r: RetrofitSettings, { achieve, settings, note }: RetrofitOptions
     throw badArgument(`--rank: expected a whole number from 1 to 1024, got ${r.rank}`);
 }
 
-/** What people ask for by `--cr`: what held-out text achieved, to a whole number; where none was read, the nominal CR. */
+/** What people ask for by `--cr`: what held-out text achieved, as a whole number; where none was, the nominal CR. */
 function ratioOf({ heldOutCr, targetCr }: JournalEntry): number | null {
   if (heldOutCr) return Math.max(1, Math.round(heldOutCr));
   return targetCr ? Math.max(1, targetCr) : null;
