@@ -1,5 +1,5 @@
-// Finds the setting at which a policy achieves a compression ratio, in few short runs: the log of the ratio is taken for
-// linear in the setting between what was tried, and never for more than that.
+// Finds the setting at which a policy achieves a compression ratio, in few short runs: between two that were tried the
+// log of the ratio is taken for linear.
 
 import { badArgument } from "../../base/errors.ts";
 

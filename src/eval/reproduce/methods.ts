@@ -52,6 +52,7 @@ export function methodsOf(report: Report, group: CalibratedGroup, length: number
     about: `Each method's budget was calibrated on other problems, so that it achieves there what ${BASE} does, ${group.target.toFixed(2)} (what the full cache would have read over what was read). Equal is called what lies within ${100 * EQUAL}% of ${BASE} on the reported problems, ${achievedOf(report, BASE).toFixed(2)}.`,
     claims,
     remarks: [
+      ...lengthRemark(others, resultOf(task, BASE)),
       ...uneven.map((each) => unevenRemark(report, each)),
       ...Object.entries(group.failed).map(([name, why]) => `${name} was not run: ${why}.`),
       ...notesOf(report),
@@ -60,6 +61,24 @@ export function methodsOf(report: Report, group: CalibratedGroup, length: number
     figures: drawn([accuracyFigure(task)]),
     report,
   };
+}
+
+/** Keys that a chain reads for a token, a mean over its layers, heads and steps. */
+const keysOf = ({ widths, tokens }: SettingResult): number => {
+  const { width, costs } = widths.at(-1)!;
+  return costs.reads.mean / Math.max(1, width * tokens.mean.mean);
+};
+
+/** A ratio of long chains is no ratio of short ones. */
+function lengthRemark(others: readonly SettingResult[], dms: SettingResult | undefined): string[] {
+  if (!dms) return [];
+  const longer = others.filter(({ tokens }) => tokens.mean.low > dms.tokens.mean.high);
+  if (longer.length === 0) return [];
+  const most = longer.reduce((a, b) => (b.tokens.mean.mean > a.tokens.mean.mean ? b : a));
+  const times = most.tokens.mean.mean / Math.max(1, dms.tokens.mean.mean);
+  return [
+    `Chains of ${longer.length} of ${others.length} methods are surely longer than those of ${BASE}, up to ${times.toFixed(1)} times (${most.id}, which reads ${told(keysOf(most), "number")} keys a token, ${BASE} ${told(keysOf(dms), "number")}): the longer a chain, the more a fixed budget compresses it.`,
+  ];
 }
 
 function unevenRemark(report: Report, { id, achieved, difference }: SettingResult): string {
@@ -82,12 +101,14 @@ function methodsTable(report: Report, group: CalibratedGroup, notes: ReadonlyMap
       column("cr", "achieved CR", "ratio", true),
       column("average", "avg@1", "share", true),
       column("vote", `maj@${width}`, "share", true),
+      column("tokens", "tokens a chain", "number"),
+      column("keys", "keys read a token", "number"),
       column("less_average", "dms less it, avg@1", "gain", true),
       column("less_vote", `dms less it, maj@${width}`, "gain", true),
       column("note", "", "text"),
     ],
     rows: rows.map((each): Cell[] => {
-      const { id, policy, achieved, average, widths, difference } = each;
+      const { id, policy, achieved, average, widths, tokens, difference } = each;
       const found = group.found[id];
       const why = [
         ...(found && !isEqual(report, each) ? ["not at an equal ratio"] : []),
@@ -95,7 +116,7 @@ function methodsTable(report: Report, group: CalibratedGroup, notes: ReadonlyMap
         ...(notes.get(id) ? [notes.get(id)!] : []),
       ];
       return [
-        ...[id, policy, achieved, average, widths.at(-1)!.accuracy],
+        ...[id, policy, achieved, average, widths.at(-1)!.accuracy, tokens.mean.mean, keysOf(each)],
         difference && reversed(difference.average),
         difference && reversed(difference.accuracy),
         why.join("; "),

@@ -80,7 +80,9 @@ async function sectionsOf(out: string, { shape, state, needles }: Facts): Promis
   }
   if (full) {
     const groups = RATIOS.map(groupName).filter((name) => Object.keys(state.groups[name]?.found ?? {}).length > 0);
-    sections.push(await frontiersSection(runs("full", ...RATIOS.map((ratio) => `dms-${ratio}x`), ...groups), dmsName(RATIO)));
+    sections.push(
+      await frontiersSection(runs("full", ...RATIOS.map((ratio) => `dms-${ratio}x`), ...groups), dmsName(RATIO)),
+    );
   }
   if (needles && needles.folders.length > 0) sections.push(await needleSection(out, needles));
   return sections;
