@@ -7,6 +7,7 @@ import { taskRecipes } from "../eval/tasks/index.ts";
 import { openTask } from "../eval/tasks/open.ts";
 import type { Style } from "../eval/tasks/task.ts";
 import { type ScalingBudget, scalingBudgets } from "../scale/budget.ts";
+import { commandLine } from "./command-line.ts";
 import { openEvalBoard, summaryTable } from "./eval-board.ts";
 import { columns, counted } from "./format.ts";
 import { interruptible, note, noteIdle, open } from "./open.ts";
@@ -182,9 +183,3 @@ const chainOptions = ({ templateVar, stopId, thinking, ...flags }: Flags) => {
     template: templateVar,
   };
 };
-
-/** The command as it was given, for a shell. */
-const commandLine = (): string =>
-  ["hyperthink", ...process.argv.slice(2)]
-    .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
-    .join(" ");

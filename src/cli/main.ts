@@ -11,6 +11,7 @@ import { registerInspect } from "./inspect.ts";
 import { registerPolicies } from "./policies.ts";
 import { registerPretrain } from "./pretrain.ts";
 import { registerReport } from "./report.ts";
+import { registerReproduce } from "./reproduce.ts";
 import { registerRetrofit } from "./retrofit.ts";
 import { registerScale } from "./scale.ts";
 import { guardStreams } from "./streams.ts";
@@ -33,6 +34,7 @@ for (const register of [
   registerCompare,
   registerEval,
   registerReport,
+  registerReproduce,
   registerPretrain,
   registerRetrofit,
   registerDemo,

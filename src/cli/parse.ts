@@ -47,6 +47,14 @@ export const budget = (text: string): number | ScalingBudget =>
 
 export const wholes = (text: string, before: number[] = []): number[] => [...before, whole(text)];
 
+/** "256,512": each a whole number. */
+export const wholeList = (text: string): number[] => text.split(",").map(whole);
+
+/** "a,b": some of these names, each once. */
+export const listOf =
+  <T extends string>(...names: T[]) =>
+  (text: string): T[] => [...new Set(text.split(",").map((part) => choice(...names)(part.trim())))];
+
 export const texts = (text: string, before: string[] = []): string[] => [...before, text];
 
 const ESCAPES: Record<string, string> = { n: "\n", r: "\r", t: "\t", "\\": "\\" };

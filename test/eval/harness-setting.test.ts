@@ -138,3 +138,17 @@ test("models of one name are told apart by their paths", async () => {
     );
   });
 });
+
+test("a setting may have budgets of thinking of its own", async () => {
+  const deep = (depth: SettingChoice["depth"]) => choose([{ ...of("full", "64-2-1,32-2-1"), depth }]);
+  const { settings } = await deep({ room: 12, nudges: 1 });
+  assert.deepEqual(
+    settings.map(({ thinkMost, nudges }) => [thinkMost, nudges]),
+    [
+      [52, 1],
+      [20, 1],
+    ],
+  );
+  assert.deepEqual(Object.keys((await deep({ nudges: 2 })).settings[0]).includes("thinkMost"), false);
+  for (const room of [0, 32, 1.5]) await assert.rejects(deep({ room }), refused(/room for an answer: expected 1 to/));
+});

@@ -12,7 +12,7 @@ import { checkChains, recordedMachine, recordedSampling } from "./head.ts";
 import { fingerprintOfModel, type KnownModel, knowModels } from "./model.ts";
 import { RECORD_VERSION, type RecordedChain, type RecordedModel, type RecordHead } from "./record.ts";
 import { type Progress, Run } from "./run.ts";
-import { chooseSettings, type SettingChoice } from "./setting.ts";
+import { chooseSettings, depthOfSetting, type SettingChoice } from "./setting.ts";
 import { Standings, type SummaryRow } from "./standing.ts";
 
 export interface EvaluateOptions {
@@ -100,7 +100,8 @@ export async function evaluate(
       const jobs = run.jobs(model.name);
       if (jobs.length === 0) continue;
       const session = await sessions.of(model);
-      await checkChains(session, chains, style);
+      for (const setting of settings)
+        if (setting.model === model.name) await checkChains(session, { ...chains, ...depthOfSetting(setting) }, style);
       await run.work(session, jobs);
     }
     checkWhole(head, folder);

@@ -17,6 +17,9 @@ export interface RecordedSetting extends ScalingBudget {
   policy: string;
   /** Name of its model in `models`. */
   model: string;
+  /** Budgets of thinking of its own; absent: those of `sampling`. */
+  thinkMost?: number;
+  nudges?: number;
 }
 
 export interface RecordedModel {

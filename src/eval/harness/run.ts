@@ -11,6 +11,7 @@ import { type Folder, type Place, placeKey } from "./folder.ts";
 import { type GradedChain, gradeChains } from "./grade.ts";
 import type { RecordedChain, RecordedSetting, RecordHead } from "./record.ts";
 import { Room } from "./room.ts";
+import { depthOfSetting } from "./setting.ts";
 import type { Standings } from "./standing.ts";
 import { measure, type ValueTask } from "./values.ts";
 
@@ -137,7 +138,8 @@ export class Run {
     try {
       if (left.length > 0)
         await runChains(desk.session, {
-          ...{ asked: question.asked, style, options, sampling: task.task.sampling, ...cutOf(setting) },
+          ...{ asked: question.asked, style, sampling: task.task.sampling, ...cutOf(setting) },
+          options: { ...options, ...depthOfSetting(setting) },
           // What continues a text ends nowhere else.
           maxTokens: style === "text" ? Math.min(setting.length, maxTokens) : setting.length,
           seed: seedOf(head.seed, place.task, place.problem),

@@ -18,6 +18,15 @@ export interface SettingChoice {
   budgets: readonly ScalingBudget[];
   /** Whether each of the budgets is meant for it; default: those that it can take, at least one. */
   all?: boolean;
+  /** Budgets of thinking of its own. */
+  depth?: OwnDepth;
+}
+
+export interface OwnDepth {
+  /** Tokens between the end of the thinking, which is forced there, and a budget's length: room for the answer. */
+  room?: number;
+  /** Most ends of thinking that are replaced. */
+  nudges?: number;
 }
 
 /**
@@ -66,7 +75,7 @@ export function chooseSettings(
       const isOne = choice.name !== undefined && choice.all && choice.budgets.length === 1;
       const id = isOne ? called : `${called} ${budgetName(budget)}`;
       if (faults[i]) leftOut.push(`${id} (${faults[i]})`);
-      else settings.push({ id, policy, model: model.name, ...budget });
+      else settings.push({ id, policy, model: model.name, ...budget, ...depthAt(choice.depth, budget) });
     }
   }
   const ids = settings.map(({ id }) => id);
@@ -74,6 +83,18 @@ export function chooseSettings(
   if (twice !== undefined) throw badArgument(`settings: expected each once, got "${twice}" twice`);
   if (settings.length === 0) throw badArgument("expected a budget and a model or setting at least, got none");
   return { settings, leftOut };
+}
+
+/** The budgets of thinking of a setting, in words of `DepthOptions`. */
+export const depthOfSetting = ({ thinkMost, nudges }: Pick<RecordedSetting, "thinkMost" | "nudges">) => ({
+  ...(thinkMost === undefined ? {} : { thinkMost }),
+  ...(nudges === undefined ? {} : { nudges }),
+});
+
+function depthAt({ room, nudges }: OwnDepth = {}, { length }: ScalingBudget): ReturnType<typeof depthOfSetting> {
+  if (room !== undefined && !(Number.isInteger(room) && room >= 1 && room < length))
+    throw badArgument(`room for an answer: expected 1 to ${length - 1} of ${length} tokens, got ${room}`);
+  return depthOfSetting({ thinkMost: room === undefined ? undefined : length - room, nudges });
 }
 
 function checkRoom({ name, context }: KnownModel, budget: ScalingBudget): void {

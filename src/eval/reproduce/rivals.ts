@@ -1,0 +1,58 @@
+// What dms is compared with, and by which setting each is brought to its compression ratio.
+//
+// Windows and buffers are an eighth to a half of their authors', whose models keep thousands of keys: here about a
+// hundred live, and a buffer of 128 would leave no budget.
+
+import type { Knob } from "./calibrate.ts";
+
+export interface Rival {
+  name: string;
+  /** Without the setting that is calibrated. */
+  policy: string;
+  /** Whether it needs the gates of a retrofit, of the same ratio. */
+  gated: boolean;
+  knob: Knob;
+  /** What a reader must know to compare it. */
+  note: string;
+}
+
+/**
+ * `live`: keys that dms keeps, a mean over its steps, with which a budget's search begins; `length`: most new tokens.
+ */
+export function rivalsOf(length: number, live: number): Rival[] {
+  const budget = (least: number): Knob => ({
+    ...{ name: "budget", gentle: 2 * length, harsh: least, step: 1, log: true },
+    start: Math.max(least, Math.min(2 * length, Math.round(live))),
+  });
+  const free = (name: string, policy: string, least: number, note = ""): Rival => ({
+    ...{ name, policy, gated: false, knob: budget(least), note },
+  });
+  return [
+    { ...free("dms-budget", "dms-budget", 18, "dms's gates, a fixed budget"), gated: true },
+    free("streaming", "streaming", 5),
+    free("h2o", "h2o", 2),
+    free("tova", "tova", 1),
+    free(
+      "snapkv",
+      "snapkv:window=16",
+      16,
+      "cuts the prompt alone: what is decoded stays, so that a long chain is hardly compressed",
+    ),
+    free("snapkv while decoding", "snapkv:window=16,every=16", 16, "cuts again after every 16 tokens"),
+    free("rkv", "rkv:buffer=16", 8, "buffer of 16 keys, not 128"),
+    free("vase", "vase:window=16", 17, "window of 16 keys, not 64"),
+    free("random", "random:every=16", 12, "sinks, 8 recent keys, others at random"),
+    {
+      ...{ name: "random, prompt kept", policy: "random:every=16,protect=prompt", gated: false },
+      knob: { name: "cr", gentle: 1.05, harsh: 16, start: 4, step: 0.05, log: true },
+      note: "no budget below the longest prompt: the whole of it stays",
+    },
+  ];
+}
+
+/** A policy at a value of its knob. */
+export const policyAt = (policy: string, { name }: Knob, value: number): string =>
+  `${policy}${policy.includes(":") ? "," : ":"}${name}=${value}`;
+
+/** Gates that are asked for more or less than they were trained for. Their logits reach far. */
+export const threshold: Knob = { name: "threshold", gentle: 60, harsh: -20, start: 0, step: 0.05, log: false };

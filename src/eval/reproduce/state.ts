@@ -1,0 +1,63 @@
+// What a reproduction remembers beside its records: what it is of, what was calibrated, and how fast it went.
+
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { badArgument, badFile } from "../../base/errors.ts";
+import { readJson } from "../../model/source.ts";
+import { writeFault, writeJsonAtomic } from "../../train/aside.ts";
+import type { Calibrated } from "./calibrate.ts";
+
+const FILE = "reproduce.json";
+const VERSION = 1;
+
+/** Of a group of policies that were brought to one ratio. */
+export interface CalibratedGroup {
+  target: number;
+  found: Record<string, Calibrated & { policy: string; tokens: number }>;
+  /** That ran at no setting, and why not. */
+  failed: Record<string, string>;
+}
+
+/** A model under its own policy on the problems of the calibration. */
+export interface Measured {
+  cr: number;
+  live: number; // keys, a mean over steps
+  tokens: number[]; // of each chain
+}
+
+export interface State {
+  version: typeof VERSION;
+  /** What must stay the same. */
+  of: Record<string, string | number | null>;
+  measured: Record<string, Measured>;
+  groups: Record<string, CalibratedGroup>;
+  /** Tokens drawn so far, and seconds of all runs. */
+  tokens: number;
+  seconds: number;
+}
+
+/** Opens or begins. Throws `bad-argument` where the folder is of another reproduction, `bad-file`. */
+export async function openState(out: string, of: State["of"]): Promise<State> {
+  try {
+    await mkdir(out, { recursive: true });
+  } catch (error) {
+    throw await writeFault(error, out, 0);
+  }
+  const file = join(out, FILE);
+  const found = (await readJson(file)) as State | null;
+  if (found === null) return { version: VERSION, of, measured: {}, groups: {}, tokens: 0, seconds: 0 };
+  const isObject = (part: unknown) => typeof part === "object" && part !== null;
+  const sound =
+    found.version === VERSION &&
+    [found.of, found.measured, found.groups].every(isObject) &&
+    [found.tokens, found.seconds].every((amount) => typeof amount === "number" && amount >= 0);
+  if (!sound) throw badFile(`${file}: expected version ${VERSION} of a reproduction's state`);
+  const other = Object.keys({ ...found.of, ...of }).filter((name) => found.of[name] !== of[name]);
+  if (other.length > 0)
+    throw badArgument(
+      `${out} is of another reproduction: ${other.map((name) => `${name} was ${found.of[name]}, now ${of[name]}`).join("; ")}; give what it was begun with, or another --out`,
+    );
+  return found;
+}
+
+export const saveState = (out: string, state: State): Promise<void> => writeJsonAtomic(join(out, FILE), state);
