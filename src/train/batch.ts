@@ -38,9 +38,9 @@ export function newBatch(windows: number, length: number): TrainBatch {
 }
 
 /**
- * Fills a batch with pieces from number `cursor` on, each in the first window that has room for it whole, up to one that
- * has room in none, and returns the number of that one: all that a later batch depends on. What is left of a window is
- * padding. Throws `bad-argument` for a piece without tokens, or longer than a window.
+ * Fills a batch with pieces from number `cursor` on, each in the first window that has room for it whole, up to one
+ * that has room in none, and returns the number of that one: all that a later batch depends on. What is left of a
+ * window is padding. Throws `bad-argument` for a piece without tokens, or longer than a window.
  */
 export function packBatch(
   batch: TrainBatch,
