@@ -5,8 +5,6 @@
 // into loading, prompts, decoding, grading or writing; a run that ends before its kill is compared, and another begun.
 // One thread and two in turn, and another number of chains in flight each time. Exit code 1 where anything differs;
 // what does is kept in bench/out.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +13,7 @@ import { seeded } from "../src/base/rng.ts";
 import { ENDED_FILE } from "../src/eval/harness/folder.ts";
 import { CHAINS_FILE } from "../src/eval/harness/record.ts";
 import { here } from "./before.ts";
+import { runOrKill } from "./killable.ts";
 
 const { values: args, positionals } = parseArgs({
   allowPositionals: true,
@@ -30,22 +29,9 @@ const command = [
   ...["--setting", `dms=${at("beads-dms-full-4x")}:dms:400-4-4`, "--json"],
 ];
 
-/** Runs the program, and kills it after so many milliseconds. Whether it ended; throws where it failed. */
-async function start(out: string, { threads = 2, batch = 64, after = Infinity } = {}): Promise<boolean> {
-  const rest = ["--out", out, "--threads", String(threads), "--batch", String(batch)];
-  const program = [join(here, "src/cli/main.ts"), ...command, ...rest];
-  const child = spawn(process.execPath, program, { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
-  let said = "";
-  child.stderr.setEncoding("utf8").on("data", (text) => {
-    said += text;
-  });
-  const timer = after === Infinity ? undefined : setTimeout(() => child.kill("SIGKILL"), after);
-  const [code, signal] = await once(child, "exit");
-  clearTimeout(timer);
-  if (signal === "SIGKILL") return false;
-  if (code !== 0) throw new Error(`eval ended with ${code}: ${said}`);
-  return true;
-}
+/** Whether it ended before it was killed. */
+const start = (out: string, { threads = 2, batch = 64, after = Infinity } = {}): Promise<boolean> =>
+  runOrKill([...command, "--out", out, "--threads", String(threads), "--batch", String(batch)], folder, after);
 
 const linesOf = (file: string): string[] =>
   existsSync(file) ? readFileSync(file, "utf8").split("\n").slice(0, -1) : [];

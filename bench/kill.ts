@@ -5,15 +5,14 @@
 // alone, so that it falls into loading, steps, evaluations, checkpoints or the last save; a run that ends before is
 // compared, and another is begun. Compared are all files that a run leaves, without times and the plot (which names its
 // folder). Exit code 1 where anything differs; what does is kept in bench/out.
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { once } from "node:events";
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { seeded } from "../src/base/rng.ts";
 import { here } from "./before.ts";
+import { runOrKill } from "./killable.ts";
 
 const { values: args, positionals } = parseArgs({
   allowPositionals: true,
@@ -33,21 +32,10 @@ const KINDS = {
   retrofit: ["retrofit", "--model", base, "--cr-steps", "5", "--rate", "3e-3", "--gate-rate", "3e-2", ...common],
 };
 
-/** Runs the program, and kills it after so many milliseconds. Whether the run is finished; throws where it failed. */
-async function start(command: readonly string[], out: string, threads: number, after = Infinity): Promise<boolean> {
-  const program = [join(here, "src/cli/main.ts"), ...command, "--out", out, "--threads", String(threads)];
-  const child = spawn(process.execPath, program, { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
-  let said = "";
-  child.stderr.setEncoding("utf8").on("data", (text) => {
-    said += text;
-  });
-  const timer = after === Infinity ? undefined : setTimeout(() => child.kill("SIGKILL"), after);
-  const [code, signal] = await once(child, "exit");
-  clearTimeout(timer);
-  if (signal === "SIGKILL") return existsSync(join(out, "training.json"));
-  if (code !== 0) throw new Error(`${command[0]} ended with ${code}: ${said}`);
-  return true;
-}
+/** Whether the run is finished. */
+const start = async (command: readonly string[], out: string, threads: number, after = Infinity): Promise<boolean> =>
+  (await runOrKill([...command, "--out", out, "--threads", String(threads)], folder, after)) ||
+  existsSync(join(out, "training.json"));
 
 /** A hash of each file that a run left; of its journal without the times of steps. */
 function hashes(out: string): Record<string, string> {
