@@ -24,13 +24,18 @@ const node = (program: string, options?: CommandOptions) =>
   );
 const three = chainsOf(["42", "41", "forty\ntwo"]);
 const all = (program: string, options?: CommandOptions) => asked(node(program, options), three);
-const gone = (pid: number) => {
+const runs = (pid: number) => {
   try {
     process.kill(pid, 0);
-    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].startsWith("Z");
+    return !readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].startsWith("Z");
   } catch {
-    return true;
+    return false;
   }
+};
+/** A killed process needs a moment to go. */
+const gone = async (pid: number) => {
+  for (let i = 0; i < 500 && runs(pid); i++) await new Promise((resolve) => setTimeout(resolve, 20));
+  return !runs(pid);
 };
 
 describe("a command", () => {
@@ -114,14 +119,14 @@ describe("a command", () => {
     assert.equal(first, 0.5);
     for (const why of others) assert.equal(why, "the command did not end within 3 s");
     assert.ok(performance.now() - started < 60_000);
-    for (const pid of readFileSync(pids, "utf8").trim().split(" ")) assert.ok(gone(Number(pid)), pid);
+    for (const pid of readFileSync(pids, "utf8").trim().split(" ")) assert.ok(await gone(Number(pid)), pid);
   });
 
   test("that leaves a process behind is not waited for", async () => {
     const pids = join(folder, "left");
     const started = performance.now();
     assert.deepEqual(await asked(commandVerifier(`sleep 1000 & echo $! > ${pids}; seq 3`), three), [1, 2, 3]);
-    assert.ok(gone(Number(readFileSync(pids, "utf8"))));
+    assert.ok(await gone(Number(readFileSync(pids, "utf8"))));
     // One that has left its group and holds its output is out of reach.
     const away = commandVerifier(`setsid sh -c 'echo $$ > ${pids}; exec sleep 1000' & sleep 0.5; seq 3`);
     assert.deepEqual(await asked(away, three), [1, 2, 3]);
@@ -146,8 +151,7 @@ describe("a command", () => {
     controller.abort(new Error("enough"));
     await assert.rejects(asking, /enough/);
     const pid = Number(readFileSync(pids, "utf8"));
-    for (let i = 0; i < 100 && !gone(pid); i++) await new Promise((resolve) => setTimeout(resolve, 20));
-    assert.ok(gone(pid));
+    assert.ok(await gone(pid));
     await assert.rejects(asked(commandVerifier("seq 3"), three, AbortSignal.abort(new Error("before"))), /before/);
   });
 
