@@ -3,13 +3,12 @@
 //   node bench/retrofits.ts [--only full-0,lora-1,..] [--seeds 3] [--out bench/out/retrofits] [--list]
 // Each is a run of the program in a folder of its own; a finished one is not run again, an interrupted one goes on. At
 // the end it prints what was achieved and how long it took, and the command that measures all of them.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { readJournal } from "../src/train/journal.ts";
 import { here } from "./before.ts";
+import { retrofitted } from "./retrofitted.ts";
 
 const { values: args } = parseArgs({
   options: {
@@ -79,14 +78,10 @@ const wanted = RUNS.filter(
 );
 for (const { name, options } of wanted) {
   const out = join(args.out, name);
-  const command = ["retrofit", ...options, ...COMMON, "--out", out];
-  console.error(`${name}: hyperthink ${command.map((word) => word.replace(here, "")).join(" ")}`);
-  if (args.list || existsSync(join(out, "training.json"))) continue;
-  const child = spawn(process.execPath, [join(here, "src/cli/main.ts"), ...command], {
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-  const [code] = await once(child, "exit");
-  if (code !== 0) process.exit(1);
+  const all = [...options, ...COMMON];
+  const words = ["retrofit", ...all, "--out", out].map((word) => word.replace(here, ""));
+  console.error(`${name}: hyperthink ${words.join(" ")}`);
+  if (!args.list) await retrofitted(all, out);
 }
 if (args.list) process.exit();
 

@@ -9,6 +9,7 @@ import { createWriteStream, existsSync, mkdirSync, readFileSync, renameSync, wri
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { here } from "./before.ts";
+import { retrofitted } from "./retrofitted.ts";
 
 const { values: args } = parseArgs({
   options: {
@@ -32,14 +33,15 @@ function prepare(name: string, of: string, change: (text: string) => string): vo
   if (!existsSync(out)) writeFileSync(out, change(readFileSync(join(args.corpora!, of), "utf8")));
 }
 
-async function run(command: string[], out?: string): Promise<void> {
+async function writeChats(out: string): Promise<void> {
+  const command = ["examples/self-chats.ts", args.model, args.chats];
   console.error(command.join(" "));
   if (args.list) return;
-  const child = spawn(process.execPath, command, { stdio: ["ignore", out ? "pipe" : "ignore", "inherit"] });
-  if (out) child.stdout!.pipe(createWriteStream(`${out}.tmp`));
+  const child = spawn(process.execPath, command, { stdio: ["ignore", "pipe", "inherit"] });
+  child.stdout.pipe(createWriteStream(`${out}.tmp`));
   const [code] = await once(child, "close");
   if (code !== 0) process.exit(1);
-  if (out) renameSync(`${out}.tmp`, out);
+  renameSync(`${out}.tmp`, out);
 }
 
 if (!args.list) {
@@ -50,7 +52,7 @@ if (!args.list) {
   );
 }
 const chats = join(texts, "chats.jsonl");
-if (!existsSync(chats)) await run(["examples/self-chats.ts", args.model, args.chats], chats);
+if (!existsSync(chats)) await writeChats(chats);
 
 const COMMON = [
   ...["wikitext2-valid.txt", "stories.txt", "chats.jsonl"].flatMap((name) => ["--data", join(texts, name)]),
@@ -65,9 +67,11 @@ const RUNS: [out: string, options: string[]][] = [
   [two, ["--init", "kvzap", "--cr-from", "1.8", "--cr", "2.1", "--cr-steps", "100", "--steps", "300"]],
   [four, ["--from", two, "--cr-from", "2.1", "--cr", "4.2", "--cr-steps", "60", "--steps", "420", "--seed", "1"]],
 ];
-for (const [out, options] of RUNS)
-  if (args.list || !existsSync(join(out, "training.json")))
-    await run(["src/cli/main.ts", "retrofit", "--model", args.model, ...COMMON, ...options, "--out", out]);
+for (const [out, own] of RUNS) {
+  const options = ["--model", args.model, ...COMMON, ...own];
+  console.error(`hyperthink retrofit ${options.join(" ")} --out ${out}`);
+  if (!args.list) await retrofitted(options, out);
+}
 
 for (const out of names)
   console.log(

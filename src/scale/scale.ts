@@ -1,12 +1,11 @@
 import { badArgument } from "../base/errors.ts";
-import { greedy, type Sampling } from "../engine/sampling.ts";
+import type { Sampling } from "../engine/sampling.ts";
 import type { Channel } from "../request/channel.ts";
 import { type DepthOptions, depthOf, tagsOf } from "../request/depth.ts";
 import { opensThinking } from "../request/opening.ts";
 import { Output } from "../request/output.ts";
 import { prepare, type RequestOptions } from "../request/prepare.ts";
 import type { Prompt } from "../request/prompt.ts";
-import { chooseSampling } from "../request/sampling.ts";
 import type { Session } from "../request/session.ts";
 import type { Stop } from "../request/stop.ts";
 import { usageOf } from "../request/usage.ts";
@@ -15,6 +14,7 @@ import { type ChooseOptions, chooserOf } from "./chooser.ts";
 import { Equality } from "./equality/equality.ts";
 import type { ScaleEvent, ScaleResult } from "./result.ts";
 import { Run } from "./run.ts";
+import { votingSampling, votingTemplate } from "./voting.ts";
 
 export type { ChainResult, ScaleEvent, ScaleResult } from "./result.ts";
 
@@ -56,17 +56,10 @@ async function runChains(
   if (!Number.isInteger(width) || width < 1 || width > 1024)
     throw badArgument(`width must be a whole number of chains from 1 to 1024, got ${width}`);
   const chooser = chooserOf(options);
-  // Some templates (QwQ's among them) close the thinking at once unless they are told not to; others ignore the
-  // variable.
-  const template = { enable_thinking: true, ...options.template };
+  const template = votingTemplate(options.template);
   const asked = { ...options, template, signal: stop.signal };
   const { text, ids, maxTokens, stopIds, policy } = await prepare(session, prompt, asked);
-  const { sampling: suggested } = session.suggested;
-  const sampling = chooseSampling(
-    { ...options, logprobs: chooser.confidence?.k },
-    { ...suggested, temperature: suggested.temperature || undefined },
-    { ...greedy, temperature: 1 },
-  );
+  const sampling = votingSampling(session, { ...options, logprobs: chooser.confidence?.k });
   const thinking = tagsOf(options);
   const opened = thinking !== null && opensThinking(session, prompt, template, thinking);
   const depth = await depthOf(session, { ...options, stopIds }, () => opened);

@@ -3,11 +3,11 @@
 import { badFile } from "../../base/errors.ts";
 import { encodePrompt } from "../../request/prompt.ts";
 import type { Session } from "../../request/session.ts";
+import { votingTemplate } from "../../scale/voting.ts";
 import { fingerprintOf } from "../../train/fingerprint.ts";
 import { windows } from "../compare/texts.ts";
 import { someOf } from "../tasks/questions.ts";
 import type { Asked, ChoiceItem, Item, ItemOptions, Style, Task, TextTask, VoteTask } from "../tasks/task.ts";
-import { chainTemplate } from "./chains.ts";
 import type { RecordedTask } from "./record.ts";
 
 export interface TaskChoice {
@@ -54,7 +54,7 @@ export async function askTask(
   { seed, limit, style, template }: AskOptions,
 ): Promise<AskedTask> {
   const tokensOf: ItemOptions["tokensOf"] = async (prompt) =>
-    (await encodePrompt(session, prompt, { template: chainTemplate(template) })).ids.length;
+    (await encodePrompt(session, prompt, { template: votingTemplate(template) })).ids.length;
   const options: ItemOptions = { data, seed, count: limit, style, tokensOf };
   const parts = await partsOf(session, task, options);
   const { problems } = parts;

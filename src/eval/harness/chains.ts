@@ -3,15 +3,15 @@
 import { HyperthinkError } from "../../base/errors.ts";
 import { visible } from "../../base/visible.ts";
 import type { Chain, ChainSpec, Group } from "../../engine/chain.ts";
-import { greedy, type Sampling } from "../../engine/sampling.ts";
+import type { Sampling } from "../../engine/sampling.ts";
 import { type DepthOptions, depthOf, tagsOf } from "../../request/depth.ts";
 import { opensThinking } from "../../request/opening.ts";
 import { prepare } from "../../request/prepare.ts";
-import { chooseSampling } from "../../request/sampling.ts";
 import type { Session } from "../../request/session.ts";
 import { Stop } from "../../request/stop.ts";
 import { ChainText } from "../../request/text.ts";
 import { chainUsage, promptUsage } from "../../request/usage.ts";
+import { votingSampling, votingTemplate } from "../../scale/voting.ts";
 import type { PromptCost } from "../metrics/chain.ts";
 import { type Loop, loopOf } from "../metrics/loops.ts";
 import type { Asked, Style } from "../tasks/task.ts";
@@ -89,15 +89,12 @@ const nothing = (chain: number, error: Error): EndedChain => ({
   ...{ tokens: 0, reads: 0, fullReads: 0, peakKeys: 0, peakBytes: 0, seconds: 0, loop: null, prompt: NO_COST },
 });
 
-/** Variables of the chat template, as `scale` has them. */
-export const chainTemplate = (given?: Record<string, unknown>) => ({ enable_thinking: true, ...given });
-
 /** Tags of the thinking; a text that is continued has none. */
 export const thinkingOf = (style: Style, options: ChainOptions) => (style === "text" ? null : tagsOf(options));
 
 async function submit(session: Session, request: ChainRequest, stop: Stop, started: number): Promise<void> {
   const { asked, style, options, policy, cr, maxTokens, seed } = request;
-  const template = chainTemplate(options.template);
+  const template = votingTemplate(options.template);
   const { signal } = stop;
   const own = options.stopIds && [...session.config.eosIds, ...options.stopIds];
   const prepared = await prepare(session, asked.prompt, { policy, cr, maxTokens, template, stopIds: own, signal });
@@ -136,18 +133,13 @@ async function submit(session: Session, request: ChainRequest, stop: Stop, start
   for (const end of settled) if (end.status === "rejected") throw end.reason;
 }
 
-/** As `scale` draws: at temperature 1 where nobody says otherwise, as equal chains cannot vote. */
+/** As `scale` draws, where neither options nor the task say otherwise. */
 export function samplingOf(
   session: Session,
   { options, sampling }: Pick<ChainRequest, "options" | "sampling">,
 ): Sampling {
-  const { sampling: suggested } = session.suggested;
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  const { from: _, ...chosen } = chooseSampling(
-    { ...sampling, ...given, logprobs: undefined },
-    { ...suggested, temperature: suggested.temperature || undefined },
-    { ...greedy, temperature: 1 },
-  );
+  const { from: _, ...chosen } = votingSampling(session, { ...sampling, ...given, logprobs: undefined });
   return chosen;
 }
 

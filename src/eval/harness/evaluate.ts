@@ -1,6 +1,7 @@
 // Tasks under settings of models, in one folder that a run goes on in.
 
 import { badArgument, HyperthinkError } from "../../base/errors.ts";
+import { checkWhole } from "../../base/whole.ts";
 import { type LoadOptions, load, type Session } from "../../request/session.ts";
 import { Equality } from "../../scale/equality/equality.ts";
 import { gatherAll } from "../metrics/chain.ts";
@@ -104,7 +105,7 @@ export async function evaluate(
         if (setting.model === model.name) await checkChains(session, { ...chains, ...depthOfSetting(setting) }, style);
       await run.work(session, jobs);
     }
-    checkWhole(head, folder);
+    checkComplete(head, folder);
     await folder.finish();
     return { head, rows: standings.summary(), chains: progress.chains, seconds: (performance.now() - started) / 1000 };
   } catch (error) {
@@ -120,13 +121,9 @@ const stopped = (out: string) =>
   new HyperthinkError("aborted", `stopped: what had ended is recorded in ${out}, and the same call goes on from there`);
 
 function checkOptions({ tasks, batch, limit, seed }: EvaluateOptions): void {
-  const whole = (name: string, value: number | undefined, least: number) => {
-    if (value !== undefined && !(Number.isSafeInteger(value) && value >= least))
-      throw badArgument(`${name}: expected a whole number from ${least}, got ${value}`);
-  };
-  whole("batch", batch, 1);
-  whole("limit", limit, 1);
-  whole("seed", seed, 0);
+  if (batch !== undefined) checkWhole("batch", batch, 1);
+  if (limit !== undefined) checkWhole("limit", limit, 1);
+  if (seed !== undefined) checkWhole("seed", seed, 0);
   const specs = tasks.map(({ spec }) => spec);
   const twice = specs.find((spec, i) => specs.indexOf(spec) !== i);
   if (specs.length === 0 || twice !== undefined)
@@ -175,7 +172,7 @@ function progressOf(head: RecordHead, { graded, ended }: Folder, standings: Stan
 }
 
 /** Throws `bad-file` where the record lacks a chain, or holds what cannot be. */
-function checkWhole(head: RecordHead, { graded }: Folder): void {
+function checkComplete(head: RecordHead, { graded }: Folder): void {
   for (const { spec, problems } of head.tasks)
     for (const { id } of head.settings) {
       const ids = problems.map((problem) => problem.id);

@@ -1,10 +1,7 @@
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import { writeAside, writeFault } from "../../train/aside.ts";
-import { drawFigure, figuresOf } from "./figures/index.ts";
+import { figuresOf } from "./figures/index.ts";
 import { htmlOf } from "./html.ts";
 import { markdownReport } from "./markdown.ts";
-import { pngOf } from "./png.ts";
+import { OutputFolder } from "./output.ts";
 import type { Report, TaskReport } from "./report.ts";
 import { csvOf, type Table } from "./table.ts";
 import { tablesOf } from "./tables.ts";
@@ -17,32 +14,19 @@ const FIGURES = "figures";
  * the disk is full.
  */
 export async function writeReport(report: Report, folder: string): Promise<string[]> {
-  const names: string[] = [];
-  const write = async (name: string, content: string | Uint8Array) => {
-    await writeAside(join(folder, name), Buffer.byteLength(content), (handle) => handle.writeFile(content));
-    names.push(name);
-  };
-  try {
-    await mkdir(join(folder, FIGURES), { recursive: true });
-  } catch (error) {
-    throw await writeFault(error, folder, 0);
-  }
+  const output = await OutputFolder.open(folder, FIGURES);
   const slugs = slugsOf(report.tasks.map(({ spec }) => spec));
   const fileOf = ({ spec }: TaskReport, figure: string) => `${FIGURES}/${slugs.get(spec)}.${figure}`;
-  await write("report.json", `${JSON.stringify(report, null, 1)}\n`);
-  await write(
+  await output.write("report.json", `${JSON.stringify(report, null, 1)}\n`);
+  await output.write(
     "report.md",
     markdownReport(report, (task, figure) => `${fileOf(task, figure)}.svg`),
   );
-  await write("report.html", htmlOf(report));
-  for (const [name, parts] of byName(report.tasks)) await write(`${name}.csv`, csvOf(parts));
+  await output.write("report.html", htmlOf(report));
+  for (const [name, parts] of byName(report.tasks)) await output.write(`${name}.csv`, csvOf(parts));
   for (const task of report.tasks)
-    for (const figure of figuresOf(task)) {
-      const svg = drawFigure(figure, "title");
-      await write(`${fileOf(task, figure.name)}.svg`, `${svg}\n`);
-      await write(`${fileOf(task, figure.name)}.png`, await pngOf(svg));
-    }
-  return names;
+    for (const figure of figuresOf(task)) await output.draw(fileOf(task, figure.name), figure);
+  return output.files;
 }
 
 function byName(tasks: readonly TaskReport[]): Map<string, { task: string; table: Table }[]> {

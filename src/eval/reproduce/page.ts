@@ -1,13 +1,10 @@
 // The page of results: what was run, what each experiment shows, and whether each claim holds, from the records alone.
 
-import { mkdir } from "node:fs/promises";
 import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
-import { writeAside, writeFault } from "../../train/aside.ts";
 import { accuracyFigure } from "../report/figures/accuracy.ts";
-import { drawFigure } from "../report/figures/index.ts";
 import { ratioFigure } from "../report/figures/ratio.ts";
-import { pngOf } from "../report/png.ts";
+import { OutputFolder } from "../report/output.ts";
 import { readRecord } from "../report/read.ts";
 import { makeReport } from "../report/report.ts";
 import { markdownOf, markdownText } from "../report/table.ts";
@@ -15,7 +12,7 @@ import { tablesOf } from "../report/tables.ts";
 import { writeReport } from "../report/write.ts";
 import { evictionSection, methodsSection } from "./methods.ts";
 import type { Needles } from "./needles.ts";
-import { dmsName, groupName, longest, RATIO, RATIOS, ratiosOf, type Shape } from "./plan.ts";
+import { dmsName, gatedModel, groupName, longest, RATIO, RATIOS, ratiosOf, type Shape } from "./plan.ts";
 import { frontiersSection, scalingSection } from "./scaling.ts";
 import { drawn, notesOf, type Section } from "./section.ts";
 import type { Claim } from "./sentences.ts";
@@ -39,30 +36,21 @@ const FOLDER = "results";
 /** Writes results.md, results/ with its figures, and report/ with all numbers of each experiment. */
 export async function writeResults(out: string, facts: Facts): Promise<Page & { files: string[] }> {
   const sections = await sectionsOf(out, facts);
-  const files: string[] = [];
-  const write = async (name: string, content: string | Uint8Array) => {
-    await writeAside(join(out, name), Buffer.byteLength(content), (handle) => handle.writeFile(content));
-    files.push(name);
-  };
-  try {
-    await mkdir(join(out, FOLDER), { recursive: true });
-  } catch (error) {
-    throw await writeFault(error, out, 0);
-  }
+  const output = await OutputFolder.open(out, FOLDER);
   for (const { name, figures, report } of sections) {
-    for (const figure of figures) {
-      const svg = drawFigure(figure, "title");
-      await write(`${figureFile(name, figure.name)}.svg`, `${svg}\n`);
-      await write(`${figureFile(name, figure.name)}.png`, await pngOf(svg));
-    }
+    for (const figure of figures) await output.draw(figureFile(name, figure.name), figure);
     await writeReport(report, join(out, "report", name));
   }
   const { head } = await readRecord(join(out, "runs", "full"));
   const [cpu] = cpus();
   const { device, isa, dtype } = head.machine;
   const machine = `${availableParallelism()} cores of ${cpu?.model.trim() ?? "an unknown processor"}; ${device}, ${isa}, ${dtype}`;
-  await write("results.md", pageOf(sections, { ...facts, machine, date: new Date().toISOString().slice(0, 10) }));
-  return { claims: sections.flatMap(({ name, claims }) => claims.map((each) => ({ ...each, section: name }))), files };
+  await output.write(
+    "results.md",
+    pageOf(sections, { ...facts, machine, date: new Date().toISOString().slice(0, 10) }),
+  );
+  const claims = sections.flatMap(({ name, claims }) => claims.map((each) => ({ ...each, section: name })));
+  return { claims, files: output.files };
 }
 
 async function sectionsOf(out: string, { shape, state, needles }: Facts): Promise<Section[]> {
@@ -118,7 +106,7 @@ export function pageOf(sections: readonly Section[], facts: Told): string {
   const chains = sections.reduce((sum, { report }) => sum + Number(report.tasks.length > 0), 0);
   const parts = [
     "# Results",
-    `The small counterpart of the experiments of arXiv 2506.05345, on the models that are shipped: abacus, and its retrofits ${ratiosOf(shape).map(gatedNames).join(", ")}. Written by \`hyperthink reproduce\`; metrics.md says what each number is. Intervals are 95%, by problem; differences are paired.`,
+    `The small counterpart of the experiments of arXiv 2506.05345, on the models that are shipped: abacus, and its retrofits ${ratiosOf(shape).map(gatedModel).join(", ")}. Written by \`hyperthink reproduce\`; metrics.md says what each number is. Intervals are 95%, by problem; differences are paired.`,
     list([
       ...(command === "" ? [] : [`Command: \`${command.replaceAll("`", "'")}\``]),
       `Machine: ${markdownText(machine)}`,
@@ -133,7 +121,6 @@ export function pageOf(sections: readonly Section[], facts: Told): string {
   return `${parts.join("\n\n")}\n`;
 }
 
-const gatedNames = (ratio: number): string => `abacus-dms-${ratio}x`;
 const list = (items: readonly string[]): string => items.map((item) => `- ${item}`).join("\n");
 
 const findings = (sections: readonly Section[]): string =>

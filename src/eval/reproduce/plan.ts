@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { badArgument } from "../../base/errors.ts";
+import { checkWhole } from "../../base/whole.ts";
 import type { SettingChoice } from "../harness/setting.ts";
 import type { CalibratedGroup } from "./state.ts";
 
@@ -161,13 +162,9 @@ function eviction(shape: Shape, group: CalibratedGroup | undefined): Stage {
 
 /** Throws `bad-argument` for what is no shape of a reproduction. */
 export function checkShape({ problems, width, lengths, only }: Shape): void {
-  const whole = (name: string, value: number, least: number) => {
-    if (!(Number.isSafeInteger(value) && value >= least))
-      throw badArgument(`${name}: expected a whole number from ${least}, got ${value}`);
-  };
-  whole("problems", problems, 2);
-  whole("width", width, 1);
-  for (const length of lengths) whole("lengths", length, 2 * ROOM);
+  checkWhole("problems", problems, 2);
+  checkWhole("width", width, 1);
+  for (const length of lengths) checkWhole("lengths", length, 2 * ROOM);
   if (lengths.length === 0 || lengths.some((length, i) => i > 0 && length <= lengths[i - 1]))
     throw badArgument(`lengths: expected at least one, shortest first, got ${lengths.join(", ") || "none"}`);
   if (only.length === 0) throw badArgument(`experiments: expected some of ${EXPERIMENTS.join(", ")}, got none`);

@@ -1,0 +1,40 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { writeAside, writeFault } from "../../train/aside.ts";
+import { drawFigure } from "./figures/index.ts";
+import { pngOf } from "./png.ts";
+
+/** A folder that files are written to, over what has their names there. */
+export class OutputFolder {
+  /** Names of what was written, in order. */
+  readonly files: string[] = [];
+  readonly #path: string;
+
+  private constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** `inner`: a folder within, made with it. Throws `bad-argument` where that cannot be, `no-memory` for a full disk. */
+  static async open(path: string, inner: string): Promise<OutputFolder> {
+    try {
+      await mkdir(join(path, inner), { recursive: true });
+    } catch (error) {
+      throw await writeFault(error, path, 0);
+    }
+    return new OutputFolder(path);
+  }
+
+  /** Throws as `writeAside` does. */
+  async write(name: string, content: string | Uint8Array): Promise<void> {
+    const bytes = Buffer.byteLength(content);
+    await writeAside(join(this.#path, name), bytes, (handle) => handle.writeFile(content));
+    this.files.push(name);
+  }
+
+  /** NAME.svg and NAME.png, with the figure's title. */
+  async draw(name: string, figure: Parameters<typeof drawFigure>[0]): Promise<void> {
+    const svg = drawFigure(figure, "title");
+    await this.write(`${name}.svg`, `${svg}\n`);
+    await this.write(`${name}.png`, await pngOf(svg));
+  }
+}
