@@ -14,7 +14,7 @@ export class OutputFolder {
     this.#path = path;
   }
 
-  /** `inner`: a folder within, made with it. Throws `bad-argument` where that cannot be, `no-memory` for a full disk. */
+  /** `inner`: a folder within, made too. Throws `bad-argument` where that cannot be, `no-memory` for a full disk. */
   static async open(path: string, inner: string): Promise<OutputFolder> {
     try {
       await mkdir(join(path, inner), { recursive: true });
