@@ -247,9 +247,9 @@ export class LaneTable {
     return this.#sum(set, (lane) => this.live(lane)) / this.width;
   }
 
-  /** Does this set wait for the next pass to copy its tails? Then it cannot be forked yet. */
-  uncopied(set: number): boolean {
-    return this.forks.some((other, i) => i % 2 === 1 && other === set);
+  /** Does the next pass copy tails to this set (then it cannot be forked yet), or from it (nor closed)? */
+  copies(to: "to" | "from", set: number): boolean {
+    return this.forks.some((other, i) => i % 2 === Number(to === "to") && other === set);
   }
 
   /** Pages that a set refers to, one after the other. */
@@ -260,6 +260,11 @@ export class LaneTable {
   /** Pages that a set refers to, shared ones counted in full. */
   pagesOf(set: number): number {
     return this.#sum(set, (lane) => this.#archive.count(lane) + this.#doomed.count(lane));
+  }
+
+  /** Archive pages that other sets refer to as well: what a cut may have to copy. */
+  sharedPages(set: number): number {
+    return this.#sum(set, (lane) => this.#archive.shared(lane));
   }
 
   /** Pages that no other set refers to: what closing this one would free. */

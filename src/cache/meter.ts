@@ -80,6 +80,11 @@ export function meterPass(
   }
 }
 
+/** What reading a prompt has cost so far, for one who goes on from there as if it had read it alone. */
+export function inherit(meter: Meter, { prefillReads, live, peakLive, pages, peakPages, seen }: Meter): void {
+  Object.assign(meter, { prefillReads, live, peakLive, pages, peakPages, seen });
+}
+
 /**
  * Achieved compression ratio: sum of tokens seen over sum of tokens kept, over the decode steps (before the first one,
  * at the end of the prompt). 8 means 8x smaller.

@@ -5,6 +5,7 @@ import { badArgument } from "../base/errors.ts";
 import { cpuAvailable } from "../device/cpu.ts";
 import { hasBf16Unit } from "../device/isa.ts";
 import { RECIPE } from "../model/recipe.ts";
+import type { Schedule } from "../train/schedule.ts";
 import { TRAIN_SETTINGS, type TrainSettings } from "../train/settings.ts";
 import { choice, number, texts, whole } from "./parse.ts";
 
@@ -20,7 +21,7 @@ export interface TrainingFlags {
   muonRate: number;
   rate: number;
   warmup: number;
-  schedule: "constant" | "linear" | "cosine";
+  schedule: Schedule["shape"];
   last: number;
   decay: number;
   clip: number;
@@ -65,8 +66,8 @@ export function trainingOptions(command: Command, defaults: Partial<TrainSetting
     .option("--warmup <n>", "steps until the peak", whole, d.schedule.warmup)
     .option(
       "--schedule <shape>",
-      "rates after it: constant, linear or cosine",
-      choice("constant", "linear", "cosine"),
+      "rates after it: constant, linear, cosine, or exponential: by equal factors",
+      choice("constant", "linear", "cosine", "exponential"),
       d.schedule.shape,
     )
     .option("--last <share>", "share of the peak at the end", number, d.schedule.last)

@@ -60,31 +60,58 @@ export interface Chain {
   aborted: boolean;
 }
 
-/** Chains of one prompt under one policy, and the prompt's state while any of them may start or resume. */
-export interface Group {
+/** Lanes that hold a prompt, or its beginning, for chains to start from. */
+export interface Root {
   readonly prompt: readonly number[];
   readonly policy: Policy;
   /** Pages that its sets hold. */
   readonly account: Account;
+  readonly meter: Meter; // prefill
+  rootSet: number; // -1: none
+  rootCached: number; // prompt tokens in it
+}
+
+/**
+ * A prompt of several groups: its whole chunks are read once, under a policy that keeps all and watches what theirs
+ * want. Each group reads the rest under its own policy, so its bits are those of a prompt read alone.
+ */
+export interface Stem extends Root {
+  readonly kind: "stem";
+  readonly length: number; // tokens of whole chunks
+  closed: boolean; // no group begins from it any more
+}
+
+/** Chains of one prompt under one policy, and the prompt's state while any of them may start or resume. */
+export interface Group extends Root {
+  readonly kind: "group";
+  /** What it begins from; null: it reads all of its prompt. */
+  readonly stem: Stem | null;
   readonly chains: Chain[];
   /** Prompt and the most new tokens of any chain it started with: what budgets are a share of. */
   readonly tokens: number;
-  readonly meter: Meter; // of the root: prefill
   begun: boolean; // some of its prompt was read
-  rootSet: number; // -1: none
-  rootCached: number; // prompt tokens in the root
 }
 
-export const newGroup = (prompt: readonly number[], policy: Policy, maxTokens: number): Group => ({
-  prompt,
-  policy,
-  account: { pages: 0, peakPages: 0 },
-  chains: [],
-  tokens: prompt.length + maxTokens,
-  meter: newMeter(),
-  begun: false,
-  rootSet: -1,
-  rootCached: 0,
+const newRoot = (prompt: readonly number[], policy: Policy, account?: Account): Root => ({
+  ...{ prompt, policy, account: account ?? { pages: 0, peakPages: 0 } },
+  ...{ meter: newMeter(), rootSet: -1, rootCached: 0 },
+});
+
+/** `chunk`: most prompt tokens of a pass. */
+export const newStem = (prompt: readonly number[], policy: Policy, chunk: number): Stem => ({
+  ...newRoot(prompt, policy),
+  ...{ kind: "stem", length: prompt.length - 1 - ((prompt.length - 1) % chunk), closed: false },
+});
+
+/** A group's pages count with its stem's. */
+export const newGroup = (
+  prompt: readonly number[],
+  policy: Policy,
+  maxTokens: number,
+  stem: Stem | null = null,
+): Group => ({
+  ...newRoot(prompt, policy, stem?.account),
+  ...{ kind: "group", stem, chains: [], tokens: prompt.length + maxTokens, begun: false },
 });
 
 export function newChain(spec: ChainSpec, group: Group, age: number, sampler: number): Chain {
@@ -108,4 +135,5 @@ export function newChain(spec: ChainSpec, group: Group, age: number, sampler: nu
 }
 
 export const rootReady = (group: Group): boolean => group.rootSet >= 0 && group.rootCached === group.prompt.length;
+export const stemReady = (stem: Stem): boolean => stem.rootSet >= 0 && stem.rootCached === stem.length;
 export const unfinished = (group: Group): number => group.chains.reduce((n, chain) => n + (chain.finish ? 0 : 1), 0);

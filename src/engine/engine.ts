@@ -11,11 +11,14 @@ import {
   newChain,
   newGroup,
   type Steered,
+  type Stem,
   type Token,
 } from "./chain.ts";
+import { checkPrompt, checkSpec } from "./checks.ts";
+import { begins } from "./roots.ts";
 import type { Runner } from "./runner.ts";
-import { checkSampling, markSeen, writeSampler } from "./sampling.ts";
-import { isChain, type Plan, Scheduler } from "./scheduler.ts";
+import { markSeen, writeSampler } from "./sampling.ts";
+import { isChain, isStem, type Plan, Scheduler } from "./scheduler.ts";
 
 export interface EngineOptions {
   /** Called with every row of logits that a token was drawn from: for tests and studies, not for production. */
@@ -44,16 +47,46 @@ export class Engine {
     this.#logits = new Float32Array(options.onLogits ? runner.model.config.vocabulary : 0);
   }
 
-  /** Starts chains that share one prompt, under a policy of their own. Throws `bad-argument` before anything runs. */
-  submit(prompt: readonly number[], policy: Policy, specs: readonly ChainSpec[]): Group {
-    this.#checkPrompt(prompt, policy);
+  /**
+   * A beginning for groups that will read one prompt under these policies: those that drop nothing while a prompt is
+   * read, and set no labels, start from what was read once. Null where fewer than two do, or the prompt has only one
+   * chunk. `closeStem` gives its lanes back.
+   */
+  stem(prompt: readonly number[], policies: readonly Policy[]): Stem | null {
+    const stem = this.scheduler.roots.stem(prompt, policies);
+    if (stem === null) return null;
+    checkPrompt(this.runner, prompt, stem.policy);
+    this.scheduler.roots.stems.push(stem);
+    return stem;
+  }
+
+  /** Gives the lanes of a stem back at the next step boundary; groups that have not begun read their prompt alone. */
+  closeStem(stem: Stem): void {
+    stem.closed = true;
+    if (!this.#running) this.scheduler.roots.dropStems("closed");
+  }
+
+  /**
+   * Starts chains that share one prompt, under a policy of their own, from a stem of this prompt where the policy can.
+   * Throws `bad-argument` before anything runs.
+   */
+  submit(
+    prompt: readonly number[],
+    policy: Policy,
+    specs: readonly ChainSpec[],
+    { stem = null }: { stem?: Stem | null } = {},
+  ): Group {
+    checkPrompt(this.runner, prompt, policy);
+    if (stem && (stem.prompt.length !== prompt.length || stem.prompt.some((id, i) => id !== prompt[i])))
+      throw badArgument("the stem is another prompt's");
     if (specs.length === 0) throw badArgument("expected at least one chain, got 0");
     if (specs.length > this.#freeSamplers.length)
       throw badArgument(
         `expected at most ${this.#freeSamplers.length} more chains at a time, got ${specs.length}; wait for others to end`,
       );
     for (const spec of specs) checkSpec(spec);
-    const group = newGroup(prompt, policy, Math.max(...specs.map((spec) => spec.maxTokens)));
+    const most = Math.max(...specs.map((spec) => spec.maxTokens));
+    const group = newGroup(prompt, policy, most, stem && begins(stem.policy, policy) ? stem : null);
     for (const spec of specs) this.#add(spec, group);
     this.#wake();
     return group;
@@ -128,18 +161,21 @@ export class Engine {
       .then(() => this.#loop())
       .finally(() => {
         this.#running = null;
+        this.scheduler.roots.dropStems("closed");
         if (this.scheduler.chains.length || this.#guests.length) this.#wake();
       });
   }
 
   async #loop(): Promise<void> {
     try {
-      while (this.scheduler.chains.length || this.#guests.length)
+      while (this.scheduler.chains.length || this.#guests.length) {
+        this.scheduler.roots.dropStems(this.#guests.length ? "all" : "closed");
         if (this.#guests.length && this.runner.sets.inUse === 0) {
           this.#hosts = true;
           await this.#guests.shift()!();
           this.#hosts = false;
         } else await this.step();
+      }
     } catch (error) {
       for (const chain of [...this.scheduler.chains]) this.#end(chain, "error", asError(error));
     }
@@ -187,15 +223,16 @@ export class Engine {
     });
     plan.owners.forEach((owner, i) => {
       const error = failed.get(plan.segments[i].set);
-      if (error) for (const chain of isChain(owner) ? [owner] : owner.chains) this.#end(chain, "error", error);
+      if (error && !isStem(owner))
+        for (const chain of isChain(owner) ? [owner] : owner.chains) this.#end(chain, "error", error);
     });
     plan.drawn.forEach((chain, i) => {
       const token = this.#token(i, chain.spec.sampling.logprobs);
       if (token.id >= 0) this.#take(chain, token);
       else this.#end(chain, "error", badLogits(whereOf(chain)));
     });
-    for (const group of new Set(plan.owners.map((owner) => (isChain(owner) ? owner.group : owner))))
-      this.scheduler.tidy(group);
+    for (const owner of new Set(plan.owners.map((owner) => (isChain(owner) ? owner.group : owner))))
+      if (!isStem(owner)) this.scheduler.roots.tidy(owner);
   }
 
   #token(draw: number, logprobs: number | null): Token {
@@ -251,29 +288,10 @@ export class Engine {
     const { chains } = this.scheduler;
     chains.splice(chains.indexOf(chain), 1);
     this.#freeSamplers.push(chain.sampler);
-    this.scheduler.tidy(chain.group);
+    this.scheduler.roots.tidy(chain.group);
     chain.spec.onFinish?.(finish, error);
-  }
-
-  #checkPrompt(prompt: readonly number[], policy: Policy): void {
-    const { contextLength } = this.runner.options;
-    const V = this.runner.model.config.vocabulary;
-    if (prompt.length === 0) throw badArgument("the prompt is empty: expected at least one token");
-    if (prompt.length >= contextLength)
-      throw badArgument(
-        `the prompt has ${prompt.length} tokens: expected fewer than the context limit of ${contextLength}; shorten it or raise --context`,
-      );
-    this.runner.check(policy, prompt.length);
-    const bad = prompt.find((id) => !Number.isInteger(id) || id < 0 || id >= V);
-    if (bad !== undefined) throw badArgument(`token id ${bad} in the prompt: expected 0 to ${V - 1}`);
   }
 }
 
 const whereOf = ({ spec, tokens, ids }: Chain): string =>
   `chain ${spec.index}, token ${tokens.length + 1} (position ${ids.length})`;
-
-function checkSpec(spec: ChainSpec): void {
-  checkSampling(spec.sampling);
-  if (!Number.isInteger(spec.maxTokens) || spec.maxTokens < 1)
-    throw badArgument(`max tokens must be a whole number >= 1, got ${spec.maxTokens}`);
-}

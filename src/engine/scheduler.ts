@@ -1,22 +1,26 @@
-import { asError, noMemory } from "../base/errors.ts";
-import { type Chain, type Group, rootReady, unfinished } from "./chain.ts";
+import { noMemory } from "../base/errors.ts";
+import { type Chain, type Group, rootReady, type Stem, unfinished } from "./chain.ts";
+import { freshOf, Roots } from "./roots.ts";
 import { type Draw, type Runner, recomputeRows, type Segment } from "./runner.ts";
 
-/** What one step does: segments to feed, the chain or group that each belongs to, and tokens to draw. */
+export type Owner = Chain | Group | Stem;
+
+/** What one step does: segments to feed, what each belongs to, and tokens to draw. */
 export interface Plan {
   segments: Segment[];
-  owners: (Chain | Group)[];
+  owners: Owner[];
   draws: Draw[];
   drawn: Chain[]; // the chain of each draw
   /** Sources of this pass's forks: their lanes must outlive the pass. */
-  pinned: Set<Chain | Group>;
+  pinned: Set<Owner>;
   /** Sets whose cut was given pages for those that others hold now: nobody may share more of them before it ran. */
   cutting: Set<number>;
   extraRows: number; // step rows beyond one per chain
   pages: number; // that the segments may take
 }
 
-export const isChain = (owner: Chain | Group): owner is Chain => "spec" in owner;
+export const isChain = (owner: Owner): owner is Chain => "spec" in owner;
+export const isStem = (owner: Owner): owner is Stem => "kind" in owner && owner.kind === "stem";
 
 /**
  * Continuous batching over a bounded pool. Chains that run take a row each (when they recompute: many); waiting chains
@@ -26,6 +30,7 @@ export const isChain = (owner: Chain | Group): owner is Chain => "spec" in owner
 export class Scheduler {
   /** Unfinished chains, oldest first. */
   readonly chains: Chain[] = [];
+  readonly roots: Roots;
   preemptions = 0;
   readonly #runner: Runner;
   readonly #fail: (chain: Chain, error: Error) => void;
@@ -33,6 +38,7 @@ export class Scheduler {
   constructor(runner: Runner, fail: (chain: Chain, error: Error) => void) {
     this.#runner = runner;
     this.#fail = fail;
+    this.roots = new Roots(runner, fail);
   }
 
   /** `begin`: may groups begin that have not? */
@@ -61,20 +67,6 @@ export class Scheduler {
     chain.set = -1;
     chain.recomputeUntil = Math.max(chain.recomputeUntil, chain.cached);
     chain.cached = 0;
-  }
-
-  dropRoot(group: Group): void {
-    if (group.rootSet < 0) return;
-    this.#runner.sets.close(group.rootSet);
-    group.rootSet = -1;
-    group.rootCached = 0;
-  }
-
-  /** Roots that nobody will fork again are let go; called when a chain ended or started. */
-  tidy(group: Group): void {
-    const left = group.chains.filter((chain) => !chain.finish);
-    // The last chain of a group keeps its own lanes; were it preempted, it would read the prompt again.
-    if (left.length === 0 || (left.length === 1 && left[0].set >= 0)) this.dropRoot(group);
   }
 
   /** Plans a chain's next rows. False if it lost its lanes for want of pages. */
@@ -116,7 +108,7 @@ export class Scheduler {
     return this.#runner.table.pool.free - plan.pages;
   }
 
-  #plan(plan: Plan, segment: Segment, owner: Chain | Group, pages: number): void {
+  #plan(plan: Plan, segment: Segment, owner: Owner, pages: number): void {
     plan.pages += pages;
     plan.segments.push(segment);
     plan.owners.push(owner);
@@ -167,7 +159,7 @@ export class Scheduler {
   }
 
   #fork(owner: Chain | Group, source: number, chain: Chain, cached: number, plan: Plan): boolean {
-    if (plan.cutting.has(source) || this.#runner.table.uncopied(source)) return false;
+    if (plan.cutting.has(source) || this.#runner.table.copies("to", source)) return false;
     if (!this.#canFork(source, chain, cached, plan)) return false;
     chain.set = this.#runner.sets.fork(source);
     chain.cached = cached;
@@ -175,45 +167,45 @@ export class Scheduler {
     return true;
   }
 
+  /** Reads a chunk of a group's prompt, or of the stem that it begins from. */
   #readPrompt(group: Group, chain: Chain, plan: Plan): void {
-    const { sets, options } = this.#runner;
-    if (group.rootSet < 0) {
-      let set = -1;
-      try {
-        set = sets.take(group.policy, group.prompt.length, group.tokens, group.account);
-      } catch (error) {
-        for (const c of group.chains.filter(({ finish }) => !finish)) this.#fail(c, asError(error)); // its own budget
-      }
-      if (set < 0) return;
-      group.begun = true;
-      group.rootSet = set;
-      group.rootCached = 0;
-    }
-    const count = Math.min(options.chunk, group.prompt.length - group.rootCached);
-    const endsPrompt = group.rootCached + count === group.prompt.length;
-    // First tokens of all chains are drawn from the prompt's last logits at once, so that these need not be kept.
-    const fresh = endsPrompt ? group.chains.filter((c) => !c.finish && c.tokens.length === 0) : [];
-    const segment: Segment = {
-      set: group.rootSet,
-      kind: "chunk",
-      ids: group.prompt,
-      from: group.rootCached,
-      count,
-      logits: fresh.length ? "last" : "none",
-    };
-    const need = sets.demand(segment); // the root's alone: nothing that is let go changes it
-    while (this.#free(plan) < need) {
+    const root = this.roots.next(group);
+    if (root.rootSet < 0 && !this.#open(root, chain, plan)) return;
+    let segment = this.roots.chunk(root);
+    let need = this.#runner.sets.demand(segment);
+    for (; this.#free(plan) < need; need = this.#runner.sets.demand(segment)) {
       if (this.#oldest() !== chain) return; // older chains run: their pages will come back
       if (this.#makeRoom(chain, plan)) continue;
-      this.#tooSmall(
-        group.chains.filter((c) => !c.finish),
-        need,
-      );
-      this.dropRoot(group);
+      if (group.stem && plan.pinned.delete(group.stem)) {
+        // No room for what the stem holds and a copy that is cut: the group reads all of its prompt.
+        this.roots.drop(group);
+        this.roots.drop(group.stem);
+        if (!this.roots.take(group, chain)) return;
+        segment = this.roots.chunk(group);
+        continue;
+      }
+      const waiting = group.chains.filter((c) => !c.finish);
+      this.#tooSmall(waiting, need);
+      this.roots.drop(root);
       return;
     }
-    for (const c of fresh) this.#draw(plan, c);
-    this.#plan(plan, segment, group, need);
+    // First tokens of all chains are drawn from the prompt's last logits at once, so that these need not be kept.
+    if (segment.logits === "last") for (const c of freshOf(group)) this.#draw(plan, c);
+    this.#plan(plan, segment, root, need);
+  }
+
+  /** Gives lanes to a root: a group's continue from its stem's. False: they have to wait. */
+  #open(root: Group | Stem, chain: Chain, plan: Plan): boolean {
+    if (root.kind === "stem" || !root.stem || root.stem.closed) return this.roots.take(root, chain);
+    const { stem } = root;
+    if (this.#free(plan) < this.#runner.table.forkDemand(stem.rootSet)) {
+      if (this.#oldest() !== chain) return false;
+      this.roots.drop(stem);
+      return this.roots.take(root, chain);
+    }
+    if (!this.roots.fork(root, stem, chain)) return false;
+    plan.pinned.add(stem);
+    return true;
   }
 
   #oldest(): Chain | undefined {
@@ -221,10 +213,17 @@ export class Scheduler {
   }
 
   /**
-   * Frees pages for `chain`: a younger group's root, any root but its own if it is the oldest, else the youngest chain.
+   * Frees pages for `chain`: a stem, a younger group's root, any root but its own if it is the oldest, else the
+   * youngest chain.
    */
   #makeRoom(chain: Chain, plan: Plan): boolean {
     const planned = new Set([...plan.owners, ...plan.pinned]);
+    const wanted = chain.set < 0 && chain.group.rootSet < 0 ? chain.group.stem : null;
+    for (const stem of this.roots.stems)
+      if (stem !== wanted && !planned.has(stem) && this.roots.idle(stem)) {
+        this.roots.drop(stem);
+        return true;
+      }
     for (let i = this.chains.length - 1; i >= 0; i--) {
       const { group } = this.chains[i];
       const idle = group !== chain.group || chain.set >= 0;
@@ -234,7 +233,7 @@ export class Scheduler {
         !planned.has(group) &&
         (this.#oldest() === chain || group.chains[0].age > chain.age)
       ) {
-        this.dropRoot(group);
+        this.roots.drop(group);
         return true;
       }
     }

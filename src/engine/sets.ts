@@ -65,8 +65,11 @@ export class Sets {
     return set;
   }
 
-  /** A set that continues from `source`, under its own policy or another (over a dense, uncut prompt), or -1. */
-  fork(source: number, policy?: Policy): number {
+  /**
+   * A set that continues from `source`, under its own policy or another (over a dense, uncut prompt; of `tokens` in
+   * all), or -1.
+   */
+  fork(source: number, policy?: Policy, tokens = this.#opened[source].tokens): number {
     if (this.free <= 0) return -1;
     const set = this.forkForAWhile(source);
     const opened = this.#opened[set];
@@ -78,7 +81,7 @@ export class Sets {
       }
       // State is copied as it lies: a window of queries must be as wide as its source's.
       const wanted = policy.cut?.watch.queries ?? 0;
-      this.#open(set, { ...opened, policy }, wanted > 0 ? Math.max(wanted, opened.queries) : 0);
+      this.#open(set, { ...opened, policy, tokens }, wanted > 0 ? Math.max(wanted, opened.queries) : 0);
       this.#attach(set, this.#wanted(set, true, state));
     } catch (error) {
       this.table.close(set);
@@ -180,10 +183,12 @@ export class Sets {
     return most + count;
   }
 
-  /** Pages that feeding a segment may take, those of further passes over its prompt included. */
+  /** Pages that feeding a segment may take, those of its prompt's cut and of further passes over it included. */
   demand(segment: Segment): number {
     const { set, count } = segment;
-    return this.table.demand(set, count, this.write(segment)) + this.#furtherDemand(segment);
+    const cuts = this.#opened[set].policy.cut?.atPrompt && this.endsPrompt(segment);
+    const copies = cuts ? this.table.sharedPages(set) : 0; // a prompt that began as a stem shares its pages
+    return this.table.demand(set, count, this.write(segment)) + copies + this.#furtherDemand(segment);
   }
 
   #furtherDemand(segment: Segment): number {

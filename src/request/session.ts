@@ -141,7 +141,7 @@ export class Session implements AsyncDisposable {
 
   /** A policy for this model, by name or as `name:setting=value,...`; without: dms where it has gates, else full. */
   policy(spec?: string, options: PolicyOptions = {}): Policy {
-    if (spec === undefined) return makePolicy(undefined, this.#trained(), options);
+    if (spec === undefined) return makePolicy(undefined, this.trained, options);
     const parsed = parseSpec(spec);
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
     for (const [key, value] of given) {
@@ -150,15 +150,16 @@ export class Session implements AsyncDisposable {
       if (said !== undefined && said !== value && said !== "system")
         throw badArgument(`policy ${spec}: ${key} is given twice, as ${said} and as ${value}`);
     }
-    return makePolicy(parsed.name, this.#trained(), { ...parsed.options, ...Object.fromEntries(given) });
+    return makePolicy(parsed.name, this.trained, { ...parsed.options, ...Object.fromEntries(given) });
   }
 
   /** A policy of the caller's own. Throws `bad-argument` where it does not fit this model. */
   check(policy: Policy): Policy {
-    return checkPolicy(policy, this.#trained());
+    return checkPolicy(policy, this.trained);
   }
 
-  #trained(): Trained {
+  /** What policies are told of this model. */
+  get trained(): Trained {
     const probe = this.runner.model.weights.layers.every((layer) => layer.probe !== null);
     return { layers: this.config.layers, dms: this.config.dms, probe, spoken: this.#spoken };
   }

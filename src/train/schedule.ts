@@ -2,7 +2,7 @@
 export interface Schedule {
   steps: number;
   warmup: number; // steps until the full rate
-  shape: "constant" | "linear" | "cosine"; // after them
+  shape: "constant" | "linear" | "cosine" | "exponential"; // after them
   last: number; // share of the rate at the end
 }
 
@@ -11,6 +11,7 @@ export function rateAt(step: number, { steps, warmup, shape, last }: Schedule): 
   if (step <= warmup) return step / (warmup + 1);
   if (shape === "constant") return 1;
   const done = Math.min(1, (step - warmup) / Math.max(1, steps - warmup));
+  if (shape === "exponential") return last ** done;
   return last + (1 - last) * (shape === "linear" ? 1 - done : (1 + Math.cos(Math.PI * done)) / 2);
 }
 

@@ -59,6 +59,10 @@ export function checkSettings(settings: TrainSettings, contextLength: number): v
       `windows x length: expected at most ${1 << 20} tokens a batch, got ${settings.windows} x ${settings.length}; ` +
         "accumulate several batches instead",
     );
+  if (schedule.shape === "exponential" && schedule.last === 0)
+    throw badArgument(
+      "--last 0: an exponential schedule never gets there; expected a share above 0, or --schedule linear",
+    );
   const parts = { momentum: optimizer.momentum, beta1: optimizer.beta1, beta2: optimizer.beta2, last: schedule.last };
   for (const [name, value] of Object.entries(parts))
     if (!(value >= 0 && value <= 1)) throw badArgument(`${name}: expected a number from 0 to 1, got ${value}`);

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { SharedPrompt } from "../../src/eval/compare/shared-prompt.ts";
 import type { Policy } from "../../src/policy/policy.ts";
+import { startsFrom } from "../../src/policy/together.ts";
 import { type Candidate, devices } from "../device/devices.ts";
 import { decode, readPrompt } from "../support/feed.ts";
 import { policyFor, spec, type TinyRunner, tinyRunner } from "../support/runner.ts";
@@ -85,7 +86,7 @@ for (const candidate of devices)
         const prompt = new SharedPrompt(runner, [...served, ...others]);
         await prompt.read(IDS, PREFIX);
         for (const policy of [...served, ...others]) {
-          assert.equal(prompt.serves(policy), served.includes(policy), policy.key);
+          assert.equal(startsFrom(prompt.policy, policy), served.includes(policy), policy.key);
           const { set } = await prompt.start(policy, IDS, PREFIX);
           const shared = await goOn(runner, set);
           assert.deepEqual(shared, await alone(runner, policy), policy.key);
@@ -106,7 +107,7 @@ for (const candidate of devices)
       ];
       const prompt = new SharedPrompt(runner, [policyOf("dms:prefill=dense"), first, second, third, fourth, kvzap]);
       assert.deepEqual(
-        [first, second, third, fourth, kvzap].map((policy) => prompt.serves(policy)),
+        [first, second, third, fourth, kvzap].map((policy) => startsFrom(prompt.policy, policy)),
         [true, false, true, false, false],
       );
       await prompt.read(IDS, PREFIX);

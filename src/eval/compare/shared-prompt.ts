@@ -1,10 +1,9 @@
 import { noMemory } from "../../base/errors.ts";
 import type { Runner } from "../../engine/runner.ts";
-import { KEEP_ALL, WATCH_NOTHING } from "../../policy/options.ts";
-import type { Labelling, Policy, Watch } from "../../policy/policy.ts";
+import type { Labelling, Policy } from "../../policy/policy.ts";
 import { tokensOf } from "../../policy/protect.ts";
+import { startsFrom, togetherOf } from "../../policy/together.ts";
 
-const FOREVER_KEPT = 1e30; // a threshold that no gate exceeds
 const NEVER_LABELLED = -1e30; // a gate that exceeds no threshold
 
 /** Lanes that hold a prompt under one policy, ready to decode. */
@@ -29,48 +28,7 @@ export class SharedPrompt {
 
   constructor(runner: Runner, policies: readonly Policy[]) {
     this.#runner = runner;
-    const dense = policies.filter(({ prefill }) => prefill === "dense");
-    const watches = dense.flatMap(({ cut }) => (cut ? [cut.watch] : []));
-    const gates = dense.flatMap(({ labels }) => (labels && labels.source !== "all" ? [labels.source] : []));
-    const watch: Watch = {
-      ...WATCH_NOTHING,
-      queries: Math.max(0, ...watches.map(({ queries }) => queries)),
-      sums: watches.some(({ sums }) => sums),
-      moments: watches.find(({ moments }) => moments)?.moments ?? null,
-      changes: watches.find(({ changes }) => changes)?.changes ?? null,
-    };
-    const anything = () => 2 ** 30;
-    this.policy = {
-      ...KEEP_ALL,
-      name: "compare",
-      key: "compare",
-      labels: gates.length ? { source: gates[0], threshold: FOREVER_KEPT, window: 0, protect: 0 } : null,
-      cut: {
-        watch,
-        atPrompt: null,
-        decode: null,
-        rule: { slack: 1, recent: 0, share: "lane", floor: 0, replace: false },
-        budget: anything,
-        protect: 0,
-      },
-      reads: dense.some(({ reads }) => reads?.pages)
-        ? { archivePosition: null, pages: { budget: anything, from: 0 } }
-        : null,
-    };
-  }
-
-  /**
-   * Can a policy start from here? What one pass cannot give two policies (moments from other
-   * positions, changes at other layers, two kinds of gates) it does not.
-   */
-  serves({ prefill, labels, cut, reads }: Policy): boolean {
-    if (prefill !== "dense") return false;
-    if (labels) return !reads?.pages && (labels.source === "all" || labels.source === this.policy.labels?.source);
-    if (!cut) return true;
-    const { moments, gates, changes } = cut.watch;
-    const watched = this.policy.cut!.watch;
-    if (gates || (moments && moments.skip !== watched.moments!.skip)) return false;
-    return !changes || (changes.early === watched.changes!.early && changes.late === watched.changes!.late);
+    this.policy = togetherOf("compare", policies);
   }
 
   /** Reads the first `prefix` of `ids`; `close` gives the lanes back, whatever failed. */
@@ -94,7 +52,7 @@ export class SharedPrompt {
     const runner = this.#runner;
     const { table, sets, beforeCut } = runner;
     runner.check(policy, prefix);
-    if (this.serves(policy) && !policy.labels) {
+    if (startsFrom(this.policy, policy) && !policy.labels) {
       const set = sets.fork(this.#set, policy);
       const started = performance.now();
       await this.#closing(set, () => runner.cutPrompt(set, ids, prefix - 1));
@@ -104,7 +62,7 @@ export class SharedPrompt {
     const set = sets.take(policy, prefix, ids.length);
     let pages = 0;
     await this.#closing(set, () =>
-      this.serves(policy)
+      startsFrom(this.policy, policy)
         ? this.#label(set, policy.labels!, prefix)
         : readPrompt(runner, set, ids, prefix, async () => {
             signal?.throwIfAborted();

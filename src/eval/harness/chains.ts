@@ -2,7 +2,7 @@
 
 import { HyperthinkError } from "../../base/errors.ts";
 import { visible } from "../../base/visible.ts";
-import type { Chain, ChainSpec, Group } from "../../engine/chain.ts";
+import type { Chain, ChainSpec, Group, Stem } from "../../engine/chain.ts";
 import type { Sampling } from "../../engine/sampling.ts";
 import { type DepthOptions, depthOf, tagsOf } from "../../request/depth.ts";
 import { opensThinking } from "../../request/opening.ts";
@@ -37,6 +37,8 @@ export interface ChainRequest {
   options: ChainOptions;
   /** What a task is always asked with, where `options` say nothing. */
   sampling?: Partial<Sampling>;
+  /** What a prompt of these tokens begins from. */
+  stem?: (prompt: readonly number[]) => Stem | null;
   signal: AbortSignal;
   onToken: () => void;
   onEnd: (chain: EndedChain) => void;
@@ -125,7 +127,7 @@ async function submit(session: Session, request: ChainRequest, stop: Stop, start
       },
     };
   });
-  const group: Group = session.engine.submit(ids, prepared.policy, specs);
+  const group: Group = session.engine.submit(ids, prepared.policy, specs, { stem: request.stem?.(ids) });
   const abort = () => {
     for (const chain of group.chains) session.engine.abort(chain);
   };

@@ -13,6 +13,7 @@ import type { RecordedChain, RecordedSetting, RecordHead } from "./record.ts";
 import { Room } from "./room.ts";
 import { depthOfSetting } from "./setting.ts";
 import type { Standings } from "./standing.ts";
+import { Stems } from "./stems.ts";
 import { measure, type ValueTask } from "./values.ts";
 
 /** Counters that move while it runs. */
@@ -86,7 +87,11 @@ export class Run {
       stop.abort(fault);
     };
     const room = new Room(this.#parts.batch ?? session.runner.options.chains, signal);
-    const desk: Desk = { session, room, signal, fail, turn: Promise.resolve() };
+    const stems = new Stems(
+      session,
+      jobs.filter(({ task }) => task.kind === "vote"),
+    );
+    const desk: Desk = { session, room, stems, signal, fail, turn: Promise.resolve() };
     try {
       // Likelihoods have the engine to themselves: first these, so that chains never wait for them.
       for (const job of jobs) if (job.task.kind !== "vote") await this.#value(desk, job, job.task);
@@ -144,10 +149,12 @@ export class Run {
           maxTokens: style === "text" ? Math.min(setting.length, maxTokens) : setting.length,
           seed: seedOf(head.seed, place.task, place.problem),
           ...{ chains: left, signal: desk.signal, onEnd },
+          stem: (prompt) => desk.stems.of(place, prompt),
           onToken: () => progress.tokens++,
         });
     } finally {
       if (inside > 0) desk.room.leave(inside);
+      desk.stems.leave(place);
     }
     desk.turn = desk.turn.then(() => this.#grade(desk, job, question, ended));
     await desk.turn;
@@ -185,6 +192,7 @@ export class Run {
 interface Desk {
   session: Session;
   room: Room;
+  stems: Stems;
   signal: AbortSignal;
   fail: (error: unknown) => void;
   turn: Promise<void>; // of grading

@@ -1,0 +1,118 @@
+import { asError } from "../base/errors.ts";
+import { inherit } from "../cache/meter.ts";
+import type { Policy } from "../policy/policy.ts";
+import { startsFrom, togetherOf } from "../policy/together.ts";
+import { type Chain, type Group, newStem, type Root, type Stem, stemReady } from "./chain.ts";
+import type { Runner, Segment } from "./runner.ts";
+
+/** Lanes that hold prompts: groups' own roots, and stems that groups begin from. */
+export class Roots {
+  /** Those that groups may begin from. */
+  stems: Stem[] = [];
+  readonly #runner: Runner;
+  readonly #fail: (chain: Chain, error: Error) => void;
+
+  constructor(runner: Runner, fail: (chain: Chain, error: Error) => void) {
+    this.#runner = runner;
+    this.#fail = fail;
+  }
+
+  /** Frees a root's lanes: its prompt is read again where it is needed again. */
+  drop(root: Root): void {
+    if (root.rootSet < 0) return;
+    this.#runner.sets.close(root.rootSet);
+    root.rootSet = -1;
+    root.rootCached = 0;
+  }
+
+  /** A root that nobody will fork again is let go; called when a chain ended or started. */
+  tidy(group: Group): void {
+    const left = group.chains.filter((chain) => !chain.finish);
+    // The last chain of a group keeps its own lanes; were it preempted, it would read the prompt again.
+    if (left.length === 0 || (left.length === 1 && left[0].set >= 0)) this.drop(group);
+  }
+
+  /** Between steps: frees the stems that are closed, or all. */
+  dropStems(which: "closed" | "all"): void {
+    for (const stem of this.stems) if ((stem.closed || which === "all") && this.idle(stem)) this.drop(stem);
+    this.stems = this.stems.filter((stem) => !stem.closed || stem.rootSet >= 0);
+  }
+
+  /** Does a stem hold lanes that no pass will copy? */
+  idle({ rootSet }: Stem): boolean {
+    return rootSet >= 0 && !this.#runner.table.copies("from", rootSet);
+  }
+
+  /** A stem for these policies, where it saves something. */
+  stem(prompt: readonly number[], policies: readonly Policy[]): Stem | null {
+    const { options, table } = this.#runner;
+    if (!table.device.shape.format.rewritable) return null; // nothing cuts there, so nothing may watch
+    const unlabelled = policies.filter(({ labels }) => !labels);
+    const together = togetherOf("stem", unlabelled);
+    if (policies.filter((policy) => begins(together, policy)).length < 2 || prompt.length <= options.chunk) return null;
+    return newStem([...prompt], together, options.chunk);
+  }
+
+  /** What is to be read next for a group: its stem while that lacks chunks. */
+  next(group: Group): Group | Stem {
+    const { stem } = group;
+    return group.rootSet < 0 && stem && !stem.closed && !stemReady(stem) ? stem : group;
+  }
+
+  /** The next chunk of a root that has lanes. Its last one draws, where a chain has no token yet. */
+  chunk(root: Group | Stem): Segment {
+    const length = root.kind === "stem" ? root.length : root.prompt.length;
+    const count = Math.min(this.#runner.options.chunk, length - root.rootCached);
+    const draws = root.kind === "group" && root.rootCached + count === length && freshOf(root).length > 0;
+    const logits = draws ? "last" : "none";
+    return { set: root.rootSet, kind: "chunk", ids: root.prompt, from: root.rootCached, count, logits };
+  }
+
+  /** Gives empty lanes to a root that `chain` waits for. False: none are free, or its policy failed. */
+  take(root: Group | Stem, chain: Chain): boolean {
+    const { sets } = this.#runner;
+    const { policy, prompt, account } = root;
+    const tokens = root.kind === "stem" ? prompt.length : root.tokens;
+    const set = this.#open(chain, null, () => sets.take(policy, prompt.length, tokens, account));
+    return this.#hold(root, set, 0);
+  }
+
+  /** Gives a group lanes that continue from those of its stem, which is whole. False as above. */
+  fork(group: Group, stem: Stem, chain: Chain): boolean {
+    const set = this.#open(chain, stem, () => this.#runner.sets.fork(stem.rootSet, group.policy, group.tokens));
+    if (set >= 0 && group.meter.seen === 0) inherit(group.meter, stem.meter);
+    return this.#hold(group, set, stem.length);
+  }
+
+  #hold(root: Group | Stem, set: number, cached: number): boolean {
+    if (set < 0) return false;
+    if (root.kind === "group") root.begun = true;
+    root.rootSet = set;
+    root.rootCached = cached;
+    return true;
+  }
+
+  /** A set, or -1: where all are in use, stems but one give theirs up. */
+  #open(chain: Chain, but: Stem | null, open: () => number): number {
+    try {
+      let set = open();
+      for (const stem of this.stems) {
+        if (set >= 0) break;
+        if (stem === but || !this.idle(stem)) continue;
+        this.drop(stem);
+        set = open();
+      }
+      return set;
+    } catch (error) {
+      // A budget of the policy's own failed.
+      for (const c of chain.group.chains.filter(({ finish }) => !finish)) this.#fail(c, asError(error));
+      return -1;
+    }
+  }
+}
+
+/** Can a policy begin from a stem? Labels would have to be set anew on the keys that it holds. */
+export const begins = (together: Policy, policy: Policy): boolean => !policy.labels && startsFrom(together, policy);
+
+/** Chains whose first token is still to be drawn. */
+export const freshOf = ({ chains }: Group): Chain[] => chains.filter((c) => !c.finish && c.tokens.length === 0);
