@@ -78,13 +78,13 @@ export interface Root {
 export interface Stem extends Root {
   readonly kind: "stem";
   readonly length: number; // tokens of whole chunks
-  closed: boolean; // no group begins from it any more
+  closed: boolean; // no more groups will come that begin from it
 }
 
 /** Chains of one prompt under one policy, and the prompt's state while any of them may start or resume. */
 export interface Group extends Root {
   readonly kind: "group";
-  /** What it begins from; null: it reads all of its prompt. */
+  /** What it begins from; null: it reads all of its prompt, as any group does that lost its root. */
   readonly stem: Stem | null;
   readonly chains: Chain[];
   /** Prompt and the most new tokens of any chain it started with: what budgets are a share of. */

@@ -3,6 +3,7 @@ import { meterPass } from "../cache/meter.ts";
 import { MAX_TOP } from "../device/ops.ts";
 import { badLogits } from "../model/bad-logits.ts";
 import type { Policy } from "../policy/policy.ts";
+import { forksFrom } from "../policy/together.ts";
 import {
   type Chain,
   type ChainSpec,
@@ -15,7 +16,6 @@ import {
   type Token,
 } from "./chain.ts";
 import { checkPrompt, checkSpec } from "./checks.ts";
-import { begins } from "./roots.ts";
 import type { Runner } from "./runner.ts";
 import { markSeen, writeSampler } from "./sampling.ts";
 import { isChain, isStem, type Plan, Scheduler } from "./scheduler.ts";
@@ -50,7 +50,7 @@ export class Engine {
   /**
    * A beginning for groups that will read one prompt under these policies: those that drop nothing while a prompt is
    * read, and set no labels, start from what was read once. Null where fewer than two do, or the prompt has only one
-   * chunk. `closeStem` gives its lanes back.
+   * chunk, or its pages are sealed when full. `closeStem` lets its lanes go.
    */
   stem(prompt: readonly number[], policies: readonly Policy[]): Stem | null {
     const stem = this.scheduler.roots.stem(prompt, policies);
@@ -60,10 +60,10 @@ export class Engine {
     return stem;
   }
 
-  /** Gives the lanes of a stem back at the next step boundary; groups that have not begun read their prompt alone. */
+  /** Says that no more groups will come: the lanes of a stem go back once those that came have begun. */
   closeStem(stem: Stem): void {
     stem.closed = true;
-    if (!this.#running) this.scheduler.roots.dropStems("closed");
+    if (!this.#running) this.scheduler.roots.dropStems("done");
   }
 
   /**
@@ -86,7 +86,7 @@ export class Engine {
       );
     for (const spec of specs) checkSpec(spec);
     const most = Math.max(...specs.map((spec) => spec.maxTokens));
-    const group = newGroup(prompt, policy, most, stem && begins(stem.policy, policy) ? stem : null);
+    const group = newGroup(prompt, policy, most, stem && !stem.closed && forksFrom(stem.policy, policy) ? stem : null);
     for (const spec of specs) this.#add(spec, group);
     this.#wake();
     return group;
@@ -161,7 +161,7 @@ export class Engine {
       .then(() => this.#loop())
       .finally(() => {
         this.#running = null;
-        this.scheduler.roots.dropStems("closed");
+        this.scheduler.roots.dropStems("done");
         if (this.scheduler.chains.length || this.#guests.length) this.#wake();
       });
   }
@@ -169,7 +169,7 @@ export class Engine {
   async #loop(): Promise<void> {
     try {
       while (this.scheduler.chains.length || this.#guests.length) {
-        this.scheduler.roots.dropStems(this.#guests.length ? "all" : "closed");
+        this.scheduler.roots.dropStems(this.#guests.length ? "all" : "done");
         if (this.#guests.length && this.runner.sets.inUse === 0) {
           this.#hosts = true;
           await this.#guests.shift()!();
@@ -178,6 +178,7 @@ export class Engine {
       }
     } catch (error) {
       for (const chain of [...this.scheduler.chains]) this.#end(chain, "error", asError(error));
+      this.scheduler.roots.dropStems("all"); // the pass that failed may have fed them
     }
   }
 

@@ -1,7 +1,7 @@
 import { asError } from "../base/errors.ts";
 import { inherit } from "../cache/meter.ts";
 import type { Policy } from "../policy/policy.ts";
-import { startsFrom, togetherOf } from "../policy/together.ts";
+import { forksFrom, togetherOf } from "../policy/together.ts";
 import { type Chain, type Group, newStem, type Root, type Stem, stemReady } from "./chain.ts";
 import type { Runner, Segment } from "./runner.ts";
 
@@ -10,10 +10,13 @@ export class Roots {
   /** Those that groups may begin from. */
   stems: Stem[] = [];
   readonly #runner: Runner;
+  readonly #chains: readonly Chain[];
   readonly #fail: (chain: Chain, error: Error) => void;
 
-  constructor(runner: Runner, fail: (chain: Chain, error: Error) => void) {
+  /** `chains`: the scheduler's own list. */
+  constructor(runner: Runner, chains: readonly Chain[], fail: (chain: Chain, error: Error) => void) {
     this.#runner = runner;
+    this.#chains = chains;
     this.#fail = fail;
   }
 
@@ -32,10 +35,13 @@ export class Roots {
     if (left.length === 0 || (left.length === 1 && left[0].set >= 0)) this.drop(group);
   }
 
-  /** Between steps: frees the stems that are closed, or all. */
-  dropStems(which: "closed" | "all"): void {
-    for (const stem of this.stems) if ((stem.closed || which === "all") && this.idle(stem)) this.drop(stem);
-    this.stems = this.stems.filter((stem) => !stem.closed || stem.rootSet >= 0);
+  /** Between steps: frees stems from which nothing will begin any more, or all, which are read again if need be. */
+  dropStems(which: "done" | "all"): void {
+    if (this.stems.length === 0) return;
+    const waited = new Set(this.#chains.flatMap(({ group }) => (group.begun ? [] : (group.stem ?? []))));
+    const done = (stem: Stem) => stem.closed && !waited.has(stem);
+    for (const stem of this.stems) if ((which === "all" || done(stem)) && this.idle(stem)) this.drop(stem);
+    this.stems = this.stems.filter((stem) => !done(stem) || stem.rootSet >= 0);
   }
 
   /** Does a stem hold lanes that no pass will copy? */
@@ -49,14 +55,15 @@ export class Roots {
     if (!table.device.shape.format.rewritable) return null; // nothing cuts there, so nothing may watch
     const unlabelled = policies.filter(({ labels }) => !labels);
     const together = togetherOf("stem", unlabelled);
-    if (policies.filter((policy) => begins(together, policy)).length < 2 || prompt.length <= options.chunk) return null;
+    const begin = unlabelled.filter((policy) => forksFrom(together, policy));
+    if (begin.length < 2 || prompt.length <= options.chunk) return null;
     return newStem([...prompt], together, options.chunk);
   }
 
-  /** What is to be read next for a group: its stem while that lacks chunks. */
+  /** What is to be read next for a group: before it begins, its stem while that lacks chunks. */
   next(group: Group): Group | Stem {
-    const { stem } = group;
-    return group.rootSet < 0 && stem && !stem.closed && !stemReady(stem) ? stem : group;
+    const { stem, begun } = group;
+    return stem && !begun && !stemReady(stem) ? stem : group;
   }
 
   /** The next chunk of a root that has lanes. Its last one draws, where a chain has no token yet. */
@@ -80,7 +87,7 @@ export class Roots {
   /** Gives a group lanes that continue from those of its stem, which is whole. False as above. */
   fork(group: Group, stem: Stem, chain: Chain): boolean {
     const set = this.#open(chain, stem, () => this.#runner.sets.fork(stem.rootSet, group.policy, group.tokens));
-    if (set >= 0 && group.meter.seen === 0) inherit(group.meter, stem.meter);
+    if (set >= 0) inherit(group.meter, stem.meter);
     return this.#hold(group, set, stem.length);
   }
 
@@ -110,9 +117,6 @@ export class Roots {
     }
   }
 }
-
-/** Can a policy begin from a stem? Labels would have to be set anew on the keys that it holds. */
-export const begins = (together: Policy, policy: Policy): boolean => !policy.labels && startsFrom(together, policy);
 
 /** Chains whose first token is still to be drawn. */
 export const freshOf = ({ chains }: Group): Chain[] => chains.filter((c) => !c.finish && c.tokens.length === 0);

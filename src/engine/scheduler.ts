@@ -38,7 +38,7 @@ export class Scheduler {
   constructor(runner: Runner, fail: (chain: Chain, error: Error) => void) {
     this.#runner = runner;
     this.#fail = fail;
-    this.roots = new Roots(runner, fail);
+    this.roots = new Roots(runner, this.chains, fail);
   }
 
   /** `begin`: may groups begin that have not? */
@@ -176,11 +176,11 @@ export class Scheduler {
     for (; this.#free(plan) < need; need = this.#runner.sets.demand(segment)) {
       if (this.#oldest() !== chain) return; // older chains run: their pages will come back
       if (this.#makeRoom(chain, plan)) continue;
-      if (group.stem && plan.pinned.delete(group.stem)) {
-        // No room for what the stem holds and a copy that is cut: the group reads all of its prompt.
+      if (group.stem && plan.pinned.has(group.stem)) {
+        // It was forked in this plan, and there is no room for what it holds and a copy that is cut.
+        plan.pinned.delete(group.stem);
         this.roots.drop(group);
-        this.roots.drop(group.stem);
-        if (!this.roots.take(group, chain)) return;
+        if (!this.#openAlone(group, group.stem, chain)) return;
         segment = this.roots.chunk(group);
         continue;
       }
@@ -194,18 +194,23 @@ export class Scheduler {
     this.#plan(plan, segment, root, need);
   }
 
-  /** Gives lanes to a root: a group's continue from its stem's. False: they have to wait. */
+  /** Gives lanes to a root: where a group begins, its stem's. False: they have to wait. */
   #open(root: Group | Stem, chain: Chain, plan: Plan): boolean {
-    if (root.kind === "stem" || !root.stem || root.stem.closed) return this.roots.take(root, chain);
+    if (root.kind === "stem" || !root.stem || root.begun) return this.roots.take(root, chain);
     const { stem } = root;
-    if (this.#free(plan) < this.#runner.table.forkDemand(stem.rootSet)) {
-      if (this.#oldest() !== chain) return false;
-      this.roots.drop(stem);
-      return this.roots.take(root, chain);
-    }
-    if (!this.roots.fork(root, stem, chain)) return false;
+    const oldest = this.#oldest() === chain;
+    const tails = this.#runner.table.forkDemand(stem.rootSet);
+    while (this.#free(plan) < tails && oldest && this.#makeRoom(chain, plan));
+    if (this.#free(plan) < tails || !this.roots.fork(root, stem, chain))
+      return oldest && !chain.finish && this.#openAlone(root, stem, chain);
     plan.pinned.add(stem);
     return true;
+  }
+
+  /** Gives empty lanes to a group that cannot have its stem's: it reads all of its prompt. */
+  #openAlone(group: Group, stem: Stem, chain: Chain): boolean {
+    this.roots.drop(stem);
+    return this.roots.take(group, chain);
   }
 
   #oldest(): Chain | undefined {
@@ -218,12 +223,7 @@ export class Scheduler {
    */
   #makeRoom(chain: Chain, plan: Plan): boolean {
     const planned = new Set([...plan.owners, ...plan.pinned]);
-    const wanted = chain.set < 0 && chain.group.rootSet < 0 ? chain.group.stem : null;
-    for (const stem of this.roots.stems)
-      if (stem !== wanted && !planned.has(stem) && this.roots.idle(stem)) {
-        this.roots.drop(stem);
-        return true;
-      }
+    if (this.#dropStem(chain, plan)) return true;
     for (let i = this.chains.length - 1; i >= 0; i--) {
       const { group } = this.chains[i];
       const idle = group !== chain.group || chain.set >= 0;
@@ -246,6 +246,14 @@ export class Scheduler {
       }
     }
     return false;
+  }
+
+  /** Frees a stem that neither the plan nor `chain` needs. */
+  #dropStem({ group }: Chain, { owners, pinned }: Plan): boolean {
+    const needed = (stem: Stem) => (stem === group.stem && !group.begun) || owners.includes(stem) || pinned.has(stem);
+    const stem = this.roots.stems.find((other) => this.roots.idle(other) && !needed(other));
+    if (stem) this.roots.drop(stem);
+    return stem !== undefined;
   }
 
   #preempt(chain: Chain): void {

@@ -40,11 +40,19 @@ export function togetherOf(name: string, policies: readonly Policy[]): Policy {
  * keys that is admitted again under them.
  */
 export function startsFrom(together: Policy, { prefill, labels, cut, reads }: Policy): boolean {
-  if (prefill !== "dense") return false;
+  if (prefill !== "dense" || (reads?.pages && !together.reads?.pages)) return false;
   if (labels) return !reads?.pages && (labels.source === "all" || labels.source === together.labels?.source);
   if (!cut) return true;
-  const { moments, gates, changes } = cut.watch;
+  const { moments, gates, changes, queries, sums, row } = cut.watch;
   const watched = together.cut!.watch;
-  if (gates || (moments && moments.skip !== watched.moments!.skip)) return false;
-  return !changes || (changes.early === watched.changes!.early && changes.late === watched.changes!.late);
+  if (gates || queries > watched.queries || (sums && !watched.sums)) return false;
+  if (!sums && row === "group" && watched.sums) return false; // its running sums begin at nothing
+  if (moments && moments.skip !== watched.moments?.skip) return false;
+  if (!changes) return true;
+  // Those of the prompt's keys are of no account where no cut takes these.
+  const { early, late } = watched.changes ?? {};
+  return cut.protect === "prompt" && changes.early === early && changes.late === late;
 }
+
+/** The same for a fork of the lanes, which sets no labels anew. */
+export const forksFrom = (together: Policy, policy: Policy): boolean => !policy.labels && startsFrom(together, policy);

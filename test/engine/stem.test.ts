@@ -42,7 +42,7 @@ async function run(
     onStep: () => {
       runner.table.check();
       const stands = stem !== null && stem.rootSet >= 0;
-      if (stood && !stands) dropped++;
+      if (stood && !stands && groups.some(({ begun, chains }) => !begun && !chains.every((c) => c.finish))) dropped++;
       stood = stands;
     },
     onLogits: (chain, i, logits) => {
@@ -68,8 +68,8 @@ async function run(
       { stem },
     ),
   );
-  await engine.idle();
   if (stem) engine.closeStem(stem);
+  await engine.idle();
   runner.table.check();
   assert.equal(runner.table.pool.used, 0);
   assert.equal(engine.scheduler.roots.stems.length, 0);
@@ -138,7 +138,8 @@ describe(`stems under pressure, ${fastest.name}`, () => {
       ]) {
         const shared = await run(fastest, prompt, jobs, { shares: true, ...tight });
         assert.deepEqual(shared.errors, [], `seed ${seed}, ${JSON.stringify(tight)}`);
-        const said = ({ chains }: typeof alone) => chains.map(({ tokens, hashes }) => ({ tokens, hashes }));
+        const said = ({ chains }: typeof alone) =>
+          chains.map(({ tokens, hashes, prompt: [prefillReads] }) => ({ tokens, hashes, prefillReads }));
         assert.deepEqual(said(shared), said(alone), `seed ${seed}`);
         dropped += shared.dropped;
       }
@@ -159,10 +160,84 @@ describe(`stems under pressure, ${fastest.name}`, () => {
     const chain = [chainSpec(0, 4, {}, [])];
     const [full, , dms] = policies("full", "h2o:budget=30", "dms");
     assert.throws(() => engine.submit(randomTokens(2, 50, 96), full, chain, { stem }), { code: "bad-argument" });
-    assert.equal(engine.submit(prompt, dms, chain, { stem }).stem, null);
+    const [tova, quest, expected, epikv] = policies(
+      "tova:budget=30",
+      "quest:budget=60",
+      "expected:budget=30",
+      "epikv:budget=60,recent=3",
+    );
+    const [snapkv, random] = policies("snapkv:budget=30,window=8", "random:budget=30");
+    const begins = [full, random].map((policy) => engine.submit(prompt, policy, chain, { stem }).stem === stem);
+    assert.deepEqual(begins, [true, true]);
+    for (const policy of [dms, tova, quest, expected, epikv, snapkv]) // what they watch was not asked for
+      assert.equal(engine.submit(prompt, policy, chain, { stem }).stem, null, policy.name);
     await engine.idle();
+    assert.ok(runner.table.pool.used > 0);
     engine.closeStem(stem);
+    assert.equal(engine.submit(prompt, full, chain, { stem }).stem, null, "it is closed");
+    await engine.idle();
     assert.equal(runner.table.pool.used, 0);
+    device.close();
+  });
+
+  test("a step that fails leaves no stem half read", async () => {
+    const device = fastest.open();
+    const runner = tinyRunner(device, spec("full"), { seed: 7, window: 9 }, { chunk: CHUNK });
+    const engine = new Engine(runner);
+    const prompt = randomTokens(1, 90, 96);
+    const two = ["full", "h2o:budget=30"].map((policy) => policyFor(runner, spec(policy)));
+    const stem = engine.stem(prompt, two)!;
+    const pass = runner.run.bind(runner);
+    let passes = 0;
+    runner.run = async (...given) => {
+      await pass(...given);
+      if (++passes === 3) throw new Error("after the pass");
+    };
+    const errors: Error[] = [];
+    const submit = (index: number) =>
+      engine.submit(prompt, two[index % 2], [chainSpec(index, 4, { seed: 1 }, errors)], { stem });
+    submit(0);
+    await engine.idle();
+    assert.equal(errors[0].message, "after the pass");
+    const groups = [submit(2), submit(3)];
+    engine.closeStem(stem);
+    await engine.idle();
+    assert.equal(Object.keys(errors).length, 1);
+    const alone = engine.submit(prompt, two[0], [chainSpec(4, 4, { seed: 1 }, errors)]);
+    await engine.idle();
+    assert.deepEqual(
+      groups.map(({ meter }) => meter.prefillReads),
+      [alone.meter.prefillReads, alone.meter.prefillReads],
+    );
+    assert.equal(runner.table.pool.used, 0);
+    device.close();
+  });
+
+  test("work that wants the cache to itself is let in while a group that began from a stem has lost its root", async () => {
+    const device = fastest.open();
+    const prompt = randomTokens(1, 50, 96);
+    const options = { chunk: CHUNK, chains: 1, sets: 3 };
+    const runner = tinyRunner(device, spec("full"), { seed: 7, window: 9 }, options);
+    let steps = 0;
+    const engine = new Engine(runner, {
+      onStep: () => {
+        if (++steps > 500) throw new Error("nothing comes to an end");
+        if (steps === 8) {
+          asked = engine.alone(async () => runner.sets.inUse, new AbortController().signal);
+          engine.scheduler.roots.drop(group);
+        }
+      },
+    });
+    let asked: Promise<number> | null = null;
+    const two = ["full", "h2o:budget=30"].map((policy) => policyFor(runner, spec(policy)));
+    const stem = engine.stem(prompt, two)!;
+    const errors: Error[] = [];
+    const specs = [0, 1, 2].map((index) => chainSpec(index, 12, { seed: 1 }, errors));
+    const group = engine.submit(prompt, two[0], specs, { stem });
+    await engine.idle();
+    assert.deepEqual(errors, []);
+    assert.equal(await asked, 0);
+    engine.closeStem(stem);
     device.close();
   });
 

@@ -42,6 +42,20 @@ const options = (out: string, other: Partial<EvaluateOptions> = {}): EvaluateOpt
 });
 
 describe("an evaluation", { skip: unrun ? `UNRUN: ${unrun}` : false }, () => {
+  test("what a prompt that is read once gives each setting is what it gets alone", () =>
+    withFolder({}, async (folder) => {
+      const load = { device: "cpu", threads: 1, kvMemory: 64 << 20, chunk: 16 } as const;
+      const settings = [full, tova, gated, { ...full, policy: "h2o", budgets: scalingBudgets("300-2-2") }];
+      await evaluate(options(join(folder, "all"), { settings, load }));
+      const alone: string[] = [];
+      for (const [i, setting] of settings.entries()) {
+        await evaluate(options(join(folder, `${i}`), { settings: [setting], load }));
+        alone.push(...untimed(join(folder, `${i}`)));
+      }
+      const nameless = (line: string) => line.replace(/"setting":"[^"]*",/, ""); // a model among several is named too
+      assert.deepEqual(untimed(join(folder, "all")).map(nameless).sort(), alone.map(nameless).sort());
+    }));
+
   test("records every chain of every problem under every setting, and sums them up", () =>
     withFolder({}, async (out) => {
       const events: EvaluateEvent[] = [];

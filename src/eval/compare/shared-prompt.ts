@@ -2,7 +2,7 @@ import { noMemory } from "../../base/errors.ts";
 import type { Runner } from "../../engine/runner.ts";
 import type { Labelling, Policy } from "../../policy/policy.ts";
 import { tokensOf } from "../../policy/protect.ts";
-import { startsFrom, togetherOf } from "../../policy/together.ts";
+import { forksFrom, startsFrom, togetherOf } from "../../policy/together.ts";
 
 const NEVER_LABELLED = -1e30; // a gate that exceeds no threshold
 
@@ -52,7 +52,7 @@ export class SharedPrompt {
     const runner = this.#runner;
     const { table, sets, beforeCut } = runner;
     runner.check(policy, prefix);
-    if (startsFrom(this.policy, policy) && !policy.labels) {
+    if (forksFrom(this.policy, policy)) {
       const set = sets.fork(this.#set, policy);
       const started = performance.now();
       await this.#closing(set, () => runner.cutPrompt(set, ids, prefix - 1));

@@ -37,8 +37,8 @@ export interface ChainRequest {
   options: ChainOptions;
   /** What a task is always asked with, where `options` say nothing. */
   sampling?: Partial<Sampling>;
-  /** What a prompt of these tokens begins from. */
-  stem?: (prompt: readonly number[]) => Stem | null;
+  /** What a prompt of these tokens begins from; `left` is called once the chains are submitted. */
+  stem?: { of: (prompt: readonly number[]) => Stem | null; left: () => void };
   signal: AbortSignal;
   onToken: () => void;
   onEnd: (chain: EndedChain) => void;
@@ -127,7 +127,8 @@ async function submit(session: Session, request: ChainRequest, stop: Stop, start
       },
     };
   });
-  const group: Group = session.engine.submit(ids, prepared.policy, specs, { stem: request.stem?.(ids) });
+  const group: Group = session.engine.submit(ids, prepared.policy, specs, { stem: request.stem?.of(ids) });
+  request.stem?.left();
   const abort = () => {
     for (const chain of group.chains) session.engine.abort(chain);
   };

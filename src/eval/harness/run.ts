@@ -107,6 +107,7 @@ export class Run {
       fail(error);
     }
     await Promise.all(running);
+    stems.close();
     if (fault) throw fault;
   }
 
@@ -149,7 +150,7 @@ export class Run {
           maxTokens: style === "text" ? Math.min(setting.length, maxTokens) : setting.length,
           seed: seedOf(head.seed, place.task, place.problem),
           ...{ chains: left, signal: desk.signal, onEnd },
-          stem: (prompt) => desk.stems.of(place, prompt),
+          stem: { of: (prompt) => desk.stems.of(place, prompt), left: () => desk.stems.leave(place) },
           onToken: () => progress.tokens++,
         });
     } finally {

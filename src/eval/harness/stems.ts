@@ -9,7 +9,7 @@ import type { Place } from "./folder.ts";
 import type { RecordedSetting } from "./record.ts";
 
 interface Asking {
-  settings: RecordedSetting[]; // that have not ended
+  settings: RecordedSetting[]; // that have not asked
   stem: Stem | null | undefined; // undefined: not asked for yet
 }
 
@@ -30,14 +30,14 @@ export class Stems {
   of(place: Place, prompt: readonly number[]): Stem | null {
     const asking = this.#asking.get(keyOf(place));
     if (!asking) return null;
-    asking.stem ??= this.#session.engine.stem(
-      prompt,
-      asking.settings.flatMap((setting) => policyOf(this.#session, setting) ?? []),
-    );
+    if (asking.stem === undefined) {
+      const policies = asking.settings.flatMap((setting) => policyOf(this.#session, setting) ?? []);
+      asking.stem = this.#session.engine.stem(prompt, policies);
+    }
     return asking.stem;
   }
 
-  /** A setting has ended with a problem; the last one gives the lanes back. */
+  /** A setting has asked a problem, or will not; after the last one the stem goes once all have begun. */
   leave(place: Place): void {
     const key = keyOf(place);
     const asking = this.#asking.get(key);
@@ -46,6 +46,12 @@ export class Stems {
     if (asking.settings.length > 0) return;
     if (asking.stem) this.#session.engine.closeStem(asking.stem);
     this.#asking.delete(key);
+  }
+
+  /** Lets go of stems whose problems were not asked by all. */
+  close(): void {
+    for (const { stem } of this.#asking.values()) if (stem) this.#session.engine.closeStem(stem);
+    this.#asking.clear();
   }
 }
 
