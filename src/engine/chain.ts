@@ -63,6 +63,7 @@ export interface Chain {
 /** Lanes that hold a prompt, or its beginning, for chains to start from. */
 export interface Root {
   readonly prompt: readonly number[];
+  readonly length: number; // tokens of it that the lanes hold once they are whole
   readonly policy: Policy;
   /** Pages that its sets hold. */
   readonly account: Account;
@@ -77,7 +78,6 @@ export interface Root {
  */
 export interface Stem extends Root {
   readonly kind: "stem";
-  readonly length: number; // tokens of whole chunks
   closed: boolean; // no more groups will come that begin from it
 }
 
@@ -92,15 +92,15 @@ export interface Group extends Root {
   begun: boolean; // some of its prompt was read
 }
 
-const newRoot = (prompt: readonly number[], policy: Policy, account?: Account): Root => ({
-  ...{ prompt, policy, account: account ?? { pages: 0, peakPages: 0 } },
+const newRoot = (prompt: readonly number[], length: number, policy: Policy, account?: Account): Root => ({
+  ...{ prompt, length, policy, account: account ?? { pages: 0, peakPages: 0 } },
   ...{ meter: newMeter(), rootSet: -1, rootCached: 0 },
 });
 
 /** `chunk`: most prompt tokens of a pass. */
 export const newStem = (prompt: readonly number[], policy: Policy, chunk: number): Stem => ({
-  ...newRoot(prompt, policy),
-  ...{ kind: "stem", length: prompt.length - 1 - ((prompt.length - 1) % chunk), closed: false },
+  ...newRoot(prompt, prompt.length - 1 - ((prompt.length - 1) % chunk), policy),
+  ...{ kind: "stem", closed: false },
 });
 
 /** A group's pages count with its stem's. */
@@ -110,7 +110,7 @@ export const newGroup = (
   maxTokens: number,
   stem: Stem | null = null,
 ): Group => ({
-  ...newRoot(prompt, policy, stem?.account),
+  ...newRoot(prompt, prompt.length, policy, stem?.account),
   ...{ kind: "group", stem, chains: [], tokens: prompt.length + maxTokens, begun: false },
 });
 
@@ -134,6 +134,5 @@ export function newChain(spec: ChainSpec, group: Group, age: number, sampler: nu
   };
 }
 
-export const rootReady = (group: Group): boolean => group.rootSet >= 0 && group.rootCached === group.prompt.length;
-export const stemReady = (stem: Stem): boolean => stem.rootSet >= 0 && stem.rootCached === stem.length;
+export const rootReady = ({ rootSet, rootCached, length }: Root): boolean => rootSet >= 0 && rootCached === length;
 export const unfinished = (group: Group): number => group.chains.reduce((n, chain) => n + (chain.finish ? 0 : 1), 0);

@@ -2,7 +2,7 @@ import { asError } from "../base/errors.ts";
 import { inherit } from "../cache/meter.ts";
 import type { Policy } from "../policy/policy.ts";
 import { forksFrom, togetherOf } from "../policy/together.ts";
-import { type Chain, type Group, newStem, type Root, type Stem, stemReady } from "./chain.ts";
+import { type Chain, type Group, newStem, type Root, rootReady, type Stem } from "./chain.ts";
 import type { Runner, Segment } from "./runner.ts";
 
 /** Lanes that hold prompts: groups' own roots, and stems that groups begin from. */
@@ -63,16 +63,15 @@ export class Roots {
   /** What is to be read next for a group: before it begins, its stem while that lacks chunks. */
   next(group: Group): Group | Stem {
     const { stem, begun } = group;
-    return stem && !begun && !stemReady(stem) ? stem : group;
+    return stem && !begun && !rootReady(stem) ? stem : group;
   }
 
   /** The next chunk of a root that has lanes. Its last one draws, where a chain has no token yet. */
   chunk(root: Group | Stem): Segment {
-    const length = root.kind === "stem" ? root.length : root.prompt.length;
-    const count = Math.min(this.#runner.options.chunk, length - root.rootCached);
-    const draws = root.kind === "group" && root.rootCached + count === length && freshOf(root).length > 0;
-    const logits = draws ? "last" : "none";
-    return { set: root.rootSet, kind: "chunk", ids: root.prompt, from: root.rootCached, count, logits };
+    const { rootSet, rootCached, prompt, length } = root;
+    const count = Math.min(this.#runner.options.chunk, length - rootCached);
+    const draws = root.kind === "group" && rootCached + count === length && freshOf(root).length > 0;
+    return { set: rootSet, kind: "chunk", ids: prompt, from: rootCached, count, logits: draws ? "last" : "none" };
   }
 
   /** Gives empty lanes to a root that `chain` waits for. False: none are free, or its policy failed. */
