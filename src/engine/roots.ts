@@ -52,11 +52,11 @@ export class Roots {
   /** A stem for these policies, where it saves something. */
   stem(prompt: readonly number[], policies: readonly Policy[]): Stem | null {
     const { options, table } = this.#runner;
+    if (prompt.length <= options.chunk) return null;
     if (!table.device.shape.format.rewritable) return null; // nothing cuts there, so nothing may watch
     const unlabelled = policies.filter(({ labels }) => !labels);
     const together = togetherOf("stem", unlabelled);
-    const begin = unlabelled.filter((policy) => forksFrom(together, policy));
-    if (begin.length < 2 || prompt.length <= options.chunk) return null;
+    if (unlabelled.filter((policy) => forksFrom(together, policy)).length < 2) return null;
     return newStem([...prompt], together, options.chunk);
   }
 

@@ -2,7 +2,7 @@
 
 import { badArgument, HyperthinkError } from "../../base/errors.ts";
 import { makePolicy, recipeOf } from "../../policy/index.ts";
-import type { PolicyOptions } from "../../policy/policy.ts";
+import type { Policy, PolicyOptions, Trained } from "../../policy/policy.ts";
 import { parseSpec } from "../../policy/spec.ts";
 import { budgetName, isScalingBudget, type ScalingBudget, scalingBudgets } from "../../scale/budget.ts";
 import { type KnownModel, keyOfModel, type ModelChoice } from "./model.ts";
@@ -104,6 +104,20 @@ function checkRoom({ name, context }: KnownModel, budget: ScalingBudget): void {
     );
 }
 
+/**
+ * The policy of a setting, as far as it is known before a prompt is: a system text that it protects is not counted yet.
+ * Throws `bad-argument`.
+ */
+export function policyOfSetting(
+  trained: Trained,
+  { policy, cr, length }: Pick<RecordedSetting, "policy" | "cr" | "length">,
+): Policy {
+  const { name, options } = parseSpec(policy);
+  const { protect, ...rest } = options;
+  const kept = protect === "system" ? {} : { protect };
+  return makePolicy(name, trained, { ...rest, ...kept, ...(cr > 1 ? { cr } : {}), tokens: length });
+}
+
 /** Options that say how much stays. `recent` is a part of what stays, but for the policy that keeps nothing else. */
 const sizeOf = (name: string, options: PolicyOptions): keyof PolicyOptions | undefined =>
   (["cr", "budget", "threshold", ...(name === "streaming" ? (["recent"] as const) : [])] as const).find(
@@ -120,9 +134,7 @@ function fault({ trained }: KnownModel, policy: string, { cr, length }: ScalingB
   const tooLow = cr === 1 && asks && sized === undefined && name !== "full";
   const ratio = tooLow ? (trained.dms?.cr ?? 2) : cr; // whether it would run at all comes first
   try {
-    const { protect, ...rest } = options;
-    const kept = protect === "system" ? {} : { protect };
-    makePolicy(name, trained, { ...rest, ...kept, ...(ratio > 1 ? { cr: ratio } : {}), tokens: length });
+    policyOfSetting(trained, { policy, cr: ratio, length });
   } catch (error) {
     if (error instanceof HyperthinkError) return error.message;
     throw error;

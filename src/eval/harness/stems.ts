@@ -1,12 +1,11 @@
 // Prompts that several settings ask: whole chunks of each are read once.
 
 import type { Stem } from "../../engine/chain.ts";
-import { makePolicy } from "../../policy/index.ts";
 import type { Policy } from "../../policy/policy.ts";
-import { parseSpec } from "../../policy/spec.ts";
 import type { Session } from "../../request/session.ts";
 import type { Place } from "./folder.ts";
 import type { RecordedSetting } from "./record.ts";
+import { policyOfSetting } from "./setting.ts";
 
 interface Asking {
   settings: RecordedSetting[]; // that have not asked
@@ -55,12 +54,9 @@ export class Stems {
   }
 }
 
-/** What a setting watches: its budget, and what it protects, do not matter while a prompt is read. */
-function policyOf(session: Session, { policy, cr, length }: RecordedSetting): Policy | null {
-  const { name, options } = parseSpec(policy);
-  const { protect: _, ...rest } = options;
+function policyOf(session: Session, setting: RecordedSetting): Policy | null {
   try {
-    return makePolicy(name, session.trained, { ...rest, ...(cr > 1 ? { cr } : {}), tokens: length });
+    return policyOfSetting(session.trained, setting);
   } catch {
     return null; // it cannot run, and says so itself
   }
