@@ -83,7 +83,7 @@ export function humanEvalProgram({ prompt, entry }: FunctionProblem, reply: stri
   if (whole !== undefined) return `${prompt}\n${whole}`;
   const block = blocks.at(-1);
   if (block !== undefined) return /^(?:def|class)\b/m.test(block) ? `${prompt}\n${block}` : prompt + asBody(block);
-  if (/^\s*(?:```|~~~)/m.test(reply)) return null; // a block without an end
+  if (/^[ \t]*(?:```|~~~)/m.test(reply)) return null; // a block without an end
   if (definesFunction(reply, entry)) return `${prompt}\n${fromCode(reply)}`;
   const body = reply.replace(/^\s*\n/, "").split(STOPS)[0];
   return /^[ \t]+\S/.test(body) || STATEMENT.test(body) ? prompt + asBody(body) : null;

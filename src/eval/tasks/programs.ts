@@ -38,11 +38,14 @@ export const programWork = <I extends Item>({ packages, items, ask, program, che
     Number((await check(await openSandbox({ packages }), item, text)).verdict === "passed"),
 });
 
+/** Characters searched, from the end: a program stands last, and a hostile text costs no more than this. */
+const SEARCHED = 65_536;
+
 /** Programs are one answer where they are the same text. */
 function answered({ text, thinking, opened }: Reply, program: (text: string) => string | null): Answered {
   const reply = thinking === null ? text : afterThinking(text, thinking, opened);
   if (reply === null) return { kind: "abstain", reason: "cut-off-thinking" };
-  const found = program(reply);
+  const found = program(reply.slice(-SEARCHED));
   if (found === null) return { kind: "abstain", reason: "no-answer" };
   return { kind: "answer", text: found, key: createHash("sha256").update(found).digest("hex").slice(0, 32) };
 }
