@@ -60,7 +60,7 @@ export function registerEval(program: Command): void {
     )
     .option(
       "--data <path>",
-      "a task's file, or a folder with files by their published names; TASK=PATH for one of several tasks; may be given several times (default: the Hub's cache)",
+      "a task's file, or a folder with files by their published names; TASK=PATH for one of several tasks; may be given several times (default: the Hub's cache, for tasks that are on the Hub)",
       texts,
     )
     .option("--limit <n>", "most problems of a task: a seeded choice (default: all; of made ones 100)", whole)

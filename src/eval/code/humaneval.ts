@@ -43,12 +43,17 @@ export function parseHumanEval(file: string, bytes: Uint8Array): FunctionProblem
   const problems = text.split("\n").flatMap((line, i) => {
     if (!line.trim()) return [];
     const what = `${file}: line ${i + 1}`;
-    const problem = checked(row, parseJson(line, what), what, "a problem of HumanEval");
-    const { task_id: id, prompt, entry_point: entry, canonical_solution: solution, test: check } = problem;
-    return [{ id, prompt, entry, solution, check }];
+    return [functionProblem(parseJson(line, what), what)];
   });
   if (problems.length === 0) throw badFile(`${file}: expected at least one problem, got an empty file`);
   return problems;
+}
+
+/** The problem of a row. Throws `bad-file` naming it. */
+export function functionProblem(value: unknown, what: string): FunctionProblem {
+  const problem = checked(row, value, what, "a problem of HumanEval");
+  const { task_id: id, prompt, entry_point: entry, canonical_solution: solution, test: check } = problem;
+  return { id, prompt, entry, solution, check };
 }
 
 const isGzip = (bytes: Uint8Array) => bytes.length > 2 && bytes[0] + 256 * bytes[1] === GZIP;
