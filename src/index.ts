@@ -17,7 +17,7 @@ export { writeReport } from "./eval/report/write.ts";
 export { type Reproduced, type ReproduceEvent, type ReproduceOptions, reproduce } from "./eval/reproduce/reproduce.ts";
 export { openTask } from "./eval/tasks/open.ts";
 export { type OwnTask, ownTask } from "./eval/tasks/own.ts";
-export type { Answered, Asked, Item, ItemOptions, Reply, Task, VoteTask } from "./eval/tasks/task.ts";
+export type { Answered, Asked, Item, ItemOptions, Reply, Task, VoteTask, Worth } from "./eval/tasks/task.ts";
 export { type Check, type Report, type VerifyOptions, verify } from "./eval/verify.ts";
 export type { ChatMessage } from "./model/chat.ts";
 export type { ModelConfig } from "./model/config.ts";

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { makeTask } from "../../src/eval/tasks/index.ts";
-import type { Item, ItemOptions, VoteTask } from "../../src/eval/tasks/task.ts";
+import { equalKeys, type Item, type ItemOptions, type VoteTask, type Worth } from "../../src/eval/tasks/task.ts";
 import { withFolder } from "../support/checkpoint.ts";
 import { reply, scoreOf } from "../support/reply.ts";
-import { noSandbox } from "../support/sandboxes.ts";
+import { anySandbox, noSandbox } from "../support/sandboxes.ts";
 
 const vote = (spec: string) => makeTask(spec) as VoteTask;
 const block = (code: string) => `So:\n\`\`\`python\n${code}\n\`\`\`\n`;
@@ -45,6 +45,35 @@ describe("tasks of programs", { skip: noSandbox }, () => {
       assert.equal(await scoreOf(task, item, "I cannot."), null);
       const thinking = { thinking: { open: "<think>", close: "</think>" }, opened: true };
       assert.equal(await scoreOf(task, item, block("def twice(n):\n    return n + n"), thinking), null);
+    }));
+
+  test("a grade says what was found of a program, a task on what programs run; a signal ends one", () =>
+    withFolder({ "HumanEval.jsonl": jsonl(twice) }, async (data) => {
+      const task = vote("humaneval");
+      const { isolation, ownUid, python } = anySandbox!;
+      assert.deepEqual(Object.keys((await task.runsOn!()) ?? {}), ["isolation", "ownUid", "python"]);
+      assert.equal((await task.runsOn!()).python, python);
+      assert.ok(typeof ownUid === "boolean" && isolation);
+      const [item] = await task.items({ data });
+      const grade = (code: string, signal?: AbortSignal) => {
+        const answer = task.extract(item, reply(block(code)));
+        assert.ok(answer.kind === "answer");
+        return task.grade(item, answer, equalKeys, { signal });
+      };
+      assert.deepEqual(await grade("def twice(n):\n    return 2 * n"), {
+        score: 1,
+        judged: { verdict: "passed", detail: "" },
+      });
+      const { judged } = (await grade("def twice(n):\n    return 1 / 0")) as Worth;
+      assert.deepEqual(judged, { verdict: "error", detail: "ZeroDivisionError: division by zero" });
+      assert.deepEqual(await grade("import os\ndef twice(n):\n    os.kill(os.getppid(), 9)"), {
+        score: 0,
+        judged: { verdict: "ended", detail: "the judge was ended: killed" },
+        failed: "the judge was ended: killed",
+      });
+      const over = new AbortController();
+      setTimeout(() => over.abort(), 300);
+      await assert.rejects(grade("import time\ndef twice(n):\n    time.sleep(60)", over.signal), { code: "aborted" });
     }));
 
   test("equal programs share a key, others do not", () =>

@@ -59,7 +59,7 @@ export const humaneval: TaskRecipe = {
           ? { prompt: humanEvalQuestion(problem), maxTokens: PROGRAM_TOKENS }
           : { prompt: { raw: problem.prompt }, maxTokens: 512, stop: STOPS },
       program: ({ problem }, reply) => humanEvalProgram(problem, reply),
-      check: (sandbox, { problem }, program) => checkHumanEval(sandbox, problem, program),
+      check: (sandbox, { problem }, program, options) => checkHumanEval(sandbox, problem, program, options),
     }),
 };
 

@@ -61,7 +61,7 @@ export const livecodebench: TaskRecipe = {
         maxTokens: style === "text" ? 2048 : PROGRAM_TOKENS,
       }),
       program: (_item, reply) => contestProgram(reply),
-      check: async (sandbox, { tests }, program) => checkContest(sandbox, await tests(), program),
+      check: async (sandbox, { tests }, program, options) => checkContest(sandbox, await tests(), program, options),
     }),
 };
 

@@ -21,7 +21,7 @@ export interface Programs<I extends Item> {
   ask(item: I, style: Style): Asked;
   /** The program that a reply (what follows its thinking) makes; null where there is none. */
   program(item: I, reply: string): string | null;
-  check(sandbox: Sandbox, item: I, program: string): Promise<Verdict>;
+  check(sandbox: Sandbox, item: I, program: string, options: { signal?: AbortSignal }): Promise<Verdict>;
 }
 
 /** Its items throw `unsupported` where nothing isolates programs: before a model has written any. */
@@ -34,8 +34,16 @@ export const programWork = <I extends Item>({ packages, items, ask, program, che
   },
   ask,
   extract: (item, reply) => answered(reply, (text) => program(item, text)),
-  grade: async (item, { text }) =>
-    Number((await check(await openSandbox({ packages }), item, text)).verdict === "passed"),
+  async grade(item, { text }, _equal, { signal } = {}) {
+    const { verdict, detail } = await check(await openSandbox({ packages }), item, text, { signal });
+    const worth = { score: Number(verdict === "passed"), judged: { verdict, detail } };
+    return verdict === "ended" ? { ...worth, failed: detail } : worth;
+  },
+  gradeSeconds: Infinity, // programs have limits of their own
+  async runsOn() {
+    const { isolation, ownUid, python } = await openSandbox({ packages });
+    return { isolation, ownUid, python };
+  },
 });
 
 /** Characters searched, from the end: a program stands last, and a hostile text costs no more than this. */
