@@ -145,16 +145,20 @@ function settingsOf(flags: Flags): SettingChoice[] {
   ];
 }
 
-/** --data PATH for all tasks, TASK=PATH for one. */
+/** --data TASK=PATH for one task, PATH for all others: each at most once. */
 function giveData(tasks: readonly TaskChoice[], data: readonly string[]): void {
+  const paths = new Map<string | null, string>();
   for (const text of data) {
     const [, name, path] = /^([\w.-]+)=(.+)$/s.exec(text) ?? [];
-    const named = tasks.filter(({ task }) => task.name === name);
-    for (const task of named.length > 0 ? named : tasks) {
-      if (named.length === 0 && task.data !== undefined) continue;
-      task.data = named.length > 0 ? path : text;
-    }
+    const isNamed = tasks.some(({ task }) => task.name === name);
+    const [key, value] = isNamed ? [name, path] : [null, text];
+    if (paths.has(key))
+      throw badArgument(
+        `--data: expected one path ${key === null ? "for all tasks, others as TASK=PATH" : `for ${key}`}, got ${paths.get(key)} and ${value}`,
+      );
+    paths.set(key, value);
   }
+  for (const task of tasks) task.data = paths.get(task.task.name) ?? paths.get(null);
 }
 
 const modelFlags = ({
