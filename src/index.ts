@@ -15,6 +15,7 @@ export type { StandingRow, SummaryRow } from "./eval/harness/standing.ts";
 export { makeReport, type Report as EvaluationReport, type ReportOptions } from "./eval/report/report.ts";
 export { writeReport } from "./eval/report/write.ts";
 export { type Reproduced, type ReproduceEvent, type ReproduceOptions, reproduce } from "./eval/reproduce/reproduce.ts";
+export { taskRecipes } from "./eval/tasks/index.ts";
 export { openTask } from "./eval/tasks/open.ts";
 export { type OwnTask, ownTask } from "./eval/tasks/own.ts";
 export type { Answered, Asked, Item, ItemOptions, Reply, Task, VoteTask, Worth } from "./eval/tasks/task.ts";

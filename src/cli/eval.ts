@@ -81,7 +81,7 @@ higher --limit may come; what differs otherwise is refused by name. docs/eval.md
 Examples:
   hyperthink eval --task beads --policy full --policy tova --budget 440-8-1,440-8-4 --out runs/beads
   hyperthink eval --task gsm8k --data bench/ --setting full=DIR:full:4k-8-1 --setting dms=DIR+ADAPTER:dms:4k-8-4 --out runs/gsm8k
-Tasks:
+Tasks (hyperthink tasks NAME has one's protocol, source and settings):
 ${columns(taskRecipes.map(({ name, settings, summary }) => [`  ${name}`, Object.keys(settings).join(", "), summary]))}`,
   );
   command.action(run);

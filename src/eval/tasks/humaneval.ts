@@ -36,7 +36,7 @@ export const humaneval: TaskRecipe = {
   name: "humaneval",
   kind: "vote",
   summary: "HumanEval: functions in Python, run against their tests",
-  source: "arXiv 2107.03374; github.com/openai/human-eval, data/HumanEval.jsonl.gz",
+  source: "arXiv 2107.03374; github.com/openai/human-eval, data/HumanEval.jsonl.gz; on the Hub openai/openai_humaneval",
   protocol: "zero-shot; a program passes where its check does, 3 seconds of processor time; pass@k",
   data: PUBLISHED.files[0],
   settings: PROGRAM_SETTINGS,

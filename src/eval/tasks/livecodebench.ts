@@ -43,7 +43,7 @@ export const livecodebench: TaskRecipe = {
   summary: "LiveCodeBench: programs for contests' problems, run against their tests",
   source: "arXiv 2403.07974; on the Hub livecodebench/code_generation_lite",
   protocol: "zero-shot; a program passes where all tests do, 6 seconds of processor time each; pass@k",
-  data: PUBLISHED.files[0],
+  data: "test*.jsonl",
   settings: {
     from: { about: "first date of contests, as 20240801", default: NONE, least: NONE, most: LAST },
     to: { about: "last one", default: LAST, least: NONE, most: LAST },
