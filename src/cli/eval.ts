@@ -60,7 +60,7 @@ export function registerEval(program: Command): void {
     )
     .option(
       "--data <path>",
-      "a task's file, or a folder with files by their published names; TASK=PATH for one of several tasks; may be given several times (default: the Hub's cache)",
+      "a task's file, or a folder with files by their published names; TASK=PATH for one of several tasks; may be given several times (default: the Hub's cache, for tasks that are on the Hub)",
       texts,
     )
     .option("--limit <n>", "most problems of a task: a seeded choice (default: all; of made ones 100)", whole)
@@ -81,7 +81,7 @@ higher --limit may come; what differs otherwise is refused by name. docs/eval.md
 Examples:
   hyperthink eval --task beads --policy full --policy tova --budget 440-8-1,440-8-4 --out runs/beads
   hyperthink eval --task gsm8k --data bench/ --setting full=DIR:full:4k-8-1 --setting dms=DIR+ADAPTER:dms:4k-8-4 --out runs/gsm8k
-Tasks:
+Tasks (hyperthink tasks NAME has one's protocol, source and settings):
 ${columns(taskRecipes.map(({ name, settings, summary }) => [`  ${name}`, Object.keys(settings).join(", "), summary]))}`,
   );
   command.action(run);
@@ -145,16 +145,20 @@ function settingsOf(flags: Flags): SettingChoice[] {
   ];
 }
 
-/** --data PATH for all tasks, TASK=PATH for one. */
+/** --data TASK=PATH for one task, PATH for all others: each at most once. */
 function giveData(tasks: readonly TaskChoice[], data: readonly string[]): void {
+  const paths = new Map<string | null, string>();
   for (const text of data) {
     const [, name, path] = /^([\w.-]+)=(.+)$/s.exec(text) ?? [];
-    const named = tasks.filter(({ task }) => task.name === name);
-    for (const task of named.length > 0 ? named : tasks) {
-      if (named.length === 0 && task.data !== undefined) continue;
-      task.data = named.length > 0 ? path : text;
-    }
+    const isNamed = tasks.some(({ task }) => task.name === name);
+    const [key, value] = isNamed ? [name, path] : [null, text];
+    if (paths.has(key))
+      throw badArgument(
+        `--data: expected one path ${key === null ? "for all tasks, others as TASK=PATH" : `for ${key}`}, got ${paths.get(key)} and ${value}`,
+      );
+    paths.set(key, value);
   }
+  for (const task of tasks) task.data = paths.get(task.task.name) ?? paths.get(null);
 }
 
 const modelFlags = ({

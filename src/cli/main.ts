@@ -15,6 +15,7 @@ import { registerReproduce } from "./reproduce.ts";
 import { registerRetrofit } from "./retrofit.ts";
 import { registerScale } from "./scale.ts";
 import { guardStreams } from "./streams.ts";
+import { registerTasks } from "./tasks.ts";
 import { message } from "./terminal.ts";
 import { registerVerify } from "./verify.ts";
 
@@ -33,6 +34,7 @@ for (const register of [
   registerPolicies,
   registerCompare,
   registerEval,
+  registerTasks,
   registerReport,
   registerReproduce,
   registerPretrain,

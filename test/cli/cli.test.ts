@@ -161,9 +161,28 @@ describe("the other verbs", () => {
     rmSync(folder, { recursive: true });
     assert.equal(bad.code, 1);
   });
+  test("tasks: all of them, or one with its protocol, source and settings", () => {
+    const all = run(["tasks"]).out.split("\n");
+    assert.match(all[0], /^task +what counts +data +asks$/);
+    assert.ok(all.some((line) => /^humaneval +one right chain +HumanEval\.jsonl\.gz +HumanEval: functions/.test(line)));
+    assert.ok(all.some((line) => /^mmlu +the likeliest choice /.test(line)));
+    assert.ok(all.some((line) => /^perplexity +perplexity /.test(line)));
+    const { out } = run(["tasks", "needle"]);
+    assert.match(
+      out,
+      /^needle: one number .*\n\nprotocol +RULER's single needle; .*\ncounts +the vote of its chains$/m,
+    );
+    assert.match(out, /^source +github\.com.*\ndata +a folder of \.txt files.*\n\nsettings\n +name +default +range$/m);
+    assert.match(out, /^ {2}from +2048 +128 to 4194304 +shortest length in tokens$/m);
+    assert.doesNotMatch(run(["tasks", "gsm8k"]).out, /settings/);
+    const told = JSON.parse(run(["tasks", "--json"]).out);
+    assert.deepEqual([told.length, told[0].name, told[0].counts], [20, "aime24", "the vote of its chains"]);
+    const wrong = run(["tasks", "nothing"]);
+    assert.deepEqual([wrong.code, /unknown task "nothing": expected one of aime24/.test(wrong.err)], [2, true]);
+  });
   test("policies, help and version", () => {
     assert.match(run(["policies"]).out, /^policy .*\nfull .*\ndms /);
-    for (const verb of ["generate", "scale", "inspect", "verify", "policies", "compare", "demo"])
+    for (const verb of ["generate", "scale", "inspect", "verify", "policies", "tasks", "compare", "demo"])
       assert.equal(run([verb, "--help"]).code, 0);
     assert.match(run(["--version"]).out, /^\d+\.\d+\.\d+\n$/);
   });

@@ -95,7 +95,14 @@ describe("eval", () => {
       refused(["--task", "nothing", "--budget", "64-2-1"], /unknown task "nothing"/);
       refused(["--task", `${folder}/none.ts`, "--budget", "64-2-1"], /expected a module with a task/, 1);
       refused(["--task", "gsm8k", "--data", `${folder}/none`, "--budget", "64-2-1"], /expected a file, or a folder/, 1);
-      assert.match(program(["eval", "--help"]).out, /^Tasks:$.*^ {2}humaneval +packages +HumanEval: /ms);
+      const two = ["--task", "gsm8k", "--budget", "64-2-1", "--data", "a", "--data"];
+      refused([...two, "b"], /--data: expected one path for all tasks, others as TASK=PATH, got a and b/);
+      refused([...two, "gsm8k=b", "--data", "gsm8k=c"], /--data: expected one path for gsm8k, got b and c/);
+      refused([...two, "gsm8k=b"], /error: b: expected a file, or a folder/, 1);
+      assert.match(
+        program(["eval", "--help"]).out,
+        /^Tasks \(hyperthink tasks NAME .*\):$.*^ {2}humaneval +packages +HumanEval: /ms,
+      );
     }));
 
   test("Ctrl-C says the command that goes on, and it does", () =>

@@ -52,7 +52,7 @@ const functional = {
 const read = (content: string) =>
   withFolder({ "lcb.jsonl": content }, async (folder) => {
     const problems: ContestProblem[] = [];
-    for await (const problem of readLiveCodeBench(join(folder, "lcb.jsonl"))) problems.push(problem);
+    for await (const { problem } of readLiveCodeBench(join(folder, "lcb.jsonl"))) problems.push(problem);
     return problems;
   });
 
@@ -107,7 +107,7 @@ test("rows whose tests are files, known by their hash", async () => {
 const shared = fileURLToPath(new URL("../../../shared/data/bench/livecodebench_v5_prompts.jsonl", import.meta.url));
 test("the published prompts", { skip: existsSync(shared) ? false : "UNRUN: no shared data" }, async () => {
   const problems: ContestProblem[] = [];
-  for await (const problem of readLiveCodeBench(shared)) problems.push(problem);
+  for await (const { problem } of readLiveCodeBench(shared)) problems.push(problem);
   assert.equal(problems.length, 279);
   assert.ok(problems.every(({ tests, question }) => "file" in tests && question.includes("```python")));
   assert.deepEqual(

@@ -148,6 +148,23 @@ test("a value is one line, whatever the width", () =>
   }));
 
 describe("which runs may go on", () => {
+  test("Python of another version is refused, where both versions are known", async () => {
+    const on = (python?: string): RecordHead => ({
+      ...head,
+      tasks: [
+        { ...head.tasks[0], ...(python && { programs: { isolation: "namespaces", ownUid: false, python } }) },
+        head.tasks[1],
+      ],
+    });
+    await withFolder({}, async (path) => {
+      for (const known of [undefined, "3.12.3", undefined, "3.13.0", "3.13.0"]) (await open(path, on(known))).close();
+      await assert.rejects(open(path, on("3.12.3")), {
+        code: "bad-argument",
+        message: /task t: Python was "3\.13\.0", now "3\.12\.3"/,
+      });
+    });
+  });
+
   const differs = (now: RecordHead, message: RegExp, marks = fingerprints) =>
     withFolder({}, async (path) => {
       await begin(path);

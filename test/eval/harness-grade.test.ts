@@ -90,6 +90,76 @@ test("abstentions and failures say why, and cost what they cost; the prompt's co
   assert.ok(!("opened" in rows[0]));
 });
 
+test("a grade that does not come leaves its chains failed; one that comes late, too, and others are graded", async () => {
+  const hangs: VoteTask = {
+    ...task,
+    gradeSeconds: 0.05,
+    grade: (_item, { key }, _equal, { signal } = {}) =>
+      key === "3"
+        ? new Promise(() => {})
+        : key === "4"
+          ? new Promise((_, reject) =>
+              signal!.addEventListener("abort", () => reject(new Error("it heeds its signal"))),
+            )
+          : Promise.resolve(1),
+  };
+  const rows = await grade(["\\boxed{3}", "\\boxed{5}", "\\boxed{4}"], hangs);
+  const why = "its grade took more than 0.05 seconds";
+  assert.deepEqual(
+    rows.map(({ key, score, end, answer, why }) => ({ key, score, end, answer, why })),
+    [
+      { key: null, score: 0, end: "failed", answer: "3", why },
+      { key: "5", score: 1, end: "finished", answer: "5", why: null },
+      { key: null, score: 0, end: "failed", answer: "4", why },
+    ],
+  );
+  assert.deepEqual(
+    gather(
+      rows.map((row) => ({ ...row, problem: "p" })),
+      { problems: ["p"], width: 3 },
+    ).faults,
+    [],
+  );
+});
+
+test("a signal ends grading at once, whoever grades", async () => {
+  const over = new AbortController();
+  const reason = new Error("enough");
+  const hangs: VoteTask = { ...task, grade: () => new Promise(() => setTimeout(() => over.abort(reason), 20)) };
+  for (const _ of [1, 2])
+    await assert.rejects(
+      gradeChains(hangs, question, [ended(0, "\\boxed{3}")], { ...options, signal: over.signal }),
+      reason,
+    );
+});
+
+test("what was found of a program is recorded, for all chains that wrote it; where its judge was ended, they failed", async () => {
+  const judged: VoteTask = {
+    ...task,
+    merge: false,
+    grade: async (_item, { key }) =>
+      key === "3"
+        ? { score: 0, judged: { verdict: "timeout", detail: "more than 3 seconds" } }
+        : { score: 0, judged: { verdict: "ended", detail: "x" }, failed: "the judge was ended: killed\u001b" },
+  };
+  const rows = await grade(["\\boxed{3}", "\\boxed{4}", "\\boxed{3}"], judged);
+  const timeout = { verdict: "timeout", detail: "more than 3 seconds" };
+  assert.deepEqual(
+    rows.map(({ key, end, why, judged }) => ({ key, end, why, judged })),
+    [
+      { key: "3", end: "finished", why: null, judged: timeout },
+      {
+        key: null,
+        end: "failed",
+        why: "the judge was ended: killed\\u{1b}",
+        judged: { verdict: "ended", detail: "x" },
+      },
+      { key: "3", end: "finished", why: null, judged: timeout },
+    ],
+  );
+  assert.ok(!JSON.stringify((await grade(["\\boxed{3}"]))[0]).includes("judged"));
+});
+
 test("a grade that is none ends the run, by the task's name", async () => {
   for (const score of [2, Number.NaN, -1, "1" as never])
     await assert.rejects(grade(["\\boxed{3}"], { ...task, grade: async () => score }), {

@@ -15,7 +15,7 @@ import { CHAINS_FILE } from "../../src/eval/harness/record.ts";
 import type { SettingChoice } from "../../src/eval/harness/setting.ts";
 import { openTask } from "../../src/eval/tasks/open.ts";
 import { ownTask } from "../../src/eval/tasks/own.ts";
-import type { Task } from "../../src/eval/tasks/task.ts";
+import type { Task, VoteTask } from "../../src/eval/tasks/task.ts";
 import { load } from "../../src/request/session.ts";
 import { scalingBudgets } from "../../src/scale/budget.ts";
 import { scale } from "../../src/scale/scale.ts";
@@ -122,6 +122,42 @@ describe("an evaluation", { skip: unrun ? `UNRUN: ${unrun}` : false }, () => {
       assert.ok(!existsSync(join(stopped, ENDED_FILE)));
       await evaluate(options(narrow, { batch: 1 }));
       assert.deepEqual(untimed(narrow), untimed(alone));
+    }));
+
+  test("a grade that hangs ends with its run, whose chains are kept; what programs run on is recorded and told", () =>
+    withFolder({}, async (out) => {
+      const controller = new AbortController();
+      const own = (grade: VoteTask["grade"]): TaskChoice => ({
+        spec: "own",
+        task: ownTask({
+          name: "own",
+          items: async () => [{ id: "a", question: "A jug holds 5 beads. How many does it hold?", gold: "5" }],
+          extract: (_item, { text }) => ({ kind: "answer", text, key: "any" }),
+          grade,
+          runsOn: async () => ({ isolation: "namespaces", ownUid: true, python: "3.12.3" }),
+        }),
+      });
+      const hanging = own(() => {
+        controller.abort();
+        return new Promise(() => {});
+      });
+      const asked = { settings: [{ ...full, budgets: scalingBudgets("40-2-1") }] };
+      const notes: string[] = [];
+      const onEvent = (event: EvaluateEvent) => event.type === "note" && notes.push(event.text);
+      await assert.rejects(evaluate(options(out, { ...asked, tasks: [hanging], signal: controller.signal }), onEvent), {
+        code: "aborted",
+      });
+      assert.match(notes.join(), /^own: programs run isolated \(namespaces\), but as this process's user/);
+      const kept = readFileSync(join(out, ENDED_FILE), "utf8");
+      assert.equal(kept.trimEnd().split("\n").length, 2);
+      const { head } = await evaluate(options(out, { ...asked, tasks: [own(async () => 1)] }));
+      assert.equal(head.tasks[0].programs?.python, "3.12.3");
+      const seconds = chainsOf(out).map((chain) => chain.seconds);
+      const before = kept
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line).seconds);
+      assert.deepEqual(seconds.sort(), before.sort()); // none ran again
     }));
 
   test("killed at random moments it loses no chain and repeats none", () =>

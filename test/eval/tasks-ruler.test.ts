@@ -67,6 +67,8 @@ test("needles: in the text once, at their depths, asked for by their keys", asyn
     items.map(({ group }) => group),
     ["600/0%", "600/50%", "600/100%", "800/0%", "800/50%", "800/100%", "1000/0%", "1000/50%", "1000/100%"],
   );
+  assert.deepEqual(await grid.items({ tokensOf, data: folder, count: 200 }), items);
+  assert.deepEqual(await grid.items({ tokensOf, data: folder, count: 4 }), items.slice(0, 4));
   for (const item of items) {
     const [, context, key] =
       /^A special magic number is hidden within the following text\. Make sure to memorize it\. I will quiz you about the number afterwards\.\n(.*)\nWhat is the special magic number for ([a-z-]+) mentioned in the provided text\?$/.exec(

@@ -8,10 +8,11 @@ import { averageScore, majorityAtK } from "../../src/eval/metrics/estimators.ts"
 import { frontierGap, pointOf } from "../../src/eval/metrics/frontier.ts";
 import { tally } from "../../src/eval/metrics/tally.ts";
 import { makeTask } from "../../src/eval/tasks/index.ts";
-import { equalKeys, type VoteTask } from "../../src/eval/tasks/task.ts";
+import type { VoteTask } from "../../src/eval/tasks/task.ts";
 import { opensThinking } from "../../src/request/opening.ts";
 import { load } from "../../src/request/session.ts";
 import { scale } from "../../src/scale/scale.ts";
+import { reply, scoreOf } from "../support/reply.ts";
 
 const unrun = cpuAvailable();
 const model = fileURLToPath(new URL("../../models/beads", import.meta.url));
@@ -33,13 +34,14 @@ test("beads, run and measured", { skip: unrun ? `UNRUN: ${unrun}` : false }, asy
       const keys = prompt.tokens;
       for (const { chain, text, finish, tokens, kvReads, fullReads, peakKeys, answer: voted } of chains) {
         const finished = finish === "stop";
-        const answer = task.extract(item, { text, finished, thinking, opened, style: "chat" });
+        const asReply = { finished, thinking, opened };
+        const answer = task.extract(item, reply(text, asReply));
         assert.equal(answer.kind === "answer" ? answer.key : null, voted.kind === "answer" ? voted.key : null);
         rows.push({
           problem: item.id,
           chain,
           key: answer.kind === "answer" ? answer.key : null,
-          score: answer.kind === "answer" ? await task.grade(item, answer, equalKeys) : 0,
+          score: (await scoreOf(task, item, text, asReply)) ?? 0,
           end: finished ? "finished" : "truncated",
           tokens,
           reads: kvReads,

@@ -306,6 +306,8 @@ test("one's own: a file of questions, or an object", async () => {
     { name: "a" },
     { name: "a", items: async () => [], kind: "guess" },
     { name: "a", items: async () => [], extract: "regex" },
+    { name: "a", items: async () => [], gradeSeconds: 0 },
+    { name: "a", items: async () => [], gradeSeconds: "9" },
     { ...texts, windows: { count: 1, length: 3, prefix: 3 } },
     { ...texts, windows: undefined },
   ])

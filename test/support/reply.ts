@@ -20,5 +20,7 @@ export async function scoreOf<I extends { id: string; question: string; gold: st
   other: Partial<Reply> = {},
 ): Promise<number | null> {
   const answer = task.extract(item, reply(text, other));
-  return answer.kind === "abstain" ? null : task.grade(item, answer, equalKeys);
+  if (answer.kind === "abstain") return null;
+  const worth = await task.grade(item, answer, equalKeys);
+  return typeof worth === "number" ? worth : worth.score;
 }

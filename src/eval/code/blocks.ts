@@ -1,6 +1,7 @@
 // Code in a reply: what stands in fences.
 
-const FENCE = /^([ \t]*)(`{3,}|~{3,})[ \t]*([^`]*)$/;
+/** No two parts can share a character, so that a hostile line costs no more than its length. */
+const FENCE = /^([ \t]*)(`{3,}|~{3,}(?!~))([^`]*)$/;
 const PYTHON = /^(?:python|py)(?:3|thon)?\b/i;
 
 /**

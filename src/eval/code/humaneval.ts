@@ -43,12 +43,17 @@ export function parseHumanEval(file: string, bytes: Uint8Array): FunctionProblem
   const problems = text.split("\n").flatMap((line, i) => {
     if (!line.trim()) return [];
     const what = `${file}: line ${i + 1}`;
-    const problem = checked(row, parseJson(line, what), what, "a problem of HumanEval");
-    const { task_id: id, prompt, entry_point: entry, canonical_solution: solution, test: check } = problem;
-    return [{ id, prompt, entry, solution, check }];
+    return [functionProblem(parseJson(line, what), what)];
   });
   if (problems.length === 0) throw badFile(`${file}: expected at least one problem, got an empty file`);
   return problems;
+}
+
+/** The problem of a row. Throws `bad-file` naming it. */
+export function functionProblem(value: unknown, what: string): FunctionProblem {
+  const problem = checked(row, value, what, "a problem of HumanEval");
+  const { task_id: id, prompt, entry_point: entry, canonical_solution: solution, test: check } = problem;
+  return { id, prompt, entry, solution, check };
 }
 
 const isGzip = (bytes: Uint8Array) => bytes.length > 2 && bytes[0] + 256 * bytes[1] === GZIP;
@@ -83,7 +88,7 @@ export function humanEvalProgram({ prompt, entry }: FunctionProblem, reply: stri
   if (whole !== undefined) return `${prompt}\n${whole}`;
   const block = blocks.at(-1);
   if (block !== undefined) return /^(?:def|class)\b/m.test(block) ? `${prompt}\n${block}` : prompt + asBody(block);
-  if (/^\s*(?:```|~~~)/m.test(reply)) return null; // a block without an end
+  if (/^[ \t]*(?:```|~~~)/m.test(reply)) return null; // a block without an end
   if (definesFunction(reply, entry)) return `${prompt}\n${fromCode(reply)}`;
   const body = reply.replace(/^\s*\n/, "").split(STOPS)[0];
   return /^[ \t]+\S/.test(body) || STATEMENT.test(body) ? prompt + asBody(body) : null;

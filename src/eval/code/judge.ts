@@ -32,10 +32,17 @@ export interface JudgeOptions {
   signal?: AbortSignal;
 }
 
-export interface Verdict {
-  /** wrong: a test failed. error: the program, not its answer. The others: the limit that it met. */
-  verdict: "passed" | "wrong" | "error" | "timeout" | "memory" | "output";
+/** What was found of a program. */
+export interface Judged {
+  /**
+   * wrong: a test failed. error: the program, not its answer. ended: a signal ended the judge, the machine's, where its
+   * memory was short, or the program's, so that nothing is known. The others: the limit that it met.
+   */
+  verdict: "passed" | "wrong" | "error" | "timeout" | "memory" | "output" | "ended";
   detail: string; // of the first test that failed; untrusted text
+}
+
+export interface Verdict extends Judged {
   ran: Ran;
 }
 
@@ -71,7 +78,11 @@ export async function judge(sandbox: Sandbox, task: CodeTask, options: JudgeOpti
     return { verdict: ran.status, detail: "", ran };
   const answer = ran.status === "ok" ? said.safeParse(parsed(ran.stdout)) : null;
   if (!answer?.success || (answer.data.verdict === "passed" && answer.data.word !== word))
-    return { verdict: "error", detail: `the judge was ended: ${ran.status}`, ran };
+    return {
+      verdict: ran.status === "killed" ? "ended" : "error",
+      detail: `the judge was ended: ${ran.status}`,
+      ran,
+    };
   return { verdict: answer.data.verdict, detail: answer.data.detail, ran };
 }
 

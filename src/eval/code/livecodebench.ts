@@ -71,32 +71,38 @@ export interface ContestTests {
   tests: CodeTest[];
 }
 
+export interface ContestRow {
+  problem: ContestProblem;
+  where: string; // for errors: file and line
+}
+
 /** Problems of a JSONL file in either published form, line by line. Throws `bad-file` naming the line. */
-export async function* readLiveCodeBench(file: string): AsyncGenerator<ContestProblem> {
+export async function* readLiveCodeBench(file: string): AsyncGenerator<ContestRow> {
   for await (const { number, bytes } of readLines(file, MOST_BYTES)) {
     const what = `${file}: line ${number}`;
     const line = bytes && decodeUtf8(bytes);
     if (typeof line !== "string") throw badFile(`${what}: expected UTF-8 of at most ${MOST_BYTES} bytes`);
-    if (!line.trim()) continue;
-    const row = parseJson(line, what);
-    const short = prompted.safeParse(row);
-    if (short.success) {
-      const { question_id: id, contest_date: date, prompt, tests } = short.data;
-      const place = { file: tests.fname, md5: tests.md5 };
-      yield { id, date, question: prompt, system: null, difficulty: null, platform: null, tests: place };
-      continue;
-    }
-    const full = checked(published, row, what);
-    yield {
-      id: full.question_id,
-      date: full.contest_date,
-      question: question(full),
-      system: SYSTEM,
-      difficulty: full.difficulty,
-      platform: full.platform,
-      tests: { public: full.public_test_cases, private: full.private_test_cases, metadata: full.metadata },
-    };
+    if (line.trim()) yield { problem: contestProblem(parseJson(line, what), what), where: what };
   }
+}
+
+function contestProblem(row: unknown, what: string): ContestProblem {
+  const short = prompted.safeParse(row);
+  if (short.success) {
+    const { question_id: id, contest_date: date, prompt, tests } = short.data;
+    const place = { file: tests.fname, md5: tests.md5 };
+    return { id, date, question: prompt, system: null, difficulty: null, platform: null, tests: place };
+  }
+  const full = checked(published, row, what);
+  return {
+    id: full.question_id,
+    date: full.contest_date,
+    question: question(full),
+    system: SYSTEM,
+    difficulty: full.difficulty,
+    platform: full.platform,
+    tests: { public: full.public_test_cases, private: full.private_test_cases, metadata: full.metadata },
+  };
 }
 
 /** The harness's words for chat models (lcb_runner/prompts/code_generation.py, "generic"). */

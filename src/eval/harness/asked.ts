@@ -70,6 +70,7 @@ export async function askTask(
     problems: problems.map(({ id, group }) => (group === undefined ? { id } : { id, group })),
     kind: task.kind === "vote" ? (task.by ?? "vote") : "value",
     ...(task.kind === "perplexity" ? { measure: "perplexity" } : {}),
+    ...(task.kind === "vote" && task.runsOn ? { programs: await task.runsOn() } : {}),
   };
   return { ...parts, recorded, hashes };
 }

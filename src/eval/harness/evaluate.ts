@@ -11,7 +11,13 @@ import type { ChainOptions } from "./chains.ts";
 import { Folder, type Place, placeKey, widthOf } from "./folder.ts";
 import { checkChains, recordedMachine, recordedSampling } from "./head.ts";
 import { fingerprintOfModel, type KnownModel, knowModels } from "./model.ts";
-import { RECORD_VERSION, type RecordedChain, type RecordedModel, type RecordHead } from "./record.ts";
+import {
+  RECORD_VERSION,
+  type RecordedChain,
+  type RecordedModel,
+  type RecordedTask,
+  type RecordHead,
+} from "./record.ts";
 import { type Progress, Run } from "./run.ts";
 import { chooseSettings, depthOfSetting, type SettingChoice } from "./setting.ts";
 import { Standings, type SummaryRow } from "./standing.ts";
@@ -80,6 +86,8 @@ export async function evaluate(
     const style = options.style ?? (hasChat(first) ? "chat" : "text");
     await checkChains(first, chains, style);
     const tasks = await askTasks(first, options, style);
+    for (const { recorded } of tasks)
+      if (recorded.programs?.ownUid) onEvent({ type: "note", text: ownUidNote(recorded) });
     const head: RecordHead = {
       ...{ version: RECORD_VERSION, models: recorded, tasks: tasks.map((task) => task.recorded), settings },
       seed: options.seed ?? 0,
@@ -116,6 +124,9 @@ export async function evaluate(
     await sessions.close();
   }
 }
+
+const ownUidNote = ({ spec, programs }: RecordedTask) =>
+  `${spec}: programs run isolated (${programs!.isolation}), but as this process's user: no other uid can be had here`;
 
 const stopped = (out: string) =>
   new HyperthinkError("aborted", `stopped: what had ended is recorded in ${out}, and the same call goes on from there`);

@@ -1,20 +1,26 @@
 // What the chains of a problem answered, which answers are one, and what each is worth.
 
 import { badArgument } from "../../base/errors.ts";
+import { visible } from "../../base/visible.ts";
 import type { Thinking } from "../../request/thinking.ts";
 import type { Equality } from "../../scale/equality/equality.ts";
 import { gradeAnswer } from "../../scale/equality/grade.ts";
 import { mergeGroups } from "../../scale/equality/merge.ts";
 import type { VoteGroup } from "../../scale/vote.ts";
-import { type Answered, extractReply, type Style, type VoteTask } from "../tasks/task.ts";
+import { type Answered, extractReply, type Style, type VoteTask, type Worth } from "../tasks/task.ts";
 import type { Question } from "./asked.ts";
 import type { EndedChain } from "./chains.ts";
+import { within } from "./patience.ts";
 import type { RecordedChain } from "./record.ts";
+
+/** Of one answer: beyond it, an answer has no grade, and its chains have failed. */
+const GRADE_SECONDS = 600;
 
 export interface GradeOptions {
   equality: Equality;
   thinking: Thinking | null;
   style: Style;
+  signal?: AbortSignal;
 }
 
 /** What a record has of a chain besides where it belongs. */
@@ -22,13 +28,13 @@ export type GradedChain = Omit<RecordedChain, "task" | "setting" | "problem" | "
 
 /**
  * Chains of one problem, by index. Equal answers share the key and the score of the lowest chain's. Throws
- * `bad-argument` where a task's grade is none.
+ * `bad-argument` where a task's grade is none, and the signal's reason.
  */
 export async function gradeChains(
   task: VoteTask,
   { item }: Question,
   chains: readonly EndedChain[],
-  { equality, thinking, style }: GradeOptions,
+  { equality, thinking, style, signal }: GradeOptions,
 ): Promise<GradedChain[]> {
   const inOrder = chains.toSorted((a, b) => a.chain - b.chain);
   const answers = inOrder.map(({ text, end, why, opened }): Answered => {
@@ -37,21 +43,28 @@ export async function gradeChains(
   });
   const groups = groupsOf(inOrder, answers);
   const merges = task.merge ?? task.extract === extractReply;
-  const joint = merges ? (await mergeGroups(equality, groups)).groups : groups;
+  const joint = merges ? (await within(() => mergeGroups(equality, groups), { signal })).groups : groups;
   const equal = async (gold: string, answer: string) => (await gradeAnswer(equality, gold, answer)).equal;
-  const worth = new Map<string, { key: string; score: number }>();
+  const worth = new Map<string, { key: string; score: number } & Omit<Worth, "score">>();
+  const seconds = task.gradeSeconds ?? GRADE_SECONDS;
   for (const { key, text, keys = [key] } of joint) {
-    const score = await task.grade(item, { kind: "answer", key, text }, equal);
+    const grading = (signal: AbortSignal) => task.grade(item, { kind: "answer", key, text }, equal, { signal });
+    const late = { score: 0, failed: `its grade took more than ${seconds} seconds` };
+    const given = await within(grading, { seconds, late, signal });
+    const { score, judged, failed }: Worth = typeof given === "object" && given !== null ? given : { score: given };
     if (!(typeof score === "number" && score >= 0 && score <= 1))
       throw badArgument(`task ${task.name}: expected a grade from 0 to 1 of problem ${item.id}, got ${score}`);
-    for (const each of keys) worth.set(each, { key, score });
+    for (const each of keys) worth.set(each, { key, score, judged, failed });
   }
   // What reading the prompt cost is told by a chain that read it all.
   const { prompt } = inOrder.find(({ end }) => end !== "failed") ?? inOrder[0];
   return inOrder.map(({ opened: _, why: __, ...ended }, i) => {
     const answer = answers[i];
     if (answer.kind === "abstain") return { ...ended, prompt, key: null, score: 0, answer: null, why: answer.reason };
-    return { ...ended, prompt, ...worth.get(answer.key)!, answer: answer.text, why: null };
+    const { failed, ...graded } = worth.get(answer.key)!;
+    if (failed === undefined) return { ...ended, prompt, ...graded, answer: answer.text, why: null };
+    const unknown = { end: "failed", key: null, score: 0, judged: graded.judged } as const;
+    return { ...ended, prompt, ...unknown, answer: answer.text, why: visible(failed) };
   });
 }
 

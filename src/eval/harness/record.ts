@@ -2,8 +2,10 @@
 // reports need neither engine nor model, and other programs may write or read them.
 
 import type { ScalingBudget } from "../../scale/budget.ts";
+import type { Judged } from "../code/judge.ts";
 import type { ChainRow } from "../metrics/chain.ts";
 import type { Loop } from "../metrics/loops.ts";
+import type { ProgramPlace } from "../tasks/task.ts";
 
 export const RECORD_VERSION = 1;
 export const HEAD_FILE = "run.json";
@@ -46,6 +48,8 @@ export interface RecordedTask {
   kind: "vote" | "pass" | "value";
   /** Of kind value: a score is 1 / the perplexity of one window of a text. */
   measure?: "perplexity";
+  /** Of programs: how they were isolated, whether they ran as this process's user, and on which Python. */
+  programs?: ProgramPlace;
 }
 
 /** What a record is of: an evaluation that goes on in the same folder must be of the same. */
@@ -70,6 +74,8 @@ export interface RecordedChain extends ChainRow {
   /** The answer as the chain wrote it; null: it abstained, because of `why`. */
   answer: string | null;
   why: string | null;
+  /** Of programs: what was found of the answer. Its detail is untrusted text. */
+  judged?: Judged;
   /** Confidence of the chain by DeepConf's measures, where it was asked for. */
   confidence?: number;
   loop: Loop | null;

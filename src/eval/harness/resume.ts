@@ -69,6 +69,8 @@ const taskDifferences =
     const gone = ids.find((id) => !after.problems.some((problem) => problem.id === id));
     if (gone !== undefined)
       return [`${called} had problem ${brief(gone)} of ${ids.length}, now it has ${after.problems.length} without it`];
-    const same = fingerprints(before.spec, ids) === before.fingerprint;
-    return same ? [] : [`${called} has other problems than it had, or asks them otherwise`];
+    if (fingerprints(before.spec, ids) !== before.fingerprint)
+      return [`${called} has other problems than it had, or asks them otherwise`];
+    const [old, now] = [before.programs?.python, after.programs?.python];
+    return old === undefined || now === undefined || old === now ? [] : [change(`${called}: Python`, old, now)];
   };

@@ -172,7 +172,7 @@ export class Run {
     const { equality, style, options } = this.#parts;
     await this.#record(
       place,
-      await gradeChains(task.task, question, ended, { equality, style, thinking: thinkingOf(style, options) }),
+      await gradeChains(task.task, question, ended, { equality, style, thinking: thinkingOf(style, options), signal }),
     );
   }
 

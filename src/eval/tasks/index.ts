@@ -43,13 +43,18 @@ export const taskRecipes: readonly TaskRecipe[] = [
   abacus,
 ];
 
-/** The task that a name means, with its settings after a colon. Throws `bad-argument` for what there is not. */
-export function makeTask(spec: string): Task {
-  const { name, settings } = parseTaskSpec(spec);
+/** Throws `bad-argument` for a name that there is not. */
+export function recipeOfTask(name: string): TaskRecipe {
   const recipe = taskRecipes.find((each) => each.name === name);
   if (!recipe)
     throw badArgument(
       `unknown task "${name}": expected one of ${taskRecipes.map((each) => each.name).join(", ")}, or a .jsonl file of prompts and answers`,
     );
-  return taskOf(recipe, settings);
+  return recipe;
+}
+
+/** The task that a name means, with its settings after a colon. Throws `bad-argument` for what there is not. */
+export function makeTask(spec: string): Task {
+  const { name, settings } = parseTaskSpec(spec);
+  return taskOf(recipeOfTask(name), settings);
 }

@@ -3,7 +3,8 @@
 // Protocol: RULER's single needle (a 7-digit number for a word) in essays, at even depths from the beginning to the end
 // and even lengths in tokens, prompt and reply together. Graded by whether the reply has the number; Kamradt's original
 // asks about a sandwich in San Francisco and has a model judge, kvpress takes ROUGE. Each problem's essays begin at
-// another sentence. The lengths are of the model's own tokens, its chat template included.
+// another sentence. The lengths are of the model's own tokens, its chat template included. A limit on problems never
+// repeats the grid: more of them are more lengths or depths.
 // Source: github.com/gkamradt/LLMTest_NeedleInAHaystack; arXiv 2404.06654.
 
 import type { TaskRecipe } from "./recipe.ts";
@@ -29,10 +30,10 @@ export const needle: TaskRecipe = {
   make: ({ from, to, lengths, depths, essays }) =>
     listWork(async (options) => {
       const haystack = essays ? await essaySentences(options.data) : "noise";
-      const count = options.count ?? lengths * depths;
+      const count = Math.min(options.count ?? Infinity, lengths * depths);
       const items: ListItem[] = [];
       for (let i = 0; i < count; i++) {
-        const [row, column] = [Math.floor(i / depths) % lengths, i % depths];
+        const [row, column] = [Math.floor(i / depths), i % depths];
         const length = lengths === 1 ? to : Math.round(from + ((to - from) * row) / (lengths - 1));
         const depth = depths === 1 ? 0.5 : column / (depths - 1);
         const shape = { ...ONE, haystack, length, depth } as const;

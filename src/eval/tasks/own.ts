@@ -53,6 +53,9 @@ export function checkTask(value: unknown): Task {
     for (const part of ["ask", "extract", "grade"])
       if (task[part] !== undefined && typeof task[part] !== "function")
         throw wrong(`${part} to be a function, got ${typeof task[part]}`);
+    const { gradeSeconds } = task;
+    if (gradeSeconds !== undefined && !(typeof gradeSeconds === "number" && gradeSeconds > 0))
+      throw wrong(`gradeSeconds to be a number above 0, got ${String(gradeSeconds).slice(0, 80)}`);
     return ownTask(value as OwnTask);
   }
   if (kind !== "loglikelihood" && kind !== "perplexity")

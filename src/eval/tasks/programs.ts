@@ -21,7 +21,7 @@ export interface Programs<I extends Item> {
   ask(item: I, style: Style): Asked;
   /** The program that a reply (what follows its thinking) makes; null where there is none. */
   program(item: I, reply: string): string | null;
-  check(sandbox: Sandbox, item: I, program: string): Promise<Verdict>;
+  check(sandbox: Sandbox, item: I, program: string, options: { signal?: AbortSignal }): Promise<Verdict>;
 }
 
 /** Its items throw `unsupported` where nothing isolates programs: before a model has written any. */
@@ -34,15 +34,26 @@ export const programWork = <I extends Item>({ packages, items, ask, program, che
   },
   ask,
   extract: (item, reply) => answered(reply, (text) => program(item, text)),
-  grade: async (item, { text }) =>
-    Number((await check(await openSandbox({ packages }), item, text)).verdict === "passed"),
+  async grade(item, { text }, _equal, { signal } = {}) {
+    const { verdict, detail } = await check(await openSandbox({ packages }), item, text, { signal });
+    const worth = { score: Number(verdict === "passed"), judged: { verdict, detail } };
+    return verdict === "ended" ? { ...worth, failed: detail } : worth;
+  },
+  gradeSeconds: Infinity, // programs have limits of their own
+  async runsOn() {
+    const { isolation, ownUid, python } = await openSandbox({ packages });
+    return { isolation, ownUid, python };
+  },
 });
+
+/** Characters searched, from the end: a program stands last, and a hostile text costs no more than this. */
+const SEARCHED = 65_536;
 
 /** Programs are one answer where they are the same text. */
 function answered({ text, thinking, opened }: Reply, program: (text: string) => string | null): Answered {
   const reply = thinking === null ? text : afterThinking(text, thinking, opened);
   if (reply === null) return { kind: "abstain", reason: "cut-off-thinking" };
-  const found = program(reply);
+  const found = program(reply.slice(-SEARCHED));
   if (found === null) return { kind: "abstain", reason: "no-answer" };
   return { kind: "answer", text: found, key: createHash("sha256").update(found).digest("hex").slice(0, 32) };
 }

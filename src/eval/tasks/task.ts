@@ -5,6 +5,8 @@ import type { Prompt } from "../../request/prompt.ts";
 import type { Thinking } from "../../request/thinking.ts";
 import { extractAnswer } from "../../scale/answer.ts";
 import { answerKey } from "../../scale/key.ts";
+import type { Judged } from "../code/judge.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
 
 /** Whether a model is asked through its chat template, or continues a text, as base models do. */
 export type Style = "chat" | "text";
@@ -58,6 +60,18 @@ export type Answered = { kind: "answer"; text: string; key: string } | { kind: "
 /** Whether an answer equals the gold, which comes first: a grader may be more lenient with one of them. */
 export type Equal = (gold: string, answer: string) => boolean | Promise<boolean>;
 
+/** What an answer is worth, where a grader knows more than a number. */
+export interface Worth {
+  score: number; // from 0 to 1
+  /** What was found of the program that the answer is. */
+  judged?: Judged;
+  /** Why nothing is known of the answer: its chains are recorded as failed. */
+  failed?: string;
+}
+
+/** What programs run on. */
+export type ProgramPlace = Pick<Sandbox, "isolation" | "ownUid" | "python">;
+
 export interface TaskHead {
   name: string;
   /** What it asks, in a line. */
@@ -83,8 +97,17 @@ export interface VoteWork<I extends Item = Item> {
   items(options: ItemOptions): Promise<I[]>;
   ask(item: I, style: Style): Asked;
   extract(item: I, reply: Reply): Answered;
-  /** From 0 to 1. */
-  grade(item: I, answer: Answered & { kind: "answer" }, equal: Equal): Promise<number>;
+  /** From 0 to 1. A grade that takes long should end when the signal says so. */
+  grade(
+    item: I,
+    answer: Answered & { kind: "answer" },
+    equal: Equal,
+    options?: { signal?: AbortSignal },
+  ): Promise<number | Worth>;
+  /** After which a grade is given up, and its chains recorded as failed; default 600. */
+  gradeSeconds?: number;
+  /** Of tasks of programs. Throws `unsupported` where nothing isolates them. */
+  runsOn?(): Promise<ProgramPlace>;
 }
 
 /** A text, and continuations of which the likeliest is the model's choice. */

@@ -2,7 +2,7 @@
 
 import { readdir, readFile, stat } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { badFile } from "../../../base/errors.ts";
 import type { ItemOptions } from "../task.ts";
 
@@ -12,6 +12,8 @@ export interface Published {
   files: readonly string[];
   /** Its repositories on the Hub, and what their file is called there. */
   hub: readonly { repository: string; file: RegExp }[];
+  /** Names of files among which its problems are divided: of these all in one folder count. */
+  parts?: RegExp;
 }
 
 /**
@@ -24,7 +26,8 @@ export async function findData(published: Published, options: ItemOptions): Prom
     const info = await stat(data).catch(() => null);
     if (info?.isFile()) return data;
     const names = info ? await readdir(data) : [];
-    const found = published.files.find((name) => names.includes(name));
+    const found =
+      published.files.find((name) => names.includes(name)) ?? names.sort().find((name) => published.parts?.test(name));
     if (found) return join(data, found);
     throw badFile(
       `${data}: expected a file, or a folder with ${published.files.join(" or ")}, found ${info ? "none of these in it" : "none"}`,
@@ -41,6 +44,19 @@ export async function findData(published: Published, options: ItemOptions): Prom
       (repositories ? `, and ${hub} does not hold ${repositories}` : "") +
       ": say where it is",
   );
+}
+
+/**
+ * All files of a data set that may be divided: that which `data` names, else what `findData` finds with all other parts
+ * that lie beside it, in the order of their numbers. Throws as `findData` does.
+ */
+export async function findParts(published: Published, options: ItemOptions): Promise<string[]> {
+  const first = await findData(published, options);
+  const { parts } = published;
+  if (first === options.data || !parts?.test(basename(first))) return [first];
+  const names = (await readdir(dirname(first))).filter((name) => parts.test(name));
+  const inOrder = names.sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+  return inOrder.map((name) => join(dirname(first), name));
 }
 
 /** Where Hugging Face's programs keep what they fetched. */
