@@ -3,13 +3,14 @@ import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
 import { readJson } from "../model/source.ts";
 import { machineMemory, openDevice } from "../request/session.ts";
+import { checkOut } from "../train/outFolder.ts";
 import { type PretrainOptions, pretrain } from "../train/pretrain.ts";
 import { TRAIN_SETTINGS } from "../train/settings.ts";
 import { interruptible } from "./open.ts";
 import { choice, number, whole } from "./parse.ts";
 import { trainingBoard } from "./training-board.ts";
 import { trainingData } from "./training-data.ts";
-import { refuseFinished, type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
+import { type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
 
 interface Flags extends TrainingFlags {
   config?: string;
@@ -49,7 +50,10 @@ const places = (text: string): number[] => text.split(",").map((part) => whole(p
 async function runPretrain(flags: Flags): Promise<void> {
   if ((flags.config === undefined) === (flags.from === undefined))
     throw badArgument("expected --config FILE (random weights) or --from DIR (its weights), one of them");
-  refuseFinished(flags);
+  await checkOut(
+    flags.out,
+    [flags.from, flags.tokenizer].filter((path) => path !== undefined),
+  );
   const signal = interruptible();
   const settings = trainSettings(flags);
   const beside = flags.tokenizer ?? flags.from ?? null;

@@ -10,6 +10,7 @@ import { fingerprintOfWeights } from "./fingerprint.ts";
 import { type InitialOptions, initialParameters } from "./initial.ts";
 import { loadParameters } from "./load.ts";
 import { Optimizer } from "./optimizer.ts";
+import { checkOut, claimFolder } from "./outFolder.ts";
 import type { Pieces } from "./pieces.ts";
 import { finish, nextTo, run, type Talk } from "./run.ts";
 import { checkSettings, type TrainSettings } from "./settings.ts";
@@ -48,10 +49,15 @@ export async function pretrain(options: PretrainOptions, open: () => Device = ()
 async function trained(device: Device, staging: () => Device, options: PretrainOptions): Promise<void> {
   const { out, settings, train, test, from } = options;
   const { windows, length, schedule, heldOutWindows } = settings;
+  await checkOut(
+    out,
+    [from, options.beside].filter((path) => typeof path === "string"),
+  );
   const config = parseConfig(options.config);
   checkSettings(settings, config.contextLength);
   const shape = { config, settings, train: "all", rank: 0, distills: false, teacherApart: false } as const;
   await forecast(device, shape, options);
+  await using _ = await claimFolder(out);
   const parameters =
     typeof from === "string"
       ? await loadParameters(device, staging(), config, await openSource(from))

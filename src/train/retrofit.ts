@@ -12,6 +12,7 @@ import { fingerprintOfWeights } from "./fingerprint.ts";
 import { dmsKeys, makeGated, originOf } from "./gated.ts";
 import type { JournalEntry } from "./journal.ts";
 import { Optimizer } from "./optimizer.ts";
+import { checkOut, claimFolder } from "./outFolder.ts";
 import type { RetrofitOptions, RetrofitSettings } from "./retrofitOptions.ts";
 import { finish, nextTo, run } from "./run.ts";
 import { ratioAt } from "./schedule.ts";
@@ -34,6 +35,9 @@ export async function retrofit(options: RetrofitOptions, open: () => Device = ()
 
 async function retrofitted(device: Device, staging: () => Device, options: RetrofitOptions): Promise<void> {
   const { settings, out, train, test, achieve } = options;
+  const { model, adapters, earlier, teacher: taught, start, saveEach, dtype } = options;
+  const given = [model, ...adapters, ...(earlier === null ? [] : [earlier]), ...(taught === null ? [] : [taught])];
+  await checkOut(out, given);
   const origin = await originOf(options);
   checkSettings(settings, origin.config.contextLength);
   const r = origin.settings;
@@ -42,6 +46,7 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   const teacherApart = distills && (options.teacher !== null || r.train === "full");
   const shape = { config: origin.gated, settings, train: r.train, rank: r.rank, distills, teacherApart };
   await forecast(device, shape, options);
+  await using _ = await claimFolder(out);
   const { parameters, teacher } = await makeGated(device, staging, origin, options);
   const { windows, length, heldOutWindows } = settings;
   const student = new Student(device, parameters, {
@@ -51,9 +56,7 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   });
   const optimizer = new Optimizer(device, parameters.trained, settings.optimizer);
   const trainer = new Trainer(student, optimizer, r.loss, settings.seed);
-  const { model, adapters, earlier, teacher: taught, start, saveEach, dtype } = options;
   const near = (path: string) => nextTo(out, path);
-  const given = [model, ...adapters, ...(earlier === null ? [] : [earlier]), ...(taught === null ? [] : [taught])];
   const recipe = {
     kind: "retrofit",
     model: near(model),
