@@ -22,7 +22,7 @@ export interface PretrainOptions extends Talk {
   config: Record<string, unknown>;
   /** Where weights begin: drawn, or of a folder's checkpoint. */
   from: InitialOptions | string;
-  /** A folder whose tokenizer and chat template go along; null: none. */
+  /** A model folder (or a file in it) whose tokenizer and chat template go along; null: none. */
   beside: string | null;
   out: string;
   train: Pieces; // endless
@@ -91,6 +91,7 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
       heldOut: evaluationBatches(test, heldOutWindows, windows, length),
     },
   );
-  await saveModel(device, parameters.all, out, options.config, { from: options.beside, dtype: options.dtype });
+  const beside = options.beside === null ? null : (await openSource(options.beside)).path;
+  await saveModel(device, parameters.all, out, options.config, { from: beside, dtype: options.dtype });
   await finish(out, { ...recipe, data: train.description, fingerprint: train.fingerprint });
 }

@@ -73,7 +73,7 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   const save = async (folder: string, reached: JournalEntry) => {
     const config = { ...dmsKeys(r), dms_cr: ratioOf(reached) ?? r.ramp.from };
     if (r.train === "full")
-      await saveModel(device, parameters.all, folder, { ...base, ...config }, { from: model, dtype });
+      await saveModel(device, parameters.all, folder, { ...base, ...config }, { from: origin.source.path, dtype });
     else
       await saveAdapter(device, parameters, folder, config, {
         ...{ base: relative(folder, model), dtype },

@@ -1,6 +1,16 @@
 // Training from the command line: data that do not fit, what of them is learned, and what a short run leaves and says.
 import assert from "node:assert/strict";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -92,6 +102,20 @@ describe("training from the command line", () => {
       assert.notEqual(done.code, 0);
       assert.match(done.err, message);
     }
+  });
+
+  test("a tokenizer is found beside the config, and a model by its file of weights", () => {
+    const begun = join(folder, "begun");
+    mkdirSync(begun);
+    for (const name of readdirSync(beads).filter((name) => name.endsWith(".json") || name.endsWith(".jinja")))
+      copyFileSync(join(beads, name), join(begun, name));
+    const data = write("beside.txt", texts);
+    const done = run("pretrain", "--config", join(begun, "config.json"), "--data", data);
+    assert.equal(done.code, 0, done.err);
+    assert.ok(existsSync(join(done.to, "tokenizer.json")));
+    const from = ["--from", join(beads, "model.safetensors")];
+    const none = program(["pretrain", ...from, "--data", "nowhere.txt", "-o", join(folder, "none")]);
+    assert.match(none.err, /nowhere\.txt: no such file/);
   });
 
   test("problems are refused with another tokenizer than theirs", () => {
