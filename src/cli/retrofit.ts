@@ -9,7 +9,7 @@ import type { RetrofitOptions, RetrofitSettings } from "../train/retrofitOptions
 import { gateStart } from "./gate-start.ts";
 import { interruptible, note } from "./open.ts";
 import { choice, number, texts, whole } from "./parse.ts";
-import { type KvzapFlags, kvzapOptions, runKvzap } from "./retrofit-kvzap.ts";
+import { type KvzapFlags, kvzapOptions, refuseOthers, runKvzap } from "./retrofit-kvzap.ts";
 import { trainingBoard } from "./training-board.ts";
 import { trainingData } from "./training-data.ts";
 import { type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
@@ -166,7 +166,8 @@ const shifts = (text: string): 0 | 1 => Number(choice("0", "1")(text)) as 0 | 1;
 const folders = ({ model, adapter = [], from, teacher }: Flags): string[] =>
   [model, ...adapter, from, teacher].filter((path) => path !== undefined);
 
-async function runRetrofit(flags: Flags): Promise<void> {
+async function runRetrofit(flags: Flags, command: Command): Promise<void> {
+  if (flags.method === "kvzap") refuseOthers(command);
   await checkOut(flags.out, folders(flags));
   if (flags.method === "kvzap") return runKvzap(flags);
   const achieve = flags.achieve ?? [];

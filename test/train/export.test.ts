@@ -1,4 +1,4 @@
-// What stands beside the weights of a result, wherever its model came from, and what is said where it cannot be written.
+// What stands beside the weights of a result, wherever its model came from, and what is said where none can be written.
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
