@@ -117,7 +117,13 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
       },
     },
   );
-  await save(out, last);
+  const missed = achieve.slice(next);
+  if (missed.length > 0)
+    options.note?.(
+      `--achieve: ${missed.join(", ")} not reached: the run ends where held-out text achieves ` +
+        `${Number(last.heldOutCr ?? 1).toFixed(2)}; more --steps or a higher --cr go further`,
+    );
+  await save(out, missed.length > 0 ? { ...last, missed } : last);
 }
 
 const RANDOM = 0x7219e2;

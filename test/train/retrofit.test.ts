@@ -166,6 +166,19 @@ describe("what a retrofit saves", () => {
     }
   });
 
+  test("ratios that it did not reach are told, in its recipe too", async () => {
+    const notes: string[] = [];
+    const note = (text: string) => notes.push(text);
+    const { out, entries } = await run({ retrofit: { train: "gates" }, achieve: [1.01, 50, 60], note });
+    assert.match(
+      notes.join("\n"),
+      /--achieve: 50, 60 not reached: the run ends where held-out text achieves 1\.\d\d; /,
+    );
+    const reachedIn = (folder: string) => JSON.parse(readFileSync(join(folder, "training.json"), "utf8")).reached;
+    assert.deepEqual(reachedIn(out), { ...entries.at(-1), missed: [50, 60] });
+    assert.ok(!("missed" in reachedIn(join(out, "cr1.01"))));
+  });
+
   test("a ratio that is there before the first step ends the run there", async () => {
     const { out } = await run({ retrofit: { train: "gates" }, settings: { ...settings, steps: 8 } });
     const { out: next, entries } = await run({ earlier: out, retrofit: { train: "gates" }, achieve: [1.01] });
