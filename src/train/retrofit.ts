@@ -141,6 +141,14 @@ function check(r: RetrofitSettings, { achieve, settings, note }: RetrofitOptions
       `the nominal CR ends at ${ends.toFixed(2)} after ${settings.steps} steps, not at ${r.ramp.cr}: ` +
         `that takes ${Math.ceil((r.ramp.cr - r.ramp.from) * r.ramp.perUnit)} steps, or fewer --cr-steps`,
     );
+  if (r.train !== "full" && settings.optimizer.matrices === "muon")
+    note?.(`--optimizer muon changes nothing: it is for whole matrices, of which --train ${r.train} has none`);
+  if (!(Number.isInteger(r.ramp.perUnit) && r.ramp.perUnit >= 1))
+    throw badArgument(
+      `--cr-steps: expected a whole number from 1, got ${r.ramp.perUnit}; --cr-from as high as --cr begins there at once`,
+    );
+  if (!(r.sparsityWeight >= 0 && r.sparsityWeight < Infinity))
+    throw badArgument(`--sparsity: expected a number from 0, got ${r.sparsityWeight}`);
   if (!(r.ramp.cr >= 1)) throw badArgument(`--cr: expected a ratio from 1, got ${r.ramp.cr}`);
   if (!(r.tau > 0)) throw badArgument(`--tau: expected a temperature above 0, got ${r.tau}`);
   if (!(Number.isInteger(r.rank) && r.rank >= 1 && r.rank <= 1024))

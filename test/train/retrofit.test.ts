@@ -192,6 +192,17 @@ describe("what a retrofit saves", () => {
     assert.match(notes.join("\n"), /the nominal CR ends at 3\.00 after 4 steps, not at 4: that takes 6 steps/);
   });
 
+  test("an optimizer that nothing learns by is told", async () => {
+    const notes: string[] = [];
+    const muon = { ...settings, steps: 1, optimizer: { ...settings.optimizer, matrices: "muon" } as const };
+    const note = (text: string) => notes.push(text);
+    await run({ settings: muon, note, retrofit: { train: "lora" } });
+    assert.match(notes.join("\n"), /--optimizer muon changes nothing: .* --train lora has none/);
+    notes.length = 0;
+    await run({ settings: muon, note, retrofit: { train: "full" } });
+    assert.doesNotMatch(notes.join("\n"), /muon/);
+  });
+
   test("immediate eviction and a random trigger", async () => {
     const { entries } = await run({ retrofit: { window: 0, trigger: "random" } });
     assert.ok(entries.at(-1)!.heldOutCr! > 1);
@@ -242,6 +253,10 @@ describe("going on", () => {
     await refused({ retrofit: { gates: "borrowed" } }, /--train full, got lora/);
     await refused({ retrofit: { ramp: { from: 1, cr: 0.5, perUnit: 1 } } }, /--cr: expected a ratio from 1/);
     await refused({ retrofit: { rank: 0 } }, /--rank/);
+    for (const perUnit of [0, -1, 0.5, Number.NaN])
+      await refused({ retrofit: { ramp: { from: 1, cr: 4, perUnit } } }, /--cr-steps: expected a whole number from 1/);
+    for (const sparsityWeight of [-1, Number.NaN])
+      await refused({ retrofit: { sparsityWeight } }, /--sparsity: expected a number from 0/);
     await refused(
       { achieve: [2], settings: { ...settings, heldOutWindows: 0 } },
       /--achieve: expected --held-out from 1/,
