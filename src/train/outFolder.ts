@@ -37,7 +37,7 @@ const held = new Set<string>();
 
 /**
  * Makes the folder where it is not there, and claims it until it is disposed of. What a dead process had claimed is
- * free. Throws `bad-argument` where another run writes there, or nothing can be written.
+ * free. Throws `bad-argument` where another run writes there or has ended, or nothing can be written.
  */
 export async function claimFolder(out: string): Promise<AsyncDisposable> {
   const fresh = await mkdir(out, { recursive: true }).catch((error: Error) => {
@@ -51,13 +51,16 @@ export async function claimFolder(out: string): Promise<AsyncDisposable> {
     await removeOf(file, pid, out);
   }
   held.add(place);
-  return {
-    async [Symbol.asyncDispose]() {
-      held.delete(place);
-      await rm(file, { force: true });
-      if (fresh !== undefined) await rmdir(place).catch(() => {}); // one that stayed empty
-    },
+  const leave = async () => {
+    held.delete(place);
+    await rm(file, { force: true });
+    if (fresh !== undefined) await rmdir(place).catch(() => {}); // one that stayed empty
   };
+  await checkOut(out, []).catch(async (error) => {
+    await leave(); // another run has ended there meanwhile
+    throw error;
+  });
+  return { [Symbol.asyncDispose]: leave };
 }
 
 const taken = (out: string, pid: number) =>

@@ -35,7 +35,7 @@ export const TRAIN_SETTINGS: TrainSettings = {
   checkpointEach: 50,
 };
 
-/** Throws `bad-argument`, by the name of its flag, for a setting that makes no sense, or not with a model of this context. */
+/** Throws `bad-argument`, naming the flag, for a setting that makes no sense, or not with a model of this context. */
 export function checkSettings(settings: TrainSettings, contextLength: number): void {
   const { optimizer, schedule } = settings;
   for (const [name, value] of Object.entries({

@@ -77,6 +77,9 @@ describe("a claim on a folder", () => {
         writeFileSync(join(out, "kept"), "");
       }
       assert.deepEqual(readdirSync(out), ["kept"]);
+      writeFileSync(join(out, RECIPE), "{}"); // by a run that ended since it was looked at
+      await assert.rejects(claimFolder(out), isRefused(/holds a finished run/));
+      assert.ok(!existsSync(join(out, LOCK)));
       {
         await using _ = await claimFolder(join(dir, "empty"));
       }
