@@ -3,7 +3,7 @@
 // A form is "full" (models/abacus), FORM (a folder models/abacus-FORM), or NAME=MODEL[+ADAPTER][|MODEL[+ADAPTER]..],
 // the same retrofit from several seeds: its accuracy on a problem is their mean. W chains per problem run once and are
 // scored at every width by subsets. An interrupted run goes on where it stopped, as long as the files stay as they are.
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { appendFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -13,6 +13,7 @@ import { type Interval, pairedDifference } from "../src/eval/metrics/interval.ts
 import { accuracy, meanReads, type ProblemRun, percent, runProblems } from "../src/eval/race.ts";
 import { load } from "../src/request/session.ts";
 import { fingerprintOf, fingerprintOfWeights } from "../src/train/fingerprint.ts";
+import { rowsOf } from "./rows.ts";
 
 const { values: args } = parseArgs({
   options: {
@@ -54,12 +55,7 @@ async function run(name: string, place: Place, chains: number, temperature: numb
   const weights = fingerprintOf(await Promise.all(folders.map(fingerprintOfWeights))).slice(0, 12);
   const shape = `${args.seed}-${args.steps}-w${chains}-t${temperature}-${weights}`;
   const file = join(args.out, `abacus-${name}-${shape}.jsonl`);
-  const done: ProblemRun[] = existsSync(file)
-    ? readFileSync(file, "utf8")
-        .split("\n")
-        .filter(Boolean)
-        .map((line) => JSON.parse(line))
-    : [];
+  const done = await rowsOf<ProblemRun>(file);
   await using session = await load({ ...place, chains: 64 });
   const started = performance.now();
   let tokens = 0;

@@ -78,13 +78,16 @@ const PARTS: [name: string, options: string[]][] = [
 for (const [name, options] of PARTS)
   RUNS.push({ name: `part/${name}`, options: ["--model", model, ...SHORT, ...options] });
 
+/** A path as a command takes it where this was started. */
+const fromHere = (path: string): string => relative(process.cwd(), path) || ".";
+
 const wanted = RUNS.filter(
   ({ name }) => !args.only || args.only.split(",").some((only) => name === only || name.startsWith(`${only}/`)),
 );
 for (const { name, options } of wanted) {
   const out = join(args.out, name);
   const all = [...options, ...COMMON];
-  const words = ["retrofit", ...all, "--out", out].map((word) => word.replace(here, ""));
+  const words = ["retrofit", ...all, "--out", out].map((word) => (word.startsWith(here) ? fromHere(word) : word));
   console.error(`${name}: hyperthink ${words.join(" ")}`);
   if (!args.list) await retrofitted(all, out);
 }
@@ -102,8 +105,8 @@ for (const { name } of wanted) {
 
 /** As the forms of bench/abacus.ts: seeds of one form together. */
 const places = (name: string): string => {
-  const folder = relative(process.cwd(), join(args.out, name));
-  return /^(lora|part\/lora|part\/gates)/.test(name) ? `${relative(process.cwd(), model)}+${folder}` : folder;
+  const folder = fromHere(join(args.out, name));
+  return /^(lora|part\/lora|part\/gates)/.test(name) ? `${fromHere(model)}+${folder}` : folder;
 };
 const forms = new Map<string, string[]>();
 for (const { name } of wanted) {

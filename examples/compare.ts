@@ -2,8 +2,8 @@
 import { fileURLToPath } from "node:url";
 import { generate, load } from "../src/index.ts";
 
-const models = fileURLToPath(new URL("../models/", import.meta.url));
-await using session = await load({ model: `${models}beads`, adapter: `${models}beads-dms-gates-2x` });
+const model = fileURLToPath(new URL("../models/abacus-dms-4x", import.meta.url));
+await using session = await load({ model });
 const question = "A jug holds 7 beads. A can holds 4 jugs and 2 beads. How many beads does a can hold?";
 for (const options of [{ policy: "full" }, { policy: "dms" }, { policy: "tova", budget: 48 }]) {
   const { text, kvReads, peakKeys } = await generate(session, question, { temperature: 0, ...options }).result;

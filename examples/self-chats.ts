@@ -3,6 +3,7 @@
 //   node examples/self-chats.ts MODEL COUNT > chats.jsonl
 import { generate, load, type Session } from "../src/index.ts";
 
+// models/abacus learned no questions, only solutions.
 const [model = "models/beads", many = "4"] = process.argv.slice(2);
 await using session = await load({ model, chains: 32, context: 1024 });
 const empty = session.chat.render([{ role: "user", content: "\u0001" }], { addGenerationPrompt: false });

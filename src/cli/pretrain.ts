@@ -1,15 +1,16 @@
-import { join } from "node:path";
+import { dirname } from "node:path";
 import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
-import { readJson } from "../model/source.ts";
+import { openSource, readJson } from "../model/source.ts";
 import { machineMemory, openDevice } from "../request/session.ts";
+import { checkOut } from "../train/outFolder.ts";
 import { type PretrainOptions, pretrain } from "../train/pretrain.ts";
 import { TRAIN_SETTINGS } from "../train/settings.ts";
 import { interruptible } from "./open.ts";
 import { choice, number, whole } from "./parse.ts";
 import { trainingBoard } from "./training-board.ts";
 import { trainingData } from "./training-data.ts";
-import { refuseFinished, type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
+import { type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
 
 interface Flags extends TrainingFlags {
   config?: string;
@@ -49,10 +50,13 @@ const places = (text: string): number[] => text.split(",").map((part) => whole(p
 async function runPretrain(flags: Flags): Promise<void> {
   if ((flags.config === undefined) === (flags.from === undefined))
     throw badArgument("expected --config FILE (random weights) or --from DIR (its weights), one of them");
-  refuseFinished(flags);
+  await checkOut(
+    flags.out,
+    [flags.from, flags.tokenizer].filter((path) => path !== undefined),
+  );
   const signal = interruptible();
   const settings = trainSettings(flags);
-  const beside = flags.tokenizer ?? flags.from ?? null;
+  const beside = flags.tokenizer ?? flags.from ?? dirname(flags.config!);
   const config = await configOf(flags);
   const { train, test } = await trainingData(flags, beside, Number(config.vocab_size), signal);
   const board = trainingBoard(flags, settings.steps);
@@ -74,8 +78,8 @@ async function runPretrain(flags: Flags): Promise<void> {
 }
 
 async function configOf({ config, from }: Flags): Promise<Record<string, unknown>> {
-  const file = config ?? join(from!, "config.json");
-  const json = await readJson(file);
-  if (json === null) throw badArgument(`${file}: expected the model's config.json, found none`);
-  return json as Record<string, unknown>;
+  const source = from === undefined ? null : await openSource(from);
+  const json = await (source ? source.json("config.json") : readJson(config!));
+  if (json !== null) return json as Record<string, unknown>;
+  throw source ? await source.lacks("config") : badArgument(`${config}: expected the model's config.json, found none`);
 }

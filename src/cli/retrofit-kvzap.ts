@@ -15,7 +15,7 @@ import { fitProgress } from "./fit-progress.ts";
 import { count, table } from "./format.ts";
 import { interruptible, note, open } from "./open.ts";
 import { choice, whole } from "./parse.ts";
-import { generatedData } from "./training-data.ts";
+import { checkSpelling, generatedData } from "./training-data.ts";
 
 /** Flags of the fit, most of which it shares with the trainers. */
 export interface KvzapFlags {
@@ -45,6 +45,21 @@ export const kvzapOptions = (command: Command): Command =>
     )
     .option("--prompts <n>", "kvzap: prompts to learn from; several --data take turns", whole, FIT.prompts);
 
+/** What the fit reads of the command line. */
+const READ: ReadonlySet<string> = new Set<keyof KvzapFlags | "method">([
+  ...(["method", "surrogate", "scores", "prompts", "heldOut", "model", "data", "out", "length", "seed"] as const),
+  ...(["skipBadLines", "device", "threads", "json"] as const),
+]);
+
+/** Throws `bad-argument` where an option was given that only the other method reads. */
+export function refuseOthers(command: Command): void {
+  for (const option of command.options) {
+    const name = option.attributeName();
+    if (command.getOptionValueSource(name) === "cli" && !READ.has(name))
+      throw badArgument(`${option.long}: --method kvzap reads no such option: expected the command without it`);
+  }
+}
+
 /** Share of the pieces that judge. */
 const HELD_OUT = 0.1;
 const SHARES = [0.25, 0.5, 0.75, 0.875, 0.95];
@@ -56,7 +71,7 @@ export async function runKvzap(flags: KvzapFlags): Promise<void> {
       throw badArgument(`${out} holds ${name} already: expected another --out, or that folder removed`);
   const { surrogate, scores = "kvzip+", length, seed, prompts, heldOut: judging } = flags;
   const signal = interruptible();
-  await using session = await open({ ...flags, adapter: undefined, chains: 1, kvMemory: 1 << 20, signal });
+  await using session = await open({ ...flags, chains: 1, kvMemory: 1 << 20, signal });
   const { data, description } = await fitData(session, flags, signal);
   const progress = fitProgress(process.stderr);
   const settings = { surrogate, scores, length, prompts, heldOut: judging, seed };
@@ -91,11 +106,14 @@ function summary({ surrogate, explained, tokens }: Fit, thresholds: readonly num
 /** Each path is a source of its own, so that a large file does not drown a small one. */
 export async function fitData(
   session: Session,
-  { data, length, seed, skipBadLines }: Pick<KvzapFlags, "data" | "length" | "seed" | "skipBadLines">,
+  { model, data, length, seed, skipBadLines }: Pick<KvzapFlags, "model" | "data" | "length" | "seed" | "skipBadLines">,
   signal: AbortSignal,
 ): Promise<{ data: FitData; description: string }> {
   const generated = generatedData(data, seed, length);
-  if (generated) return { data: { train: [generated.train], test: [generated.test] }, description: data[0] };
+  if (generated) {
+    await checkSpelling(generated.train.at(0).ids, session.tokenizer, model, session.config.vocabulary);
+    return { data: { train: [generated.train], test: [generated.test] }, description: data[0] };
+  }
   const [train, test, descriptions]: [Pieces[], Pieces[], string[]] = [[], [], []];
   for (const path of data) {
     const { pieces, notes } = await loadPieces([path], session, { length, skipBadLines, signal });

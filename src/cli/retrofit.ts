@@ -3,15 +3,16 @@ import { badArgument } from "../base/errors.ts";
 import { loadConfig } from "../model/load.ts";
 import { openSource } from "../model/source.ts";
 import { machineMemory, openDevice } from "../request/session.ts";
+import { checkOut } from "../train/outFolder.ts";
 import { retrofit } from "../train/retrofit.ts";
 import type { RetrofitOptions, RetrofitSettings } from "../train/retrofitOptions.ts";
 import { gateStart } from "./gate-start.ts";
 import { interruptible, note } from "./open.ts";
 import { choice, number, texts, whole } from "./parse.ts";
-import { type KvzapFlags, kvzapOptions, runKvzap } from "./retrofit-kvzap.ts";
+import { type KvzapFlags, kvzapOptions, refuseOthers, runKvzap } from "./retrofit-kvzap.ts";
 import { trainingBoard } from "./training-board.ts";
 import { trainingData } from "./training-data.ts";
-import { refuseFinished, type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
+import { type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
 
 interface Flags extends TrainingFlags, Pick<KvzapFlags, "surrogate" | "scores" | "prompts"> {
   method: "dms" | "kvzap";
@@ -161,8 +162,13 @@ Examples:
 const ratios = (text: string): number[] => text.split(",").map((part) => number(part));
 const shifts = (text: string): 0 | 1 => Number(choice("0", "1")(text)) as 0 | 1;
 
-async function runRetrofit(flags: Flags): Promise<void> {
-  refuseFinished(flags);
+/** What the run reads of models. */
+const folders = ({ model, adapter = [], from, teacher }: Flags): string[] =>
+  [model, ...adapter, from, teacher].filter((path) => path !== undefined);
+
+async function runRetrofit(flags: Flags, command: Command): Promise<void> {
+  if (flags.method === "kvzap") refuseOthers(command);
+  await checkOut(flags.out, folders(flags));
   if (flags.method === "kvzap") return runKvzap(flags);
   const achieve = flags.achieve ?? [];
   if (achieve.some((cr, i) => !(cr > 1 && cr > (achieve[i - 1] ?? 1))))

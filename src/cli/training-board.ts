@@ -1,7 +1,7 @@
-import { writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { RECIPE } from "../model/recipe.ts";
 import { readJson } from "../model/source.ts";
+import { writeAside } from "../train/aside.ts";
 import type { Forecast } from "../train/estimate.ts";
 import { type JournalEntry, readJournal } from "../train/journal.ts";
 import { trainingPlot } from "../train/plot.ts";
@@ -42,7 +42,7 @@ export function trainingBoard({ json, out }: { json?: boolean; out: string }, st
     done: () => progress.done(),
     async plot() {
       const svg = await trainingPlot(await readJournal(join(out, JOURNAL)), basename(resolve(out)));
-      await writeFile(join(out, PLOT), svg);
+      await writeAside(join(out, PLOT), Buffer.byteLength(svg), (handle) => handle.writeFile(svg));
     },
     async finish() {
       if (json) console.log(JSON.stringify(await readJson(join(out, RECIPE))));

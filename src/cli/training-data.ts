@@ -69,7 +69,12 @@ async function endId(text: string, tokenizer: Tokenizer, wanted: boolean): Promi
 }
 
 /** Generated problems come as tokens: throws `bad-argument` where a tokenizer spells them in others. */
-async function checkSpelling(ids: Int32Array, tokenizer: Tokenizer, model: string, vocabulary: number): Promise<void> {
+export async function checkSpelling(
+  ids: Int32Array,
+  tokenizer: Pick<Tokenizer, "encode">,
+  model: string,
+  vocabulary: number,
+): Promise<void> {
   const own = await tokenizer.encode(textOf(ids), { special: false });
   if (own.length !== ids.length || own.some((id, i) => id !== ids[i] || id >= vocabulary))
     throw badArgument(

@@ -1,10 +1,6 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { Command } from "commander";
-import { badArgument } from "../base/errors.ts";
 import { cpuAvailable } from "../device/cpu.ts";
 import { hasBf16Unit } from "../device/isa.ts";
-import { RECIPE } from "../model/recipe.ts";
 import type { Schedule } from "../train/schedule.ts";
 import { TRAIN_SETTINGS, type TrainSettings } from "../train/settings.ts";
 import { choice, number, texts, whole } from "./parse.ts";
@@ -128,9 +124,3 @@ export const trainSettings = (flags: TrainingFlags, more: Partial<TrainSettings[
 /** Whether products of bf16 factors are faster than those of float32. */
 const roundsWell = ({ device }: TrainingFlags): boolean =>
   device !== "reference" && cpuAvailable() === null && hasBf16Unit();
-
-/** Throws `bad-argument` where a run has ended in the folder. */
-export function refuseFinished({ out }: Pick<TrainingFlags, "out">): void {
-  if (existsSync(join(out, RECIPE)))
-    throw badArgument(`${out} holds a finished run: expected another --out, or that folder removed`);
-}

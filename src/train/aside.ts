@@ -1,5 +1,6 @@
 // Files that are whole or not there, whatever ends the program or the machine.
-import { type FileHandle, open, readdir, rename, rm, statfs } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { badArgument, HyperthinkError, noMemory } from "../base/errors.ts";
 
@@ -28,7 +29,21 @@ export async function writeAside<T>(
 /** Removes what killed programs have left beside the files of a folder. Only for the one process that writes there. */
 export async function cleanAside(folder: string): Promise<void> {
   for (const name of await readdir(folder))
-    if (/\.(jsonl?|safetensors)\.tmp-\d+$/.test(name)) await rm(join(folder, name), { force: true });
+    if (/\.(jsonl?|safetensors|svg|txt|jinja|model)\.tmp-\d+$/.test(name))
+      await rm(join(folder, name), { force: true });
+}
+
+/** Throws as `writeAside` does. */
+export async function makeFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true }).catch(async (error) => {
+    throw await writeFault(error, folder, 0);
+  });
+}
+
+/** Throws as `writeAside` does. */
+export async function copyInto(file: string, from: string): Promise<void> {
+  const { size } = await stat(from);
+  await writeAside(file, size, (handle) => handle.writeFile(createReadStream(from)));
 }
 
 /** Replaces a file by a JSON value. Throws as `writeAside` does. */

@@ -1,8 +1,8 @@
-import { copyFile, mkdir, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Device } from "../device/device.ts";
 import { loraNames } from "../model/lora-match.ts";
-import { cleanAside, writeJsonAtomic } from "./aside.ts";
+import { cleanAside, copyInto, makeFolder, writeJsonAtomic } from "./aside.ts";
 import { isGate, type Parameter, type Parameters } from "./parameters.ts";
 import { type SavedTensor, saveSafetensors } from "./save.ts";
 
@@ -33,10 +33,10 @@ export async function saveModel(
   config: Record<string, unknown>,
   { from, dtype }: { from: string | null; dtype: SavedTensor["dtype"] },
 ): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await cleanAside(folder);
   if (from !== null)
-    for (const name of await readdir(from)) if (BESIDE.test(name)) await copyFile(join(from, name), join(folder, name));
+    for (const name of await readdir(from)) if (BESIDE.test(name)) await copyInto(join(folder, name), join(from, name));
   const borrowed = config.dms_separate_alpha === false;
   await saveSafetensors(
     join(folder, "model.safetensors"),
@@ -53,7 +53,7 @@ export async function saveAdapter(
   config: Record<string, unknown>,
   { base, dtype }: { base: string; dtype: SavedTensor["dtype"] },
 ): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await cleanAside(folder);
   const low = parameters.all.filter((p) => p.low !== null);
   if (low.length > 0) {

@@ -41,7 +41,10 @@ export class Journal implements AsyncDisposable {
     const handle = await open(file, "a").catch(async (error) => {
       throw await writeFault(error, file, 0);
     });
-    await handle.truncate(kept.at(-1)?.end ?? 0);
+    await handle.truncate(kept.at(-1)?.end ?? 0).catch(async (error) => {
+      await handle.close();
+      throw await writeFault(error, file, 0);
+    });
     return new Journal(
       file,
       handle,
@@ -60,8 +63,10 @@ export class Journal implements AsyncDisposable {
   }
 
   /** Waits until the disk has all lines: before a checkpoint counts on them. */
-  sync(): Promise<void> {
-    return this.#handle.sync();
+  async sync(): Promise<void> {
+    await this.#handle.sync().catch(async (error) => {
+      throw await writeFault(error, this.#file, 0);
+    });
   }
 
   close(): Promise<void> {

@@ -1,8 +1,7 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { ModelConfig } from "../model/config.ts";
 import type { Session } from "../request/session.ts";
-import { writeJsonAtomic } from "./aside.ts";
+import { makeFolder, writeJsonAtomic } from "./aside.ts";
 import { type Fit, type FitData, type FitOptions, fitSurrogate } from "./fit.ts";
 import { linearLearner, mlpLearner } from "./learner.ts";
 import { MLP } from "./mlp.ts";
@@ -33,7 +32,7 @@ export async function saveKvzap(folder: string, config: ModelConfig, { layers }:
   const tensors = layers.flatMap(({ inner, out }, l) =>
     inner ? [...tensorsOf(`layers.${l}.0`, inner), ...tensorsOf(`layers.${l}.2`, out)] : tensorsOf(`layers.${l}`, out),
   );
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await saveSafetensors(join(folder, "model.safetensors"), tensors);
   await writeJsonAtomic(join(folder, "config.json"), {
     architectures: ["KVzapModel"],

@@ -10,6 +10,7 @@ import { fingerprintOfWeights } from "./fingerprint.ts";
 import { type InitialOptions, initialParameters } from "./initial.ts";
 import { loadParameters } from "./load.ts";
 import { Optimizer } from "./optimizer.ts";
+import { checkOut, claimFolder } from "./outFolder.ts";
 import type { Pieces } from "./pieces.ts";
 import { finish, nextTo, run, type Talk } from "./run.ts";
 import { checkSettings, type TrainSettings } from "./settings.ts";
@@ -21,7 +22,7 @@ export interface PretrainOptions extends Talk {
   config: Record<string, unknown>;
   /** Where weights begin: drawn, or of a folder's checkpoint. */
   from: InitialOptions | string;
-  /** A folder whose tokenizer and chat template go along; null: none. */
+  /** A model folder (or a file in it) whose tokenizer and chat template go along; null: none. */
   beside: string | null;
   out: string;
   train: Pieces; // endless
@@ -48,10 +49,15 @@ export async function pretrain(options: PretrainOptions, open: () => Device = ()
 async function trained(device: Device, staging: () => Device, options: PretrainOptions): Promise<void> {
   const { out, settings, train, test, from } = options;
   const { windows, length, schedule, heldOutWindows } = settings;
+  await checkOut(
+    out,
+    [from, options.beside].filter((path) => typeof path === "string"),
+  );
   const config = parseConfig(options.config);
   checkSettings(settings, config.contextLength);
   const shape = { config, settings, train: "all", rank: 0, distills: false, teacherApart: false } as const;
   await forecast(device, shape, options);
+  await using _ = await claimFolder(out);
   const parameters =
     typeof from === "string"
       ? await loadParameters(device, staging(), config, await openSource(from))
@@ -85,6 +91,7 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
       heldOut: evaluationBatches(test, heldOutWindows, windows, length),
     },
   );
-  await saveModel(device, parameters.all, out, options.config, { from: options.beside, dtype: options.dtype });
+  const beside = options.beside === null ? null : (await openSource(options.beside)).path;
+  await saveModel(device, parameters.all, out, options.config, { from: beside, dtype: options.dtype });
   await finish(out, { ...recipe, data: train.description, fingerprint: train.fingerprint });
 }

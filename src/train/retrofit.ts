@@ -12,6 +12,7 @@ import { fingerprintOfWeights } from "./fingerprint.ts";
 import { dmsKeys, makeGated, originOf } from "./gated.ts";
 import type { JournalEntry } from "./journal.ts";
 import { Optimizer } from "./optimizer.ts";
+import { checkOut, claimFolder } from "./outFolder.ts";
 import type { RetrofitOptions, RetrofitSettings } from "./retrofitOptions.ts";
 import { finish, nextTo, run } from "./run.ts";
 import { ratioAt } from "./schedule.ts";
@@ -34,6 +35,9 @@ export async function retrofit(options: RetrofitOptions, open: () => Device = ()
 
 async function retrofitted(device: Device, staging: () => Device, options: RetrofitOptions): Promise<void> {
   const { settings, out, train, test, achieve } = options;
+  const { model, adapters, earlier, teacher: taught, start, saveEach, dtype } = options;
+  const given = [model, ...adapters, ...(earlier === null ? [] : [earlier]), ...(taught === null ? [] : [taught])];
+  await checkOut(out, given);
   const origin = await originOf(options);
   checkSettings(settings, origin.config.contextLength);
   const r = origin.settings;
@@ -42,6 +46,7 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   const teacherApart = distills && (options.teacher !== null || r.train === "full");
   const shape = { config: origin.gated, settings, train: r.train, rank: r.rank, distills, teacherApart };
   await forecast(device, shape, options);
+  await using _ = await claimFolder(out);
   const { parameters, teacher } = await makeGated(device, staging, origin, options);
   const { windows, length, heldOutWindows } = settings;
   const student = new Student(device, parameters, {
@@ -51,9 +56,7 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   });
   const optimizer = new Optimizer(device, parameters.trained, settings.optimizer);
   const trainer = new Trainer(student, optimizer, r.loss, settings.seed);
-  const { model, adapters, earlier, teacher: taught, start, saveEach, dtype } = options;
   const near = (path: string) => nextTo(out, path);
-  const given = [model, ...adapters, ...(earlier === null ? [] : [earlier]), ...(taught === null ? [] : [taught])];
   const recipe = {
     kind: "retrofit",
     model: near(model),
@@ -70,7 +73,7 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   const save = async (folder: string, reached: JournalEntry) => {
     const config = { ...dmsKeys(r), dms_cr: ratioOf(reached) ?? r.ramp.from };
     if (r.train === "full")
-      await saveModel(device, parameters.all, folder, { ...base, ...config }, { from: model, dtype });
+      await saveModel(device, parameters.all, folder, { ...base, ...config }, { from: origin.source.path, dtype });
     else
       await saveAdapter(device, parameters, folder, config, {
         ...{ base: relative(folder, model), dtype },
@@ -114,7 +117,13 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
       },
     },
   );
-  await save(out, last);
+  const missed = achieve.slice(next);
+  if (missed.length > 0)
+    options.note?.(
+      `--achieve: ${missed.join(", ")} not reached: the run ends where held-out text achieves ` +
+        `${Number(last.heldOutCr ?? 1).toFixed(2)}; more --steps or a higher --cr go further`,
+    );
+  await save(out, missed.length > 0 ? { ...last, missed } : last);
 }
 
 const RANDOM = 0x7219e2;
@@ -132,6 +141,14 @@ function check(r: RetrofitSettings, { achieve, settings, note }: RetrofitOptions
       `the nominal CR ends at ${ends.toFixed(2)} after ${settings.steps} steps, not at ${r.ramp.cr}: ` +
         `that takes ${Math.ceil((r.ramp.cr - r.ramp.from) * r.ramp.perUnit)} steps, or fewer --cr-steps`,
     );
+  if (r.train !== "full" && settings.optimizer.matrices === "muon")
+    note?.(`--optimizer muon changes nothing: it is for whole matrices, of which --train ${r.train} has none`);
+  if (!(Number.isInteger(r.ramp.perUnit) && r.ramp.perUnit >= 1))
+    throw badArgument(
+      `--cr-steps: expected a whole number from 1, got ${r.ramp.perUnit}; --cr-from as high as --cr begins there at once`,
+    );
+  if (!(r.sparsityWeight >= 0 && r.sparsityWeight < Infinity))
+    throw badArgument(`--sparsity: expected a number from 0, got ${r.sparsityWeight}`);
   if (!(r.ramp.cr >= 1)) throw badArgument(`--cr: expected a ratio from 1, got ${r.ramp.cr}`);
   if (!(r.tau > 0)) throw badArgument(`--tau: expected a temperature above 0, got ${r.tau}`);
   if (!(Number.isInteger(r.rank) && r.rank >= 1 && r.rank <= 1024))

@@ -35,38 +35,47 @@ export const TRAIN_SETTINGS: TrainSettings = {
   checkpointEach: 50,
 };
 
-/** Throws `bad-argument` for a setting that makes no sense, or not with a model of this context. */
+/** Throws `bad-argument`, naming the flag, for a setting that makes no sense, or not with a model of this context. */
 export function checkSettings(settings: TrainSettings, contextLength: number): void {
   const { optimizer, schedule } = settings;
-  for (const name of ["steps", "windows", "accumulate", "evaluateEach", "checkpointEach"] as const)
-    if (!(Number.isInteger(settings[name]) && settings[name] >= 1))
-      throw badArgument(`${name}: expected a whole number from 1, got ${settings[name]}`);
   for (const [name, value] of Object.entries({
-    heldOutWindows: settings.heldOutWindows,
-    warmup: schedule.warmup,
-    seed: settings.seed,
+    "--steps": settings.steps,
+    "--windows": settings.windows,
+    "--accumulate": settings.accumulate,
+    "--evaluate-each": settings.evaluateEach,
+    "--checkpoint-each": settings.checkpointEach,
+  }))
+    if (!(Number.isInteger(value) && value >= 1))
+      throw badArgument(`${name}: expected a whole number from 1, got ${value}`);
+  for (const [name, value] of Object.entries({
+    "--held-out": settings.heldOutWindows,
+    "--warmup": schedule.warmup,
+    "--seed": settings.seed,
   }))
     if (!(Number.isInteger(value) && value >= 0))
       throw badArgument(`${name}: expected a whole number from 0, got ${value}`);
   if (!(Number.isInteger(settings.length) && settings.length >= 2))
-    throw badArgument(`length: expected windows of 2 tokens or more, got ${settings.length}`);
+    throw badArgument(`--length: expected windows of 2 tokens or more, got ${settings.length}`);
   if (settings.length > contextLength)
     throw badArgument(
-      `length: expected at most the model's context of ${contextLength} tokens, got ${settings.length}`,
+      `--length: expected at most the model's context of ${contextLength} tokens, got ${settings.length}`,
     );
   if (settings.windows * settings.length > 1 << 20)
     throw badArgument(
-      `windows x length: expected at most ${1 << 20} tokens a batch, got ${settings.windows} x ${settings.length}; ` +
+      `--windows x --length: expected at most ${1 << 20} tokens a batch, got ${settings.windows} x ${settings.length}; ` +
         "accumulate several batches instead",
     );
   if (schedule.shape === "exponential" && schedule.last === 0)
     throw badArgument(
       "--last 0: an exponential schedule never gets there; expected a share above 0, or --schedule linear",
     );
-  const parts = { momentum: optimizer.momentum, beta1: optimizer.beta1, beta2: optimizer.beta2, last: schedule.last };
-  for (const [name, value] of Object.entries(parts))
+  const { momentum, beta1, beta2 } = optimizer;
+  for (const [name, value] of Object.entries({ momentum, beta1, beta2, "--last": schedule.last }))
     if (!(value >= 0 && value <= 1)) throw badArgument(`${name}: expected a number from 0 to 1, got ${value}`);
   const { rate, muonRate, gateRate, eps, decay, clip } = optimizer;
-  for (const [name, value] of Object.entries({ rate, muonRate, gateRate, eps, decay, clip }))
+  for (const [name, value] of Object.entries({
+    ...{ "--rate": rate, "--muon-rate": muonRate, "--gate-rate": gateRate, eps },
+    ...{ "--decay": decay, "--clip": clip },
+  }))
     if (!(value >= 0 && value < Infinity)) throw badArgument(`${name}: expected a number from 0, got ${value}`);
 }

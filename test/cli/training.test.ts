@@ -1,6 +1,16 @@
 // Training from the command line: data that do not fit, what of them is learned, and what a short run leaves and says.
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -94,11 +104,38 @@ describe("training from the command line", () => {
     }
   });
 
+  test("a tokenizer is found beside the config, and a model by its file of weights", () => {
+    const begun = join(folder, "begun");
+    mkdirSync(begun);
+    for (const name of readdirSync(beads).filter((name) => name.endsWith(".json") || name.endsWith(".jinja")))
+      copyFileSync(join(beads, name), join(begun, name));
+    const data = write("beside.txt", texts);
+    const done = run("pretrain", "--config", join(begun, "config.json"), "--data", data);
+    assert.equal(done.code, 0, done.err);
+    assert.ok(existsSync(join(done.to, "tokenizer.json")));
+    const from = ["--from", join(beads, "model.safetensors")];
+    const none = program(["pretrain", ...from, "--data", "nowhere.txt", "-o", join(folder, "none")]);
+    assert.match(none.err, /nowhere\.txt: no such file/);
+  });
+
   test("problems are refused with another tokenizer than theirs", () => {
     const done = run("retrofit", "--data", "abacus", "--length", "1536");
     assert.notEqual(done.code, 0);
     assert.match(done.err, /--data abacus: expected the tokenizer of models\/abacus.*, got that of .*beads/);
     assert.ok(!existsSync(done.to));
+  });
+
+  test("a model that is read, or lies in the folder, is refused before anything else is done", () => {
+    const to = join(folder, "model");
+    cpSync(beads, to, { recursive: true });
+    const config = readFileSync(join(to, "config.json"));
+    for (const [command, message] of [
+      [["retrofit", "-m", to, "--train", "full"], /model: this run reads that folder/],
+      [["retrofit", "-m", beads, "--method", "kvzap"], /model holds config\.json already: expected another --out/],
+      [["pretrain", "--from", to], /model: this run reads that folder/],
+    ] as const)
+      assert.match(program([...command, "--data", "nowhere.txt", "-o", to]).err, message);
+    assert.deepEqual(readFileSync(join(to, "config.json")), config);
   });
 
   test("gates from a surrogate are for new ones of each head", () => {

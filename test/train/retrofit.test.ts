@@ -166,6 +166,19 @@ describe("what a retrofit saves", () => {
     }
   });
 
+  test("ratios that it did not reach are told, in its recipe too", async () => {
+    const notes: string[] = [];
+    const note = (text: string) => notes.push(text);
+    const { out, entries } = await run({ retrofit: { train: "gates" }, achieve: [1.01, 50, 60], note });
+    assert.match(
+      notes.join("\n"),
+      /--achieve: 50, 60 not reached: the run ends where held-out text achieves 1\.\d\d; /,
+    );
+    const reachedIn = (folder: string) => JSON.parse(readFileSync(join(folder, "training.json"), "utf8")).reached;
+    assert.deepEqual(reachedIn(out), { ...entries.at(-1), missed: [50, 60] });
+    assert.ok(!("missed" in reachedIn(join(out, "cr1.01"))));
+  });
+
   test("a ratio that is there before the first step ends the run there", async () => {
     const { out } = await run({ retrofit: { train: "gates" }, settings: { ...settings, steps: 8 } });
     const { out: next, entries } = await run({ earlier: out, retrofit: { train: "gates" }, achieve: [1.01] });
@@ -177,6 +190,17 @@ describe("what a retrofit saves", () => {
     const notes: string[] = [];
     await run({ retrofit: { ramp: { from: 1, cr: 4, perUnit: 2 } }, note: (text) => notes.push(text) });
     assert.match(notes.join("\n"), /the nominal CR ends at 3\.00 after 4 steps, not at 4: that takes 6 steps/);
+  });
+
+  test("an optimizer that nothing learns by is told", async () => {
+    const notes: string[] = [];
+    const muon = { ...settings, steps: 1, optimizer: { ...settings.optimizer, matrices: "muon" } as const };
+    const note = (text: string) => notes.push(text);
+    await run({ settings: muon, note, retrofit: { train: "lora" } });
+    assert.match(notes.join("\n"), /--optimizer muon changes nothing: .* --train lora has none/);
+    notes.length = 0;
+    await run({ settings: muon, note, retrofit: { train: "full" } });
+    assert.doesNotMatch(notes.join("\n"), /muon/);
   });
 
   test("immediate eviction and a random trigger", async () => {
@@ -229,6 +253,10 @@ describe("going on", () => {
     await refused({ retrofit: { gates: "borrowed" } }, /--train full, got lora/);
     await refused({ retrofit: { ramp: { from: 1, cr: 0.5, perUnit: 1 } } }, /--cr: expected a ratio from 1/);
     await refused({ retrofit: { rank: 0 } }, /--rank/);
+    for (const perUnit of [0, -1, 0.5, Number.NaN])
+      await refused({ retrofit: { ramp: { from: 1, cr: 4, perUnit } } }, /--cr-steps: expected a whole number from 1/);
+    for (const sparsityWeight of [-1, Number.NaN])
+      await refused({ retrofit: { sparsityWeight } }, /--sparsity: expected a number from 0/);
     await refused(
       { achieve: [2], settings: { ...settings, heldOutWindows: 0 } },
       /--achieve: expected --held-out from 1/,

@@ -182,20 +182,21 @@ test("a saved model is begun from as it ended", () =>
 
 test("settings that make no sense are refused by name", () => {
   const wrong: [Partial<TrainSettings>, RegExp][] = [
-    [{ steps: 0 }, /^steps: expected a whole number from 1, got 0/],
-    [{ windows: 1.5 }, /^windows: /],
-    [{ accumulate: -1 }, /^accumulate: /],
-    [{ evaluateEach: 0 }, /^evaluateEach: /],
-    [{ checkpointEach: Number.NaN }, /^checkpointEach: /],
-    [{ heldOutWindows: -1 }, /^heldOutWindows: expected a whole number from 0/],
-    [{ seed: 0.5 }, /^seed: /],
-    [{ length: 1 }, /^length: expected windows of 2 tokens or more, got 1/],
-    [{ windows: 1 << 12, length: 1 << 12 }, /^windows x length: expected at most .* accumulate/],
-    [{ schedule: { ...tinySettings.schedule, warmup: -1 } }, /^warmup: /],
-    [{ schedule: { ...tinySettings.schedule, last: 2 } }, /^last: expected a number from 0 to 1, got 2/],
+    [{ steps: 0 }, /^--steps: expected a whole number from 1, got 0/],
+    [{ windows: 1.5 }, /^--windows: /],
+    [{ accumulate: -1 }, /^--accumulate: /],
+    [{ evaluateEach: 0 }, /^--evaluate-each: /],
+    [{ checkpointEach: Number.NaN }, /^--checkpoint-each: /],
+    [{ heldOutWindows: -1 }, /^--held-out: expected a whole number from 0/],
+    [{ seed: 0.5 }, /^--seed: /],
+    [{ length: 1 }, /^--length: expected windows of 2 tokens or more, got 1/],
+    [{ windows: 1 << 12, length: 1 << 12 }, /^--windows x --length: expected at most .* accumulate/],
+    [{ schedule: { ...tinySettings.schedule, warmup: -1 } }, /^--warmup: /],
+    [{ schedule: { ...tinySettings.schedule, last: 2 } }, /^--last: expected a number from 0 to 1, got 2/],
     [{ optimizer: { ...tinySettings.optimizer, beta2: -0.1 } }, /^beta2: /],
-    [{ optimizer: { ...tinySettings.optimizer, rate: Number.NaN } }, /^rate: expected a number from 0, got NaN/],
-    [{ optimizer: { ...tinySettings.optimizer, clip: Number.POSITIVE_INFINITY } }, /^clip: /],
+    [{ optimizer: { ...tinySettings.optimizer, rate: Number.NaN } }, /^--rate: expected a number from 0, got NaN/],
+    [{ optimizer: { ...tinySettings.optimizer, gateRate: -1 } }, /^--gate-rate: /],
+    [{ optimizer: { ...tinySettings.optimizer, clip: Number.POSITIVE_INFINITY } }, /^--clip: /],
   ];
   checkSettings(tinySettings, 1 << 20);
   for (const [settings, message] of wrong)

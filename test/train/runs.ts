@@ -38,7 +38,7 @@ export const tinySettings: TrainSettings = {
 };
 
 export interface TinyRun
-  extends Partial<Pick<PretrainOptions, "from" | "signal" | "train" | "onEntry" | "note" | "dtype">> {
+  extends Partial<Pick<PretrainOptions, "from" | "beside" | "signal" | "train" | "onEntry" | "note" | "dtype">> {
   threads?: number;
   settings?: Partial<TrainSettings>;
 }
@@ -58,6 +58,7 @@ export async function tinyPretrain(out: string, { threads = 1, settings, ...opti
 export interface TinyRetrofit extends TinyRun {
   train?: never;
   from?: never;
+  beside?: never;
   achieve?: number[];
   saveEach?: number;
   retrofit?: Partial<RetrofitSettings>;

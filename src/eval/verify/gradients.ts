@@ -20,17 +20,28 @@ const ROUNDED_TOLERANCE = 2e-2; // both, where factors of products are rounded t
 const shape = z.object({
   model: z.string(),
   overrides: z.record(z.string(), z.union([z.number(), z.boolean(), z.string()])).default({}),
+  direction: z.enum(["reverse", "forward"]).default("reverse"),
+  loss: z
+    .partialRecord(
+      z.enum(["distill", "ntp", "pretrain"]),
+      z.object({ total: z.number(), data_term: z.number().optional(), sparsity_term: z.number().optional() }),
+    )
+    .refine((loss) => Object.keys(loss).length > 0, "expected distill, ntp or pretrain, found none"),
+});
+/** What gates act by. */
+const gatesShape = z.object({
   tau: z.number().positive(),
   window: z.int().min(0),
   target_evicted_fraction: z.number().min(0).max(1),
-  direction: z.enum(["reverse", "forward"]).default("reverse"),
-  loss: z.record(
-    z.enum(["distill", "ntp", "pretrain"]),
-    z.object({ total: z.number(), data_term: z.number().optional(), sparsity_term: z.number().optional() }),
-  ),
 });
-type Settings = z.infer<typeof shape>;
-type Kind = keyof Settings["loss"];
+type GateSettings = z.infer<typeof gatesShape>;
+type Settings = z.infer<typeof shape> & { gates: GateSettings | null };
+type Kind = "distill" | "ntp" | "pretrain";
+
+/** In plain pretraining none act. */
+const gatesAct = (kind: Kind): boolean => kind !== "pretrain";
+
+const NO_GATES: GateSettings = { tau: 1, window: 0, target_evicted_fraction: 0 };
 
 const MULTIPLIED = " multiplied by";
 
@@ -40,22 +51,27 @@ export async function* verifyGradients(
   golden: Record<string, unknown>,
   options: VerifyOptions,
 ): AsyncGenerator<Check> {
-  const settings = shape.safeParse(golden);
-  if (!settings.success) {
-    const { path, message } = settings.error.issues[0];
-    throw badFile(`${folder}/golden.json: ${path.join(".")}: ${message}`);
-  }
+  const plain = read(shape, golden, folder);
+  const kinds = Object.keys(plain.loss) as Kind[];
+  const settings = { ...plain, gates: kinds.some(gatesAct) ? read(gatesShape, golden, folder) : null };
   const tensors = await readGoldenTensors(join(folder, "golden.safetensors"));
-  const source = await openSource(join(folder, settings.data.model));
+  const source = await openSource(join(folder, settings.model));
   for (const bf16 of [false, true])
-    for (const kind of Object.keys(settings.data.loss) as Kind[]) {
+    for (const kind of kinds) {
       const device = openDevice(options.device, options.threads);
       try {
-        yield* verifyLoss(device, source, settings.data, tensors, kind, bf16, options);
+        yield* verifyLoss(device, source, settings, tensors, kind, bf16, options);
       } finally {
         device.close();
       }
     }
+}
+
+function read<T>(form: z.ZodType<T>, golden: Record<string, unknown>, folder: string): T {
+  const settings = form.safeParse(golden);
+  if (settings.success) return settings.data;
+  const { path, message } = settings.error.issues[0];
+  throw badFile(`${folder}/golden.json: ${path.join(".")}: ${message}`);
 }
 
 async function* verifyLoss(
@@ -69,11 +85,13 @@ async function* verifyLoss(
 ): AsyncGenerator<Check> {
   const json = { ...(await source.json("config.json")), ...dmsKeys(settings.overrides) };
   const config = parseConfig(json);
+  if (gatesAct(kind) && !config.dms)
+    throw badFile(`${source.path}: expected a model with gates for the loss ${kind}, got one without dms_* keys`);
   const parameters = await loadParameters(device, openDevice(name, threads), config, source);
   await multiply(parameters, settings.overrides);
   for (const p of parameters.all) parameters.learn(p);
   const ids = tensors.int("input_ids");
-  const windows = sizeOf(ids, tensors, config.layers * config.kvHeads);
+  const windows = tensors.rows("input_ids");
   const { losses, student } = await gradientsOf(device, parameters, settings, tensors, ids, windows, kind, bf16);
 
   const label = `${kind}${bf16 ? ", bf16 products" : ""}`;
@@ -105,12 +123,12 @@ async function* verifyLoss(
   yield relative(`${label}: ${compared} gradients, the farthest ${which}`, worst, allowed);
 }
 
-/** Sequences of the batch: noise is [B, L, Hkv, T]. */
-function sizeOf(ids: Int32Array, tensors: Golden, decisions: number): number {
-  const noise = tensors.float("noise").length;
-  if (noise !== ids.length * decisions)
-    throw badFile(`golden.safetensors: expected noise of ${ids.length * decisions} numbers, got ${noise}`);
-  return tensors.rows("input_ids");
+/** What Gumbel noise was drawn: [B, L, Hkv, T]. */
+function noiseOf(tensors: Golden, size: number): Float32Array {
+  const noise = tensors.float("noise");
+  if (noise.length !== size)
+    throw badFile(`golden.safetensors: expected noise of ${size} numbers, got ${noise.length}`);
+  return noise;
 }
 
 async function gradientsOf(
@@ -125,11 +143,11 @@ async function gradientsOf(
 ) {
   const { config } = parameters;
   const [rows, length] = [ids.length, ids.length / windows];
-  const gates = kind === "pretrain" ? null : "soft";
+  const gates = gatesAct(kind) ? "soft" : null;
   const loss: Loss = kind === "distill" ? { kind: "distill", direction: settings.direction } : { kind: "next" };
-  const { tau, window } = settings;
-  const untouched = { config: { ...config, dms: null }, weights: parameters.untouched() };
-  const teacher = kind === "distill" ? untouched : null;
+  const { tau, window, target_evicted_fraction: target } = settings.gates ?? NO_GATES;
+  // The same model with its gates off: one that borrows a channel for them does without that channel all the same.
+  const teacher = kind === "distill" ? { config, weights: parameters.untouched() } : null;
   const student = new Student(device, parameters, { rows, keeps: "all", window, tau, rank: 0, teacher, bf16 });
   const { batch, attention } = student;
   const [weights, targets, place] = [new Float32Array(rows), new Int32Array(rows), new Int32Array(rows)];
@@ -145,9 +163,9 @@ async function gradientsOf(
   for (let b = 0; b < windows; b++) batch.documents.host.set([b * length, length, 0], 3 * b);
   batch.documentCount = windows;
   student.losses.choose(weights, targets);
-  const noise = tensors.float("noise");
   const { layers, kvHeads } = config;
-  if (gates)
+  if (gates) {
+    const noise = noiseOf(tensors, rows * layers * kvHeads);
     for (let l = 0; l < layers; l++) {
       const { noise: to } = attention.layers[l];
       for (let r = 0; r < rows; r++)
@@ -155,6 +173,7 @@ async function gradientsOf(
           to.host[r * kvHeads + h] = noise[((place[r] * layers + l) * kvHeads + h) * length + (r % length)];
       to.wrote(0, to.length);
     }
+  }
 
   const forward = device.begin();
   if (loss.kind === "distill") student.teach(forward);
@@ -165,7 +184,7 @@ async function gradientsOf(
     const z = attention.layers.map(() => new Float32Array(rows * kvHeads));
     for (let l = 0; l < layers; l++) await student.readZ(l, z[l]);
     const { pull } = attention;
-    sparsity = sparsityOf(z, kvHeads, place, windows, settings.target_evicted_fraction, 1, pull.host).loss;
+    sparsity = sparsityOf(z, kvHeads, place, windows, target, 1, pull.host).loss;
     pull.wrote(0, rows);
   }
   const backward = device.begin();

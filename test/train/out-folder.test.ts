@@ -1,0 +1,126 @@
+// Where a run writes: no model is lost there, and one process writes at a time.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { HyperthinkError } from "../../src/base/errors.ts";
+import { RECIPE } from "../../src/model/recipe.ts";
+import { checkOut, claimFolder } from "../../src/train/outFolder.ts";
+import { CHECKPOINTS, JOURNAL } from "../../src/train/run.ts";
+import { withFolder } from "../support/checkpoint.ts";
+import { tinyPretrain, tinyRetrofit } from "./runs.ts";
+
+const inFolder = (work: (dir: string) => Promise<void>) => withFolder({}, work);
+const isRefused = (message: RegExp) => (error: unknown) => {
+  assert.ok(error instanceof HyperthinkError && error.code === "bad-argument", String(error));
+  assert.match(error.message, message);
+  return true;
+};
+const short = { settings: { steps: 1, heldOutWindows: 0 } };
+const LOCK = "run.lock";
+
+describe("a folder for a result", () => {
+  test("is not the model that is read, which stays as it was", () =>
+    inFolder(async (dir) => {
+      const model = join(dir, "model");
+      await tinyPretrain(model, short);
+      rmSync(join(model, RECIPE));
+      const files = () =>
+        readdirSync(model)
+          .sort()
+          .map((name) => [name, readFileSync(join(model, name), "base64")]);
+      const before = files();
+      symlinkSync(model, join(dir, "link"), "junction");
+      for (const out of [model, `${model}/`, join(dir, "link")]) {
+        for (const train of ["gates", "lora", "full"] as const)
+          await assert.rejects(tinyRetrofit(model, out, { ...short, retrofit: { train } }), isRefused(/reads that fo/));
+        await assert.rejects(tinyPretrain(out, { ...short, from: model }), isRefused(/this run reads that folder/));
+      }
+      assert.deepEqual(files(), before);
+    }));
+
+  test("holds no other model, gates or LoRA", () =>
+    inFolder(async (dir) => {
+      for (const name of [
+        ...["config.json", "model.safetensors", "model.safetensors.index.json", "model-00001-of-00002.safetensors"],
+        ...["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"],
+      ]) {
+        const out = join(dir, name.replaceAll(".", "-"));
+        mkdirSync(out);
+        writeFileSync(join(out, name), "{}");
+        await assert.rejects(checkOut(out, []), isRefused(new RegExp(`holds ${name} already`)));
+        mkdirSync(join(out, CHECKPOINTS)); // a trainer's, but without our journal
+        await assert.rejects(tinyPretrain(out, short), isRefused(/ already: expected another --out/));
+        // A run that was stopped while it saved its result goes on.
+        writeFileSync(join(out, JOURNAL), "");
+        await checkOut(out, []);
+        writeFileSync(join(out, RECIPE), "{}");
+        await assert.rejects(checkOut(out, []), isRefused(/holds a finished run/));
+      }
+      await checkOut(join(dir, "new"), []);
+      mkdirSync(join(dir, "notes"));
+      writeFileSync(join(dir, "notes", "notes.txt"), "a user's");
+      await checkOut(join(dir, "notes"), []);
+    }));
+});
+
+describe("a claim on a folder", () => {
+  test("is one's, of this process and of others, until it is given up", () =>
+    inFolder(async (dir) => {
+      const out = join(dir, "out");
+      {
+        await using _ = await claimFolder(out);
+        await assert.rejects(claimFolder(`${out}/.`), isRefused(/writes a run there/));
+        assert.ok(existsSync(join(out, LOCK)));
+        writeFileSync(join(out, "kept"), "");
+      }
+      assert.deepEqual(readdirSync(out), ["kept"]);
+      writeFileSync(join(out, RECIPE), "{}"); // by a run that ended since it was looked at
+      await assert.rejects(claimFolder(out), isRefused(/holds a finished run/));
+      assert.ok(!existsSync(join(out, LOCK)));
+      {
+        await using _ = await claimFolder(join(dir, "empty"));
+      }
+      assert.ok(!existsSync(join(dir, "empty")), "a run that failed before it wrote leaves nothing");
+    }));
+
+  test("of a process that lives stands, and its run stays as it is; that of a dead one is taken over", () =>
+    inFolder(async (dir) => {
+      const out = join(dir, "out");
+      mkdirSync(out);
+      const other = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" });
+      const half = join(out, CHECKPOINTS, ".step-000003.tmp-17"); // what the other is writing
+      mkdirSync(half, { recursive: true });
+      writeFileSync(join(out, JOURNAL), '{"step":0}\n');
+      writeFileSync(join(out, LOCK), String(other.pid));
+      try {
+        const named = isRefused(new RegExp(`process ${other.pid} writes a run there.*remove .*${LOCK}`));
+        await assert.rejects(tinyPretrain(out, short), named);
+        assert.ok(existsSync(half));
+        assert.equal(readFileSync(join(out, JOURNAL), "utf8"), '{"step":0}\n');
+      } finally {
+        other.kill("SIGKILL");
+        await once(other, "exit");
+      }
+      await tinyPretrain(out, short);
+      assert.ok(!existsSync(join(out, LOCK)) && existsSync(join(out, RECIPE)));
+    }));
+
+  test("whose process died before it wrote its number, or had this one's, is free", () =>
+    inFolder(async (dir) => {
+      for (const text of ["", String(process.pid), "no number"]) {
+        writeFileSync(join(dir, LOCK), text);
+        await using _ = await claimFolder(dir);
+        assert.equal(readFileSync(join(dir, LOCK), "utf8"), String(process.pid));
+      }
+      assert.deepEqual(readdirSync(dir), []);
+    }));
+
+  test("of a folder that cannot be made is an error that says so", () =>
+    inFolder(async (dir) => {
+      writeFileSync(join(dir, "file"), "");
+      await assert.rejects(claimFolder(join(dir, "file")), isRefused(/expected a folder that can be made and written/));
+    }));
+});
