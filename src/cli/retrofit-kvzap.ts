@@ -46,7 +46,7 @@ export const kvzapOptions = (command: Command): Command =>
     .option("--prompts <n>", "kvzap: prompts to learn from; several --data take turns", whole, FIT.prompts);
 
 /** Share of the pieces that judge. */
-const HELD_OUT = 0.1;
+const JUDGING = 0.1;
 const SHARES = [0.25, 0.5, 0.75, 0.875, 0.95];
 
 export async function runKvzap(flags: KvzapFlags): Promise<void> {
@@ -101,7 +101,7 @@ export async function fitData(
     const { pieces, notes } = await loadPieces([path], session, { length, skipBadLines, signal });
     notes.forEach(note);
     descriptions.push(pieces.description);
-    const parts = heldOut(pieces, HELD_OUT, seed);
+    const parts = heldOut(pieces, JUDGING);
     train.push(onceShuffled(parts.train, seed));
     test.push(onceShuffled(parts.test, seed));
   }

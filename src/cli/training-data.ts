@@ -18,7 +18,7 @@ export interface TrainingData {
 }
 
 /** Share of the pieces that evaluations may read. */
-const HELD_OUT = 0.02;
+const EVALUATED = 0.02;
 
 /** Pieces to train on without end, and others to test on. `model`: folder of the tokenizer and chat template. */
 export async function trainingData(
@@ -51,7 +51,7 @@ export async function trainingData(
     const options = { length, skipBadLines, learn, overflow: long, end, signal, onProgress: bar.show };
     const { pieces, notes } = await loadPieces(data, reader, options).finally(bar.done);
     notes.forEach(note);
-    const { train, test } = heldOut(pieces, HELD_OUT, seed);
+    const { train, test } = heldOut(pieces, EVALUATED);
     return { train: shuffledPieces(train, seed), test };
   } finally {
     tokenizer.close();
