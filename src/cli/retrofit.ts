@@ -1,10 +1,8 @@
 import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
-import { loadConfig } from "../model/load.ts";
-import { openSource } from "../model/source.ts";
 import { machineMemory, openDevice } from "../request/session.ts";
-import { retrofit } from "../train/retrofit.ts";
-import type { RetrofitOptions, RetrofitSettings } from "../train/retrofitOptions.ts";
+import { checkRetrofit, retrofit } from "../train/retrofit.ts";
+import type { RetrofitPlan, RetrofitSettings } from "../train/retrofitOptions.ts";
 import { gateStart } from "./gate-start.ts";
 import { interruptible, note } from "./open.ts";
 import { choice, number, texts, whole } from "./parse.ts";
@@ -169,25 +167,22 @@ async function runRetrofit(flags: Flags): Promise<void> {
     throw badArgument(`--achieve: expected ascending ratios above 1 such as 2,4,8, got ${achieve.join()}`);
   const signal = interruptible();
   const settings = trainSettings(flags, { gateRate: flags.gateRate });
-  const config = await loadConfig(await openSource(flags.model));
-  const { train, test } = await trainingData(flags, flags.model, config.vocabulary, signal);
   const chosen = retrofitSettings(flags);
-  const start = flags.init === "kvzap" ? await gateStart(flags, config, chosen, { train, test }, signal) : null;
+  const plan: RetrofitPlan = {
+    ...{ model: flags.model, adapters: flags.adapter ?? [], teacher: flags.teacher ?? null, out: flags.out },
+    earlier: flags.from ?? null,
+    ...{ settings, signal, achieve, saveEach: flags.saveEach },
+    start: flags.init === "kvzap" ? gateStart(flags, chosen, signal) : null,
+    retrofit: chosen,
+    memory: machineMemory(),
+    dtype: flags.dtype === "bf16" ? "BF16" : "F32",
+  };
+  const { config } = await checkRetrofit(plan); // before the data are read
+  const data = await trainingData(flags, flags.model, config.vocabulary, signal);
   const board = trainingBoard(flags, settings.steps);
+  const heard = { onEntry: board.entry, onRan: board.plot, note: board.say, onForecast: board.forecast };
   try {
-    const options: RetrofitOptions = {
-      ...{ model: flags.model, adapters: flags.adapter ?? [], teacher: flags.teacher ?? null, out: flags.out },
-      earlier: flags.from ?? null,
-      ...{ train, test, settings, signal, achieve, saveEach: flags.saveEach, start },
-      retrofit: chosen,
-      onEntry: board.entry,
-      onRan: board.plot,
-      note: board.say,
-      onForecast: board.forecast,
-      memory: machineMemory(),
-      dtype: flags.dtype === "bf16" ? "BF16" : "F32",
-    };
-    await retrofit(options, () => openDevice(flags.device, flags.threads));
+    await retrofit({ ...plan, ...data, ...heard }, () => openDevice(flags.device, flags.threads));
   } finally {
     board.done();
   }

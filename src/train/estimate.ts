@@ -88,22 +88,34 @@ export interface Forecasting {
   memory?: number; // bytes that the machine has; default: no limit
 }
 
-/** Tells what a run will take. Throws `no-memory` where the machine has not so much. */
-export async function forecast(
-  device: Device,
-  shape: RunShape & { settings: TrainSettings },
-  { onForecast, memory = Number.POSITIVE_INFINITY }: Forecasting,
-): Promise<void> {
-  const { bytes, flops, exact } = estimate(shape);
-  const { steps, bf16 } = shape.settings;
-  const gib = (n: number) => `${(n / 2 ** 30).toFixed(1)} GiB`;
+const gib = (n: number) => `${(n / 2 ** 30).toFixed(1)} GiB`;
+
+/** Throws `no-memory` where the machine has less than a run takes. */
+export function checkMemory(shape: RunShape, memory = Number.POSITIVE_INFINITY): void {
+  const { bytes } = estimate(shape);
   if (bytes > memory)
     throw noMemory(
       `this run takes about ${gib(bytes)}, this machine has ${gib(memory)}: expected fewer --windows (and --accumulate ` +
         `more), a shorter --length${shape.settings.recompute ? "" : ", --recompute"} or a smaller model`,
     );
+}
+
+/**
+ * Tells what a run will take. Throws `no-memory` where the machine has not so much. `before`: the same of
+ * what runs first.
+ */
+export async function forecast(
+  device: Device,
+  shape: RunShape & { settings: TrainSettings },
+  { onForecast, memory }: Forecasting,
+  before: Pick<Forecast, "bytes" | "seconds"> = { bytes: 0, seconds: 0 },
+): Promise<void> {
+  checkMemory(shape, memory);
+  const { bytes, flops, exact } = estimate(shape);
+  const { steps, bf16 } = shape.settings;
   const rate = await productRate(device, false);
   const rounded = bf16 ? await productRate(device, true) : rate;
   const step = exact / rate + (flops - exact) / rounded;
-  onForecast?.({ bytes, flops, exact, seconds: (steps * step) / STEP_SHARE });
+  const seconds = before.seconds + (steps * step) / STEP_SHARE;
+  onForecast?.({ bytes: Math.max(before.bytes, bytes), flops, exact, seconds });
 }

@@ -10,7 +10,7 @@ import { Safetensors } from "../model/safetensors.ts";
 import { openSource, type Source } from "../model/source.ts";
 import { loadParameters } from "./load.ts";
 import { isGate, type Parameter, type Parameters } from "./parameters.ts";
-import type { GateStart, RetrofitOptions, RetrofitSettings } from "./retrofitOptions.ts";
+import type { GateStart, RetrofitPlan, RetrofitSettings } from "./retrofitOptions.ts";
 import { startLowRank } from "./start.ts";
 
 export interface Gated {
@@ -40,7 +40,7 @@ export const dmsKeys = (r: RetrofitSettings): Record<string, unknown> => ({
   dms_tau: r.tau,
 });
 
-export async function originOf(options: RetrofitOptions): Promise<Origin> {
+export async function originOf(options: RetrofitPlan): Promise<Origin> {
   const source = await openSource(options.model);
   const earlier = await openAdapters(options.earlier ?? []);
   const merged = await openAdapters(options.adapters);
@@ -68,23 +68,23 @@ function withGatesOf({ dms }: ModelConfig, r: RetrofitSettings): RetrofitSetting
   };
 }
 
+/**
+ * `start`: gates to begin with. Where others have begun the run, its checkpoint has them.
+ */
 export async function makeGated(
   device: Device,
   staging: () => Device,
   origin: Origin,
-  { teacher, start, note, settings: { seed } }: RetrofitOptions,
+  start: GateStart | null,
+  { teacher, note, start: maker, settings: { seed } }: RetrofitPlan,
 ): Promise<Gated> {
   const { source, config, gated, settings, gates, loras } = origin;
   const { train, rank, loraScale } = settings;
   const load = (own: boolean) =>
     loadParameters(device, staging(), config, source, {
       ...{ adapter: gates, loras, note },
-      ...(own ? { gated, biased: start !== null } : {}),
+      ...(own ? { gated, biased: maker !== null } : {}),
     });
-  if (start && config.dms)
-    throw badArgument(
-      `${gates?.path ?? source.path} has gates already: expected a model without, to begin from others`,
-    );
   const parameters = await load(true);
   if (start) await startGates(parameters, start);
   if (settings.gates === "borrowed" && !config.dms) await closeBorrowed(parameters);

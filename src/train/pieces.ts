@@ -63,9 +63,9 @@ export const shortened = (pieces: Pieces, length: number): Pieces => ({
 });
 
 /**
- * A share (0 to 1) of the pieces to test on; the others to train on. Which ones depends on the texts alone, so that runs
- * that learn on from each other hold out the same ones: documents stay whole and are chosen by their places, but of long
- * ones (at the share a piece or more of its own, or more than half of all pieces) the end is held out. Both parts keep
+ * A share (0 to 1) of the pieces to test on; the others to train on. Texts alone decide which, so that runs that learn
+ * on from each other hold out the same ones: documents stay whole and are chosen by their places, but of long ones
+ * (whose own share is a piece or more, or that are more than half of all pieces) the end is held out. Both parts keep
  * their order, and have a piece at least. Throws `bad-argument` where there are fewer than two, or without end.
  */
 export function heldOut(pieces: Pieces, share: number): { train: Pieces; test: Pieces } {

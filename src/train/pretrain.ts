@@ -11,7 +11,7 @@ import { type InitialOptions, initialParameters } from "./initial.ts";
 import { loadParameters } from "./load.ts";
 import { Optimizer } from "./optimizer.ts";
 import type { Pieces } from "./pieces.ts";
-import { finish, nextTo, run, type Talk } from "./run.ts";
+import { dataOf, finish, nextTo, run, type Talk } from "./run.ts";
 import { checkSettings, type TrainSettings } from "./settings.ts";
 import { Student } from "./student.ts";
 import { Trainer } from "./trainer.ts";
@@ -26,6 +26,8 @@ export interface PretrainOptions extends Talk {
   out: string;
   train: Pieces; // endless
   test: Pieces;
+  /** How the data were read, for the recipe. */
+  reading?: Record<string, unknown>;
   settings: TrainSettings;
   /** Type of the saved matrices. */
   dtype: "BF16" | "F32";
@@ -69,7 +71,7 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
     weights: typeof from === "string" ? await fingerprintOfWeights(from) : null,
     config: options.config,
     ...settings,
-    dtype: options.dtype,
+    ...{ dtype: options.dtype, device: device.name },
   };
   await run(
     { device, trainer, optimizer, learned: parameters.all },
@@ -86,5 +88,5 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
     },
   );
   await saveModel(device, parameters.all, out, options.config, { from: options.beside, dtype: options.dtype });
-  await finish(out, { ...recipe, data: train.description, fingerprint: train.fingerprint });
+  await finish(out, { ...recipe, ...dataOf(options) });
 }

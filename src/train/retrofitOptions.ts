@@ -1,3 +1,5 @@
+import type { ModelConfig } from "../model/config.ts";
+import type { FitEstimate } from "./fitEstimate.ts";
 import type { Loss } from "./lossRows.ts";
 import type { TrainMode } from "./parameters.ts";
 import type { Pieces } from "./pieces.ts";
@@ -24,10 +26,18 @@ export interface RetrofitSettings {
   loraScale: number;
 }
 
-/** Gates to begin with, such as those of a surrogate (gateStart.ts). */
+/** Gates to begin with. */
 export interface GateStart {
   proj: readonly Float32Array[]; // [layers] of [Hkv, H]
   bias: readonly Float32Array[]; // [layers] of [Hkv]
+}
+
+/** Who makes gates to begin with, such as those of a surrogate (gateStart.ts), once the run is known to make sense. */
+export interface GateMaker {
+  /** JSON: what the gates depend on beside the model, the data and the run's settings. */
+  settings: Record<string, unknown>;
+  estimate: (config: ModelConfig) => FitEstimate;
+  make: (data: Pick<RetrofitOptions, "train" | "test">) => Promise<GateStart>;
 }
 
 export interface RetrofitOptions extends Talk {
@@ -41,9 +51,11 @@ export interface RetrofitOptions extends Talk {
   out: string;
   train: Pieces; // endless
   test: Pieces;
+  /** How the data were read, for the recipe. */
+  reading?: Record<string, unknown>;
   settings: TrainSettings;
   retrofit: RetrofitSettings;
-  start: GateStart | null; // null: closed gates
+  start: GateMaker | null; // null: closed gates
   /**
    * Achieved ratios, ascending: at each the result so far is saved in a folder of its own; the run ends with the last.
    */
@@ -52,3 +64,6 @@ export interface RetrofitOptions extends Talk {
   saveEach: number;
   dtype: "BF16" | "F32";
 }
+
+/** What is known of a retrofit before its data are read. */
+export type RetrofitPlan = Omit<RetrofitOptions, "train" | "test" | "reading">;

@@ -127,6 +127,13 @@ export async function finish(out: string, training: Record<string, unknown>): Pr
   await rm(join(out, CHECKPOINTS), { recursive: true, force: true });
 }
 
+/** What recipes tell of the data. */
+export const dataOf = ({ train, reading }: { train: Pieces; reading?: Record<string, unknown> }) => ({
+  data: train.description,
+  ...reading,
+  fingerprint: train.fingerprint,
+});
+
 /** A path as recipes tell it, from the folder that holds the result: such folders move together. */
 export const nextTo = (out: string, path: string): string => relative(dirname(resolve(out)), resolve(path));
 

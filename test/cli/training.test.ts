@@ -101,6 +101,37 @@ describe("training from the command line", () => {
     assert.ok(!existsSync(done.to));
   });
 
+  test("what makes no sense is refused before data are read or gates fitted", () => {
+    const data = join(folder, "absent.txt");
+    for (const [more, message] of [
+      [["--rank", "0"], /--rank: expected a whole number from 1/],
+      [["--gates", "borrowed", "--init", "zero"], /--gates borrowed: expected --train full/],
+      [["--length", "100000"], /length: expected at most the model's context/],
+    ] as const) {
+      const done = run("retrofit", "--data", data, "--init", "kvzap", ...more);
+      assert.match(done.err, message);
+    }
+    assert.match(run("pretrain", "--data", data, "--length", "100000").err, /length: expected at most the model's/);
+  });
+
+  test("the recipe tells files, how they were read, and the device", () => {
+    const prompt = texts[0];
+    const files = ["one.jsonl", "two.jsonl"].map((name) =>
+      write(
+        name,
+        texts.map((completion) => ({ prompt, completion })),
+      ),
+    );
+    const data = files.flatMap((file) => ["--data", file]);
+    const done = run("pretrain", ...data, "--learn", "assistant", "--long", "drop", "--end", "none", "--steps", "1");
+    assert.equal(done.code, 0, done.err);
+    const recipe = JSON.parse(readFileSync(join(done.to, "training.json"), "utf8"));
+    assert.deepEqual(recipe.files, ["one.jsonl", "two.jsonl"]);
+    assert.deepEqual([recipe.learn, recipe.long, recipe.end], ["assistant", "drop", null]);
+    assert.match(recipe.device, /cpu|reference/);
+    assert.match(recipe.data, /2 files/);
+  });
+
   test("gates from a surrogate are for new ones of each head", () => {
     const data = write("more.txt", texts);
     for (const more of [

@@ -15,7 +15,7 @@ import { load, openDevice } from "../../src/request/session.ts";
 import type { JournalEntry } from "../../src/train/journal.ts";
 import type { Pieces } from "../../src/train/pieces.ts";
 import { retrofit } from "../../src/train/retrofit.ts";
-import type { RetrofitOptions, RetrofitSettings } from "../../src/train/retrofitOptions.ts";
+import type { GateMaker, RetrofitOptions, RetrofitSettings } from "../../src/train/retrofitOptions.ts";
 import { TRAIN_SETTINGS } from "../../src/train/settings.ts";
 
 const MODEL = fileURLToPath(new URL("../../models/beads", import.meta.url));
@@ -60,7 +60,7 @@ let made = 0;
 type Given = Partial<Omit<RetrofitOptions, "retrofit">> & { retrofit?: Partial<RetrofitSettings> };
 
 /** Runs one and returns its folder and its journal's entries. */
-async function run({ retrofit: more, ...given }: Given = {}, threads = 1) {
+async function run({ retrofit: more, ...given }: Given = {}, threads = 1, device?: "reference") {
   const out = given.out ?? join(folders, `run${made++}`);
   const entries: JournalEntry[] = [];
   await retrofit(
@@ -76,11 +76,12 @@ async function run({ retrofit: more, ...given }: Given = {}, threads = 1) {
         return undefined;
       },
     },
-    () => openDevice(undefined, threads),
+    () => openDevice(device, threads),
   );
   return { out, entries };
 }
 
+const recipeOf = (folder: string) => JSON.parse(readFileSync(join(folder, "training.json"), "utf8"));
 const bytesOf = (folder: string, name = "model.safetensors") => readFileSync(join(folder, name));
 
 async function tensorsOf(folder: string): Promise<Map<string, number[]>> {
@@ -219,6 +220,34 @@ describe("going on", () => {
     assert.ok(!bytesOf(next).equals(bytesOf(out)));
   });
 
+  test("gates to begin with are made once a run makes sense, and no more where it goes on", async () => {
+    const { made, maker } = gates();
+    const refused = async (given: Given, words: RegExp) =>
+      assert.rejects(run({ start: maker, ...given }), (error) => words.test((error as Error).message));
+    await refused({ retrofit: { rank: 0 } }, /--rank/);
+    await refused({ settings: { ...settings, length: 1 << 15 } }, /length: expected at most the model's context/);
+    await refused({ memory: 1e6 }, /this run takes about/);
+    await refused({ memory: 1e12, start: gates(1e13).maker }, /the fit of a surrogate takes about 9313\.2 GiB/);
+    assert.equal(made.times, 0);
+    const out = join(folders, "made-once");
+    const controller = new AbortController();
+    const train = { ...pieces(1), at: counted(3, controller) };
+    await assert.rejects(run({ out, start: maker, train, signal: controller.signal }), /stopped after step/);
+    const other = { ...maker, settings: { scores: "kvzip+" } };
+    await assert.rejects(run({ out, start: other }), /start\.scores was "kvzip", now "kvzip\+"/);
+    await run({ out, start: maker });
+    assert.equal(made.times, 1);
+    assert.deepEqual(recipeOf(out).start, { scores: "kvzip" });
+  });
+
+  test("another device is refused: its bits are others", async () => {
+    const out = join(folders, "other-device");
+    const controller = new AbortController();
+    const train = { ...pieces(1), at: counted(1, controller) };
+    await assert.rejects(run({ out, train, signal: controller.signal }), /stopped after step 1/);
+    await assert.rejects(run({ out }, 1, "reference"), /device was "cpu", now "reference"/);
+  });
+
   test("what does not fit is refused by name", async () => {
     const { out } = await run();
     const refused = async (given: Given, words: RegExp) =>
@@ -237,11 +266,26 @@ describe("going on", () => {
       { teacher: ABACUS },
       /--teacher .*: expected a model of the student's form, whose hidden is 128, got 192/,
     );
-    await refused({ earlier: out, start: { proj: [], bias: [] } }, /has gates already/);
+    await refused({ earlier: out, start: gates().maker }, /a model without gates, .* has them already/);
     await refused({ memory: 1e6 }, /this run takes about .* this machine has/);
     await refused({ settings: { ...TRAIN_SETTINGS, steps: 0 } }, /steps: expected/);
   });
 });
+
+/** Who makes closed gates of all heads, as large as the model's. */
+function gates(bytes = 1e6) {
+  const made = { times: 0 };
+  const maker: GateMaker = {
+    settings: { scores: "kvzip" },
+    estimate: () => ({ bytes, flops: 1e6, sums: 1e6 }),
+    async make() {
+      made.times++;
+      const zeros = (length: number) => Array.from({ length: 4 }, () => new Float32Array(length));
+      return { proj: zeros(4 * 128), bias: zeros(4) };
+    },
+  };
+  return { made, maker };
+}
 
 function gateShapes(): [string, number[]][] {
   return [0, 1, 2, 3].flatMap((l): [string, number[]][] => [
