@@ -69,7 +69,7 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   };
   const base = await origin.source.json("config.json");
   const save = async (folder: string, reached: JournalEntry) => {
-    const config = { ...dmsKeys(r), dms_cr: ratioOf(reached) ?? r.ramp.from };
+    const config = { ...dmsKeys(r), dms_cr: ratioOf(reached, r.ramp.from) };
     if (r.train === "full")
       await saveModel(device, parameters.all, folder, { ...base, ...config }, { from: model, dtype });
     else
@@ -165,8 +165,6 @@ function check(r: RetrofitSettings, { achieve, settings, note }: RetrofitPlan): 
     throw badArgument(`--rank: expected a whole number from 1 to 1024, got ${r.rank}`);
 }
 
-/** What people ask for by `--cr`: what held-out text achieved, as a whole number; where none was, the nominal CR. */
-function ratioOf({ heldOutCr, targetCr }: JournalEntry): number | null {
-  if (heldOutCr) return Math.max(1, Math.round(heldOutCr));
-  return targetCr ? Math.max(1, targetCr) : null;
-}
+/** What people ask for by `--cr`, as a whole number: what held-out text achieved; where none was, the nominal CR. */
+const ratioOf = ({ heldOutCr, targetCr }: JournalEntry, nominal: number): number =>
+  Math.max(1, Math.round(heldOutCr ?? targetCr ?? nominal));

@@ -32,6 +32,8 @@ export interface RunOptions {
   /** What evaluations read. */
   heldOut: readonly TrainBatch[];
   evaluateEach: number; // steps
+  /** Steps between results that are saved, which are evaluated too; 0: none. */
+  saveEach?: number;
   checkpointEach: number; // steps
   signal?: AbortSignal;
   /** After a step's line is in the journal; "enough" ends the run after this step. */
@@ -61,7 +63,7 @@ export const CHECKPOINTS = "checkpoints";
  * Runs to the last step, from a checkpoint in `dir` where there is one. Throws `aborted` after saving, when stopped.
  */
 export async function run({ device, trainer, optimizer, learned }: RunParts, options: RunOptions): Promise<void> {
-  const { out, settings, pieces, schedule, ramp, signal } = options;
+  const { out, settings, pieces, schedule, ramp, signal, saveEach = 0 } = options;
   const dir = join(out, CHECKPOINTS);
   await mkdir(dir, { recursive: true }).catch((error: Error) => {
     throw badArgument(`${out}: expected a folder that can be made and written: ${error.message}`);
@@ -111,7 +113,8 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
     const last = step === schedule.steps;
     const entry: JournalEntry = { step, loss, learningRate: part * options.rate, norm, tokens };
     if (target) Object.assign(entry, { sparsity, targetCr, cr: 1 / (1 - evicted!) });
-    if (last || step % options.evaluateEach === 0) Object.assign(entry, await evaluation());
+    const saves = saveEach > 0 && step % saveEach === 0;
+    if (last || saves || step % options.evaluateEach === 0) Object.assign(entry, await evaluation());
     enough = await write({ ...entry, seconds: Math.round(performance.now() - started) / 1000 });
     const stopped = signal?.aborted ?? false;
     if (last || stopped || enough || step % options.checkpointEach === 0) await save();

@@ -167,6 +167,18 @@ describe("what a retrofit saves", () => {
     }
   });
 
+  test("a form that is saved by steps names the ratio that it achieved; without held-out text the nominal one", async () => {
+    const crOf = (folder: string) => JSON.parse(readFileSync(join(folder, "config.json"), "utf8")).dms_cr;
+    const given = { saveEach: 3, retrofit: { train: "gates", ramp: { from: 1, cr: 4, perUnit: 1.2 } } } as const;
+    const { out, entries } = await run({ ...given, settings: { ...settings, steps: 4, evaluateEach: 4 } });
+    const third = entries.find(({ step }) => step === 3)!;
+    assert.ok(third.heldOutCr! >= 1 && third.heldOut! >= 0);
+    assert.equal(recipeOf(join(out, "step-3")).reached.heldOutCr, third.heldOutCr);
+    assert.equal(crOf(join(out, "step-3")), Math.round(third.heldOutCr!));
+    const none = await run({ ...given, settings: { ...settings, steps: 4, heldOutWindows: 0 } });
+    assert.deepEqual([crOf(join(none.out, "step-3")), crOf(none.out)], [4, 4]); // 3.5, 4
+  });
+
   test("a ratio that is there before the first step ends the run there", async () => {
     const { out } = await run({ retrofit: { train: "gates" }, settings: { ...settings, steps: 8 } });
     const { out: next, entries } = await run({ earlier: out, retrofit: { train: "gates" }, achieve: [1.01] });
