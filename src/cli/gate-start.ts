@@ -1,24 +1,20 @@
 import { mean } from "../base/mean.ts";
 import { estimateFit } from "../train/fitEstimate.ts";
 import { GATE_START, gatesFromSurrogate } from "../train/gateStart.ts";
-import type { GateMaker, RetrofitSettings } from "../train/retrofitOptions.ts";
+import type { GateMaker } from "../train/retrofitOptions.ts";
 import { fitProgress } from "./fit-progress.ts";
 import { open } from "./open.ts";
 import type { KvzapFlags } from "./retrofit-kvzap.ts";
 
 /** Gates that begin as a surrogate of KVzip's scores, at a ratio, fitted to what the run learns from. */
-export function gateStart(
-  flags: KvzapFlags & { adapter?: string[] },
-  { alphaScale: scale, alphaOffset: offset, ramp }: RetrofitSettings,
-  signal: AbortSignal,
-): GateMaker {
+export function gateStart(flags: KvzapFlags & { adapter?: string[] }, signal: AbortSignal): GateMaker {
   const { scores = GATE_START.scores, prompts, heldOut } = flags;
   const settings = { scores, prompts, heldOut: Math.max(1, heldOut), sharpness: GATE_START.sharpness };
   const options = { ...settings, length: flags.length };
   return {
     settings,
     estimate: (config) => estimateFit(config, options),
-    async make({ train, test }) {
+    async make({ train, test }, { alphaScale: scale, alphaOffset: offset, ramp }) {
       await using session = await open({ ...flags, chains: 1, kvMemory: 1 << 20, weights: "f32", signal });
       const progress = fitProgress(process.stderr);
       const texts = { train: [train], test: [test] };

@@ -8,6 +8,7 @@ import { loadConfig } from "../model/load.ts";
 import type { Note } from "../model/match.ts";
 import { Safetensors } from "../model/safetensors.ts";
 import { openSource, type Source } from "../model/source.ts";
+import { formKeys, settledForm } from "./gateForm.ts";
 import { loadParameters } from "./load.ts";
 import { isGate, type Parameter, type Parameters } from "./parameters.ts";
 import type { GateStart, RetrofitPlan, RetrofitSettings } from "./retrofitOptions.ts";
@@ -23,22 +24,11 @@ export interface Origin {
   source: Source;
   config: ModelConfig; // of the files
   gated: ModelConfig; // with gates
-  settings: RetrofitSettings; // those of gates that are there already stand
+  settings: RetrofitSettings; // with what gates that are there already say
   gates?: Source;
   loras: readonly Source[]; // merged
   earlier: readonly Source[]; // a LoRA that learns on
 }
-
-/** The `dms_*` keys of config.json. */
-export const dmsKeys = (r: RetrofitSettings): Record<string, unknown> => ({
-  dms_alpha_scale: r.alphaScale,
-  dms_initial_alpha_offset: r.alphaOffset,
-  dms_window_size: r.window,
-  dms_separate_alpha: r.gates === "own",
-  dms_alpha_per: r.per,
-  dms_label_shift: r.shift,
-  dms_tau: r.tau,
-});
 
 export async function originOf(options: RetrofitPlan): Promise<Origin> {
   const source = await openSource(options.model);
@@ -48,24 +38,14 @@ export async function originOf(options: RetrofitPlan): Promise<Origin> {
   if (folders.length > 1) throw badArgument(`${folders.join(" and ")} have gates each: expected those of one`);
   const gates = earlier.gates ?? merged.gates;
   const config = await loadConfig(source, gates, options.note);
-  const settings = withGatesOf(config, options.retrofit);
+  const { dms } = config;
+  const holder = gates ?? source;
+  const found = dms && { path: holder.path, dms, json: await holder.json("config.json") };
+  const settings = settledForm(options.retrofit, found);
   const json = await source.json("config.json");
-  const gated = parseConfig({ ...json, ...dmsKeys(settings) });
+  const gated = parseConfig({ ...json, ...formKeys(settings) });
   gated.tied = config.tied;
   return { source, config, gated, settings, gates, loras: merged.loras, earlier: earlier.loras };
-}
-
-/** Gates that are there already keep their form. */
-function withGatesOf({ dms }: ModelConfig, r: RetrofitSettings): RetrofitSettings {
-  if (!dms) return r;
-  return {
-    ...r,
-    gates: dms.borrowed ? "borrowed" : "own",
-    per: dms.perLayer ? "layer" : "head",
-    shift: dms.shift,
-    alphaScale: dms.scale,
-    alphaOffset: dms.offset,
-  };
 }
 
 /**

@@ -11,7 +11,8 @@ import { evaluationBatches } from "./evaluation.ts";
 import { saveAdapter, saveModel } from "./export.ts";
 import { fingerprintOfWeights } from "./fingerprint.ts";
 import { checkFitMemory, fitSeconds } from "./fitEstimate.ts";
-import { dmsKeys, makeGated, type Origin, originOf } from "./gated.ts";
+import { makeGated, type Origin, originOf } from "./gated.ts";
+import { formKeys } from "./gateForm.ts";
 import type { JournalEntry } from "./journal.ts";
 import { Optimizer } from "./optimizer.ts";
 import type { RetrofitOptions, RetrofitPlan, RetrofitSettings } from "./retrofitOptions.ts";
@@ -42,7 +43,7 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   const fit = maker?.estimate(origin.config);
   const before = fit && { bytes: fit.bytes, seconds: await fitSeconds(fit, device) };
   await forecast(device, shapeOf(origin, options), options, before);
-  const begun = maker && (await maker.make(options));
+  const begun = maker && (await maker.make(options, r));
   const { parameters, teacher } = await makeGated(device, staging, origin, begun, options);
   const { windows, length, heldOutWindows } = settings;
   const student = new Student(device, parameters, {
@@ -69,7 +70,7 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   };
   const base = await origin.source.json("config.json");
   const save = async (folder: string, reached: JournalEntry) => {
-    const config = { ...dmsKeys(r), dms_cr: ratioOf(reached, r.ramp.from) };
+    const config = { ...formKeys(r), dms_cr: ratioOf(reached, r.ramp.from) };
     if (r.train === "full")
       await saveModel(device, parameters.all, folder, { ...base, ...config }, { from: model, dtype });
     else

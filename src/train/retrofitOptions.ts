@@ -26,6 +26,15 @@ export interface RetrofitSettings {
   loraScale: number;
 }
 
+/** Of the form of gates, and of where the ratio begins, what is not asked for is as gateForm.ts says. */
+export interface RetrofitAsked
+  extends Omit<RetrofitSettings, FormKey | "ramp">,
+    Partial<Pick<RetrofitSettings, FormKey>> {
+  ramp: Omit<Ramp, "from"> & Partial<Pick<Ramp, "from">>;
+}
+
+type FormKey = "gates" | "per" | "window" | "shift" | "tau" | "alphaScale" | "alphaOffset";
+
 /** Gates to begin with. */
 export interface GateStart {
   proj: readonly Float32Array[]; // [layers] of [Hkv, H]
@@ -37,7 +46,7 @@ export interface GateMaker {
   /** JSON: what the gates depend on beside the model, the data and the run's settings. */
   settings: Record<string, unknown>;
   estimate: (config: ModelConfig) => FitEstimate;
-  make: (data: Pick<RetrofitOptions, "train" | "test">) => Promise<GateStart>;
+  make: (data: Pick<RetrofitOptions, "train" | "test">, settings: RetrofitSettings) => Promise<GateStart>;
 }
 
 export interface RetrofitOptions extends Talk {
@@ -54,7 +63,7 @@ export interface RetrofitOptions extends Talk {
   /** How the data were read, for the recipe. */
   reading?: Record<string, unknown>;
   settings: TrainSettings;
-  retrofit: RetrofitSettings;
+  retrofit: RetrofitAsked;
   start: GateMaker | null; // null: closed gates
   /**
    * Achieved ratios, ascending: at each the result so far is saved in a folder of its own; the run ends with the last.

@@ -114,6 +114,23 @@ describe("training from the command line", () => {
     assert.match(run("pretrain", "--data", data, "--length", "100000").err, /length: expected at most the model's/);
   });
 
+  test("gates that learn on keep their window and ratio; a flag for another form is refused", () => {
+    const from = join(models, "beads-dms-gates-2x");
+    const data = [
+      "--data",
+      write(
+        "on.txt",
+        texts.flatMap((text) => [text, "<|endoftext|>"]),
+      ),
+    ];
+    const done = run("retrofit", ...data, "--from", from, "--steps", "1", "--cr", "3");
+    assert.equal(done.code, 0, done.err);
+    const { window, ramp } = JSON.parse(readFileSync(join(done.to, "training.json"), "utf8"));
+    assert.deepEqual([window, ramp.from, ramp.cr], [16, 2, 3]);
+    const other = run("retrofit", "--data", join(folder, "absent.txt"), "--from", from, "--shift", "0");
+    assert.match(other.err, /--shift 0: expected 1, as the gates of .*beads-dms-gates-2x have it/);
+  });
+
   test("the recipe tells files, how they were read, and the device", () => {
     const prompt = texts[0];
     const files = ["one.jsonl", "two.jsonl"].map((name) =>

@@ -15,7 +15,7 @@ import { load, openDevice } from "../../src/request/session.ts";
 import type { JournalEntry } from "../../src/train/journal.ts";
 import type { Pieces } from "../../src/train/pieces.ts";
 import { retrofit } from "../../src/train/retrofit.ts";
-import type { GateMaker, RetrofitOptions, RetrofitSettings } from "../../src/train/retrofitOptions.ts";
+import type { GateMaker, RetrofitAsked, RetrofitOptions, RetrofitSettings } from "../../src/train/retrofitOptions.ts";
 import { TRAIN_SETTINGS } from "../../src/train/settings.ts";
 
 const MODEL = fileURLToPath(new URL("../../models/beads", import.meta.url));
@@ -57,7 +57,13 @@ const folders = mkdtempSync(join(tmpdir(), "hyperthink-retrofit-"));
 after(() => rmSync(folders, { recursive: true }));
 let made = 0;
 
-type Given = Partial<Omit<RetrofitOptions, "retrofit">> & { retrofit?: Partial<RetrofitSettings> };
+/** What nobody asked for. */
+const BARE = {
+  ...{ gates: undefined, per: undefined, window: undefined, shift: undefined, tau: undefined },
+  ...{ alphaScale: undefined, alphaOffset: undefined, ramp: { cr: 4, perUnit: 1 } },
+};
+
+type Given = Partial<Omit<RetrofitOptions, "retrofit">> & { retrofit?: Partial<RetrofitAsked> };
 
 /** Runs one and returns its folder and its journal's entries. */
 async function run({ retrofit: more, ...given }: Given = {}, threads = 1, device?: "reference") {
@@ -230,6 +236,32 @@ describe("going on", () => {
     assert.ok(Math.abs(entries[0].heldOut! - reached.heldOut) < 1e-5, `${entries[0].heldOut} ${reached.heldOut}`);
     assert.equal(entries[0].heldOutCr, reached.heldOutCr);
     assert.ok(!bytesOf(next).equals(bytesOf(out)));
+  });
+
+  test("gates that learn on keep window, tau and ratio where nothing else is asked, and their form in any case", async () => {
+    const form = { train: "gates", shift: 0, per: "layer", window: 5, tau: 0.3 } as const;
+    const first = await run({ retrofit: form });
+    const achieved = JSON.parse(readFileSync(join(first.out, "config.json"), "utf8")).dms_cr;
+    const options = { earlier: first.out, retrofit: { ...BARE, train: "gates" } } as const;
+    const next = recipeOf((await run(options)).out);
+    assert.deepEqual([next.window, next.tau, next.shift, next.per, next.alphaScale], [5, 0.3, 0, "layer", 100]);
+    assert.equal(next.ramp.from, Math.min(4, achieved));
+    const other = await run({
+      ...options,
+      retrofit: { ...options.retrofit, window: 8, tau: 0.1, ramp: SETTINGS.ramp },
+    });
+    const { window, tau, ramp } = recipeOf(other.out);
+    assert.deepEqual([window, tau, ramp.from], [8, 0.1, 1]);
+    for (const [more, words] of [
+      [{ per: "head" }, /--per head: expected layer, as the gates of .* have it, or no --per/],
+      [{ shift: 1 }, /--shift 1: expected 0/],
+      [{ gates: "borrowed", train: "full" }, /--gates borrowed: expected own/],
+      [{ alphaScale: 10 }, /--alpha-scale 10: expected 100/],
+      [{ alphaOffset: 4 }, /--alpha-offset 4: expected 5/],
+    ] as const)
+      await assert.rejects(run({ ...options, retrofit: { ...options.retrofit, ...more } }), (error) =>
+        words.test((error as Error).message),
+      );
   });
 
   test("gates to begin with are made once a run makes sense, and no more where it goes on", async () => {
