@@ -55,7 +55,7 @@ export function registerRetrofit(program: Command): void {
     )
     .option(
       "--init <what>",
-      "gates begin closed (zero, paper), or as a fit of KVzip's scores (kvzap), which small batches need",
+      "gates begin closed (zero, paper), or as a linear fit of KVzip's scores (kvzap: arXiv 2505.23416, 2601.07891; as gates: chosen here), which small batches need",
       choice("zero", "kvzap"),
       "zero",
     )
@@ -148,6 +148,8 @@ export function registerRetrofit(program: Command): void {
     `
 Paper: arXiv 2506.05345. Public recipe and code: NVIDIA Model-Optimizer, experimental/dms. The achieved ratio counts
 keys that queries read, as the engine's meter does: it is below the nominal one, since keys in the window stay.
+Gates that begin by --init kvzap have a bias and label by a key's own token (dms_label_shift 0), as this engine reads
+them; NVIDIA's code knows neither and would shift each label by a token: use --init zero for it.
 Gates that learn on (--from, or those of --model) keep their window and tau unless others are given, and their form:
 --gates, --per, --shift and --alpha-* that differ from it are refused.
 Examples:

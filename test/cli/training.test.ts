@@ -149,6 +149,15 @@ describe("training from the command line", () => {
     assert.match(recipe.data, /2 files/);
   });
 
+  test("help says where fitted gates come from, and that other programs read them otherwise; docs begin with them", () => {
+    const help = program(["retrofit", "--help"]).out;
+    assert.match(help, /2505\.23416/);
+    assert.match(help, /dms_label_shift 0.*\n.*NVIDIA's code knows neither/);
+    const docs = readFileSync(fileURLToPath(new URL("../../docs/training.md", import.meta.url)), "utf8");
+    assert.match(docs.match(/^npm run -s cli -- retrofit .*$/m)![0], /--init kvzap/);
+    assert.match(docs, /`dms_label_shift` 0/);
+  });
+
   test("gates from a surrogate are for new ones of each head", () => {
     const data = write("more.txt", texts);
     for (const more of [
