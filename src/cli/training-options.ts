@@ -131,7 +131,7 @@ export const trainSettings = (flags: TrainingFlags, more: Partial<TrainSettings[
 });
 
 /** Whether products of bf16 factors are faster than those of float32. */
-const roundsWell = ({ device }: TrainingFlags): boolean =>
+export const roundsWell = ({ device }: Pick<TrainingFlags, "device">): boolean =>
   device !== "reference" && cpuAvailable() === null && hasBf16Unit();
 
 /** Throws `bad-argument` where a run has ended in the folder. */
