@@ -29,9 +29,9 @@ import { saveAdapter, saveModel } from "../src/train/export.ts";
 import { fillNoise } from "../src/train/gates.ts";
 import { initialParameters } from "../src/train/initial.ts";
 import { loadParameters } from "../src/train/load.ts";
+import { startLowRank } from "../src/train/lowRankStart.ts";
 import { OPTIMIZER, Optimizer } from "../src/train/optimizer.ts";
 import { isGate, type Parameters } from "../src/train/parameters.ts";
-import { startLowRank } from "../src/train/start.ts";
 import { Student } from "../src/train/student.ts";
 import { Trainer } from "../src/train/trainer.ts";
 import { interval, median } from "./median.ts";
@@ -258,7 +258,7 @@ async function time(kind: Kind, model: string): Promise<Record<string, unknown>>
     const settings = { ...shape, accumulate: 1, recompute: false, optimizer };
     const gated = kind === "retrofit";
     const { flops } = estimate({
-      ...{ config, settings, train: gated ? "lora" : "all", rank: LORA.rank, distills: gated, teacherApart: false },
+      ...{ config, settings, train: gated ? "lora" : "full", rank: LORA.rank, distills: gated, teacherApart: false },
     });
     return report(kind, shape, names, times, tokens, flops, difference);
   } finally {

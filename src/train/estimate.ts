@@ -11,7 +11,7 @@ import type { TrainSettings } from "./settings.ts";
 export interface RunShape {
   config: ModelConfig; // with gates, where the run has them
   settings: Pick<TrainSettings, "windows" | "length" | "accumulate" | "recompute" | "optimizer">;
-  train: TrainMode | "all";
+  train: TrainMode;
   rank: number;
   distills: boolean;
   teacherApart: boolean; // its weights are a second copy
@@ -35,7 +35,7 @@ export function estimate({ config: c, settings, train, rank, distills, teacherAp
   const [queries, keys] = [c.queryHeads * c.headDim, c.kvHeads * c.headDim];
   const projections = c.layers * (c.hidden * (2 * queries + 2 * keys) + 3 * c.hidden * c.intermediate);
   const low = train === "lora" ? c.layers * rank * (7 * c.hidden + 2 * (queries + keys) + 3 * c.intermediate) : 0;
-  const everything = train === "full" || train === "all";
+  const everything = train === "full";
   const learned = everything ? numbers : gates + low;
   const moments = optimizer.matrices === "muon" && everything ? 1 : 2;
   const copies = 1 + (teacherApart ? 1 : 0) + (train === "lora" ? projections / numbers : 0);

@@ -10,9 +10,9 @@ import { Safetensors } from "../model/safetensors.ts";
 import { openSource, type Source } from "../model/source.ts";
 import { formKeys, settledForm } from "./gateForm.ts";
 import { loadParameters } from "./load.ts";
+import { startLowRank } from "./lowRankStart.ts";
 import { isGate, type Parameter, type Parameters } from "./parameters.ts";
 import type { GateStart, RetrofitPlan, RetrofitSettings } from "./retrofitOptions.ts";
-import { startLowRank } from "./start.ts";
 
 export interface Gated {
   parameters: Parameters;

@@ -11,12 +11,12 @@ import { type InitialOptions, initialParameters } from "./initial.ts";
 import { loadParameters } from "./load.ts";
 import { Optimizer } from "./optimizer.ts";
 import type { Pieces } from "./pieces.ts";
-import { dataOf, finish, nextTo, run, type Talk } from "./run.ts";
+import { dataOf, finish, nextTo, run, type Surroundings } from "./run.ts";
 import { checkSettings, type TrainSettings } from "./settings.ts";
 import { Student } from "./student.ts";
 import { Trainer } from "./trainer.ts";
 
-export interface PretrainOptions extends Talk {
+export interface PretrainOptions extends Surroundings {
   /** config.json, as transformers writes it. */
   config: Record<string, unknown>;
   /** Where weights begin: drawn, or of a folder's checkpoint. */
@@ -52,7 +52,7 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
   const { windows, length, schedule, heldOutWindows } = settings;
   const config = parseConfig(options.config);
   checkSettings(settings, config.contextLength);
-  const shape = { config, settings, train: "all", rank: 0, distills: false, teacherApart: false } as const;
+  const shape = { config, settings, train: "full", rank: 0, distills: false, teacherApart: false } as const;
   await forecast(device, shape, options);
   const parameters =
     typeof from === "string"

@@ -54,14 +54,14 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   const optimizer = new Optimizer(device, parameters.trained, settings.optimizer);
   const trainer = new Trainer(student, optimizer, r.loss, settings.seed);
   const { model, adapters, earlier, teacher: taught, start, saveEach, dtype } = options;
-  const near = (path: string) => nextTo(out, path);
+  const told = (path: string) => nextTo(out, path);
   const given = [model, ...adapters, ...(earlier === null ? [] : [earlier]), ...(taught === null ? [] : [taught])];
   const recipe = {
     kind: "retrofit",
-    model: near(model),
-    adapters: adapters.map(near),
-    earlier: earlier && near(earlier),
-    teacher: taught && near(taught),
+    model: told(model),
+    adapters: adapters.map(told),
+    earlier: earlier && told(earlier),
+    teacher: taught && told(taught),
     weights: await Promise.all(given.map(fingerprintOfWeights)),
     ...settings,
     ...r,

@@ -3,7 +3,7 @@ import type { FitEstimate } from "./fitEstimate.ts";
 import type { Loss } from "./lossRows.ts";
 import type { TrainMode } from "./parameters.ts";
 import type { Pieces } from "./pieces.ts";
-import type { Talk } from "./run.ts";
+import type { Surroundings } from "./run.ts";
 import type { Ramp } from "./schedule.ts";
 import type { TrainSettings } from "./settings.ts";
 
@@ -49,7 +49,7 @@ export interface GateMaker {
   make: (data: Pick<RetrofitOptions, "train" | "test">, settings: RetrofitSettings) => Promise<GateStart>;
 }
 
-export interface RetrofitOptions extends Talk {
+export interface RetrofitOptions extends Surroundings {
   model: string;
   /** Laid over the model; LoRAs are merged, so that the result is to be used beside them. */
   adapters: readonly string[];

@@ -45,8 +45,8 @@ export interface RunOptions {
   note?: (text: string) => void;
 }
 
-/** What every trainer is given to speak and to stop. */
-export interface Talk extends Pick<RunOptions, "signal" | "onEntry" | "onRan" | "note">, Forecasting {}
+/** What every trainer is given from outside: who hears of the run, what stops it, how much memory there is. */
+export interface Surroundings extends Pick<RunOptions, "signal" | "onEntry" | "onRan" | "note">, Forecasting {}
 
 export interface RunParts {
   device: Device;
