@@ -1,10 +1,11 @@
 // Kills training runs at random moments and goes on with them: they must end with the bits of a run that nobody killed.
-//   node bench/kill.ts [KILLS] [--seed 1] [--steps 16]
-// Half of the kills (default: 20) meet a pretraining run, half a retrofit of what that made, both through the program
-// as users run it, on one thread and two in turn. A moment is uniform over the time that the run takes when it is left
-// alone, so that it falls into loading, steps, evaluations, checkpoints or the last save; a run that ends before is
-// compared, and another is begun. Compared are all files that a run leaves, without times and the plot (which names its
-// folder). Exit code 1 where anything differs; what does is kept in bench/out.
+//   node bench/kill.ts [KILLS] [--seed 1] [--steps 16] [--kinds pretrain,retrofit,fitted]
+// The kills (default: 20) meet in equal parts a pretraining run, a retrofit of what that made, and with `fitted` one
+// whose gates begin as a fit (--init kvzap), all through the program as users run it, on one thread and two in turn.
+// A moment is uniform over the time that the run takes when it is left alone, so that it falls into loading, the fit,
+// steps, evaluations, checkpoints or the last save; a run that ends before is compared, and another is begun. Compared
+// are all files that a run leaves, without times and the plot (which names its folder). Exit code 1 where anything
+// differs; what does is kept in bench/out.
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,7 +17,11 @@ import { runOrKill } from "./killable.ts";
 
 const { values: args, positionals } = parseArgs({
   allowPositionals: true,
-  options: { seed: { type: "string", default: "1" }, steps: { type: "string", default: "16" } },
+  options: {
+    seed: { type: "string", default: "1" },
+    steps: { type: "string", default: "16" },
+    kinds: { type: "string", default: "pretrain,retrofit" },
+  },
 });
 const kills = Number(positionals[0] ?? 20);
 const random = seeded(Number(args.seed));
@@ -27,10 +32,15 @@ const common = [
   ...["--held-out", "1", "--evaluate-each", "5", "--checkpoint-each", "2"],
 ];
 const base = join(folder, "pretrain-left-alone");
+const FAST = ["--cr-steps", "5", "--rate", "3e-3", "--gate-rate", "3e-2"];
 const KINDS = {
   pretrain: ["pretrain", "--config", join(abacus, "config.json"), "--tokenizer", abacus, ...common],
-  retrofit: ["retrofit", "--model", base, "--cr-steps", "5", "--rate", "3e-3", "--gate-rate", "3e-2", ...common],
+  retrofit: ["retrofit", "--model", base, ...FAST, ...common],
+  fitted: ["retrofit", "--model", abacus, "--init", "kvzap", "--prompts", "4", ...FAST, ...common],
 };
+const kinds = args.kinds.split(",") as (keyof typeof KINDS)[];
+if (kinds.includes("retrofit") && !kinds.includes("pretrain"))
+  throw new Error("--kinds retrofit: expected pretrain too, whose result it learns on from");
 
 /** Whether the run is finished. */
 const start = async (command: readonly string[], out: string, threads: number, after = Infinity): Promise<boolean> =>
@@ -54,14 +64,15 @@ function hashes(out: string): Record<string, string> {
 
 const results: Record<string, unknown>[] = [];
 try {
-  for (const [kind, command] of Object.entries(KINDS)) {
+  for (const [k, kind] of kinds.entries()) {
+    const command = KINDS[kind];
     const alone = join(folder, `${kind}-left-alone`);
     const began = performance.now();
     await start(command, alone, 2);
     const whole = performance.now() - began;
     const expected = hashes(alone);
     let [ended, differing, killed, starts] = [0, 0, 0, 0];
-    const wanted = kind === "pretrain" ? Math.ceil(kills / 2) : Math.floor(kills / 2);
+    const wanted = Math.floor(kills / kinds.length) + (k < kills % kinds.length ? 1 : 0);
     for (; killed < wanted; ended++) {
       const out = join(folder, `${kind}-${ended}`);
       for (let done = false; !done; starts++) {

@@ -15,6 +15,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { seeded } from "../src/base/rng.ts";
+import { roundsWell } from "../src/cli/training-options.ts";
 import { cpu, cpuAvailable } from "../src/device/cpu.ts";
 import type { Device } from "../src/device/device.ts";
 import { instructionSet } from "../src/device/isa.ts";
@@ -28,9 +29,9 @@ import { saveAdapter, saveModel } from "../src/train/export.ts";
 import { fillNoise } from "../src/train/gates.ts";
 import { initialParameters } from "../src/train/initial.ts";
 import { loadParameters } from "../src/train/load.ts";
+import { startLowRank } from "../src/train/lowRankStart.ts";
 import { OPTIMIZER, Optimizer } from "../src/train/optimizer.ts";
 import { isGate, type Parameters } from "../src/train/parameters.ts";
-import { startLowRank } from "../src/train/start.ts";
 import { Student } from "../src/train/student.ts";
 import { Trainer } from "../src/train/trainer.ts";
 import { interval, median } from "./median.ts";
@@ -54,6 +55,9 @@ if (reason) {
   console.log(`UNRUN: ${reason}`);
   process.exit(0);
 }
+
+/** Of ours, by the trainers' rule. */
+const bf16 = roundsWell({});
 
 type Kind = "pretrain" | "retrofit";
 /** Of a retrofit: the public recipe's, at one CR. Gates begin at random, so that masks have work. */
@@ -227,7 +231,7 @@ async function time(kind: Kind, model: string): Promise<Record<string, unknown>>
   const device = cpu({ threads });
   try {
     const difference = theirs && (await agree(theirs, kind, model, shape));
-    const { trainer, parameters } = await openOurs(device, kind, model, shape, true);
+    const { trainer, parameters } = await openOurs(device, kind, model, shape, bf16);
     const { config } = parameters;
     const modes = theirs ? (args.modes ?? MODES[kind]).split(",") : [];
     const names = ["ours", ...modes];
@@ -254,7 +258,7 @@ async function time(kind: Kind, model: string): Promise<Record<string, unknown>>
     const settings = { ...shape, accumulate: 1, recompute: false, optimizer };
     const gated = kind === "retrofit";
     const { flops } = estimate({
-      ...{ config, settings, train: gated ? "lora" : "all", rank: LORA.rank, distills: gated, teacherApart: false },
+      ...{ config, settings, train: gated ? "lora" : "full", rank: LORA.rank, distills: gated, teacherApart: false },
     });
     return report(kind, shape, names, times, tokens, flops, difference);
   } finally {
@@ -279,9 +283,9 @@ function report(
     const gflops = flops / seconds[i] / 1e9;
     const share = i === 0 ? `, ${((100 * gflops) / peak).toFixed(0)}% of float32 multiply-adds` : "";
     const [least, most] = [Math.min(...times[i]), Math.max(...times[i])].map((s) => `${(1000 * s).toFixed(0)}`);
-    const title = i === 0 ? "ours (bf16 products)" : `PyTorch ${name}`;
+    const title = i === 0 ? `ours (${bf16 ? "bf16" : "float32"} products)` : `PyTorch ${name}`;
     console.log(
-      `${title.padEnd(22)} ${(tokens / seconds[i]).toFixed(0).padStart(6)} tokens/s` +
+      `${title.padEnd(23)} ${(tokens / seconds[i]).toFixed(0).padStart(6)} tokens/s` +
         `  ${(1000 * seconds[i]).toFixed(0)} ms a step (${least} to ${most}), ${gflops.toFixed(0)} GFLOP/s${share}`,
     );
   });
@@ -289,7 +293,7 @@ function report(
     const [ours, ...theirs] = medians(drawn);
     return Math.min(...theirs) / ours;
   };
-  const result = { kind, ...shape, threads, tokens, flops, names, seconds, peakGflops: peak };
+  const result = { kind, ...shape, threads, bf16, tokens, flops, names, seconds, peakGflops: peak };
   if (names.length === 1) return result;
   const [ratio, [low, high]] = [ratioOf(all), interval(rounds, ratioOf)];
   console.log(

@@ -96,5 +96,11 @@ export type { JournalEntry } from "./train/journal.ts";
 export { heldOut, type Piece as TrainPiece, type Pieces, shuffledPieces } from "./train/pieces.ts";
 export { type PretrainOptions, pretrain } from "./train/pretrain.ts";
 export { retrofit } from "./train/retrofit.ts";
-export type { GateStart, RetrofitOptions, RetrofitSettings } from "./train/retrofitOptions.ts";
+export type {
+  GateMaker,
+  GateStart,
+  RetrofitAsked,
+  RetrofitOptions,
+  RetrofitSettings,
+} from "./train/retrofitOptions.ts";
 export { TRAIN_SETTINGS, type TrainSettings } from "./train/settings.ts";

@@ -1,11 +1,12 @@
 import { dirname } from "node:path";
 import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
+import { parseConfig } from "../model/config.ts";
 import { openSource, readJson } from "../model/source.ts";
 import { machineMemory, openDevice } from "../request/session.ts";
 import { checkOut } from "../train/outFolder.ts";
 import { type PretrainOptions, pretrain } from "../train/pretrain.ts";
-import { TRAIN_SETTINGS } from "../train/settings.ts";
+import { checkSettings, TRAIN_SETTINGS } from "../train/settings.ts";
 import { interruptible } from "./open.ts";
 import { choice, number, whole } from "./parse.ts";
 import { trainingBoard } from "./training-board.ts";
@@ -58,11 +59,12 @@ async function runPretrain(flags: Flags): Promise<void> {
   const settings = trainSettings(flags);
   const beside = flags.tokenizer ?? flags.from ?? dirname(flags.config!);
   const config = await configOf(flags);
-  const { train, test } = await trainingData(flags, beside, Number(config.vocab_size), signal);
+  checkSettings(settings, parseConfig(config).contextLength); // before the data are read
+  const data = await trainingData(flags, beside, Number(config.vocab_size), signal);
   const board = trainingBoard(flags, settings.steps);
   try {
     const options: PretrainOptions = {
-      ...{ config, beside, out: flags.out, train, test, settings, signal, onEntry: board.entry },
+      ...{ config, beside, out: flags.out, ...data, settings, signal, onEntry: board.entry },
       from: flags.from ?? { seed: flags.seed, deviation: flags.deviation, lookBack: flags.lookBack ?? [] },
       onRan: board.plot,
       note: board.say,

@@ -5,17 +5,19 @@ import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
 import { mean } from "../base/mean.ts";
 import { RECIPE } from "../model/recipe.ts";
-import type { Session } from "../request/session.ts";
+import { machineMemory, type Session } from "../request/session.ts";
 import { writeJsonAtomic } from "../train/aside.ts";
 import { loadPieces } from "../train/data.ts";
 import { FIT, type Fit, type FitData } from "../train/fit.ts";
+import { checkFitMemory, estimateFit, fitSeconds } from "../train/fitEstimate.ts";
 import { fitKvzap, type KvzapOptions, saveKvzap } from "../train/kvzap.ts";
 import { heldOut, type Pieces, shuffledPieces } from "../train/pieces.ts";
 import { fitProgress } from "./fit-progress.ts";
-import { count, table } from "./format.ts";
+import { count, size, table } from "./format.ts";
 import { interruptible, note, open } from "./open.ts";
 import { choice, whole } from "./parse.ts";
 import { checkSpelling, generatedData } from "./training-data.ts";
+import { duration } from "./training-progress.ts";
 
 /** Flags of the fit, most of which it shares with the trainers. */
 export interface KvzapFlags {
@@ -61,7 +63,7 @@ export function refuseOthers(command: Command): void {
 }
 
 /** Share of the pieces that judge. */
-const HELD_OUT = 0.1;
+const JUDGING = 0.1;
 const SHARES = [0.25, 0.5, 0.75, 0.875, 0.95];
 
 export async function runKvzap(flags: KvzapFlags): Promise<void> {
@@ -73,6 +75,10 @@ export async function runKvzap(flags: KvzapFlags): Promise<void> {
   const signal = interruptible();
   await using session = await open({ ...flags, chains: 1, kvMemory: 1 << 20, signal });
   const { data, description } = await fitData(session, flags, signal);
+  const takes = estimateFit(session.config, flags);
+  checkFitMemory(takes, machineMemory());
+  const seconds = await fitSeconds(takes, session.device);
+  process.stderr.write(`about ${size(takes.bytes)} of memory and ${duration(seconds)}\n`);
   const progress = fitProgress(process.stderr);
   const settings = { surrogate, scores, length, prompts, heldOut: judging, seed };
   const fit = await fitKvzap(session, data, { ...settings, signal, onProgress: progress.show }).finally(progress.done);
@@ -119,7 +125,7 @@ export async function fitData(
     const { pieces, notes } = await loadPieces([path], session, { length, skipBadLines, signal });
     notes.forEach(note);
     descriptions.push(pieces.description);
-    const parts = heldOut(pieces, HELD_OUT, seed);
+    const parts = heldOut(pieces, JUDGING);
     train.push(onceShuffled(parts.train, seed));
     test.push(onceShuffled(parts.test, seed));
   }

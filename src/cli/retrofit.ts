@@ -1,11 +1,9 @@
 import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
-import { loadConfig } from "../model/load.ts";
-import { openSource } from "../model/source.ts";
 import { machineMemory, openDevice } from "../request/session.ts";
 import { checkOut } from "../train/outFolder.ts";
-import { retrofit } from "../train/retrofit.ts";
-import type { RetrofitOptions, RetrofitSettings } from "../train/retrofitOptions.ts";
+import { checkRetrofit, retrofit } from "../train/retrofit.ts";
+import type { RetrofitAsked, RetrofitPlan } from "../train/retrofitOptions.ts";
 import { gateStart } from "./gate-start.ts";
 import { interruptible, note } from "./open.ts";
 import { choice, number, texts, whole } from "./parse.ts";
@@ -29,14 +27,14 @@ interface Flags extends TrainingFlags, Pick<KvzapFlags, "surrogate" | "scores" |
   loss: "distill" | "ntp";
   kl: "reverse" | "forward";
   train: "gates" | "lora" | "full";
-  gates: "own" | "borrowed";
-  per: "head" | "layer";
-  window: number;
-  eviction: "delayed" | "immediate";
+  gates?: "own" | "borrowed";
+  per?: "head" | "layer";
+  window?: number;
+  eviction?: "delayed" | "immediate";
   trigger: "every" | "random";
-  tau: number;
-  alphaScale: number;
-  alphaOffset: number;
+  tau?: number;
+  alphaScale?: number;
+  alphaOffset?: number;
   shift?: 0 | 1;
   sparsity: number;
   gateRate: number;
@@ -58,7 +56,7 @@ export function registerRetrofit(program: Command): void {
     )
     .option(
       "--init <what>",
-      "gates begin closed (zero, paper), or as a fit of KVzip's scores (kvzap), which small batches need",
+      "gates begin closed (zero, paper), or as a linear fit of KVzip's scores (kvzap: arXiv 2505.23416, 2601.07891; as gates: chosen here), which small batches need",
       choice("zero", "kvzap"),
       "zero",
     )
@@ -75,7 +73,11 @@ export function registerRetrofit(program: Command): void {
       number,
       4,
     )
-    .option("--cr-from <ratio>", "where it begins (default: 1 as in the paper; with --init kvzap 3/4 of --cr)", number)
+    .option(
+      "--cr-from <ratio>",
+      "where it begins (default: 1 as in the paper; with --init kvzap 3/4 of --cr; the dms_cr of gates that learn on)",
+      number,
+    )
     .option("--cr-steps <n>", "steps a unit of CR (paper: 100; public recipe: 34)", whole, 100)
     .option(
       "--achieve <list>",
@@ -103,27 +105,23 @@ export function registerRetrofit(program: Command): void {
     )
     .option(
       "--gates <where>",
-      "own tensors, or a borrowed channel of the queries (paper)",
+      "own tensors, or a borrowed channel of the queries (paper) (default: own)",
       choice("own", "borrowed"),
-      "own",
     )
     .option(
       "--per <what>",
-      "a decision per KV head (paper) or per layer (public code)",
+      "a decision per KV head (paper) or per layer (public code) (default: head)",
       choice("head", "layer"),
-      "head",
     )
     .option(
       "--window <n>",
-      "tokens that a key still serves once it is labelled (paper: 256; 16 suffice for CR 4)",
+      "tokens that a key still serves once it is labelled (paper: 256; 16 suffice for CR 4) (default: 32)",
       whole,
-      32,
     )
     .option(
       "--eviction <when>",
-      "delayed by the window (paper), or immediate: its ablation",
+      "delayed by the window (paper), or immediate: its ablation (default: delayed)",
       choice("delayed", "immediate"),
-      "delayed",
     )
     .option(
       "--trigger <which>",
@@ -131,9 +129,9 @@ export function registerRetrofit(program: Command): void {
       choice("every", "random"),
       "every",
     )
-    .option("--tau <t>", "temperature of the Gumbel-sigmoid (public recipe)", number, 0.1)
-    .option("--alpha-scale <s>", "factor of gate logits (public recipe)", number, 100)
-    .option("--alpha-offset <o>", "gates begin closed by so much (paper)", number, 5)
+    .option("--tau <t>", "temperature of the Gumbel-sigmoid (public recipe: 0.1, the default)", number)
+    .option("--alpha-scale <s>", "factor of gate logits (public recipe: 100, the default)", number)
+    .option("--alpha-offset <o>", "gates begin closed by so much (paper: 5, the default)", number)
     .option(
       "--shift <n>",
       "1: the next token's decision labels a key (public code); 0: its own (default: 1, with --init kvzap 0)",
@@ -151,6 +149,10 @@ export function registerRetrofit(program: Command): void {
     `
 Paper: arXiv 2506.05345. Public recipe and code: NVIDIA Model-Optimizer, experimental/dms. The achieved ratio counts
 keys that queries read, as the engine's meter does: it is below the nominal one, since keys in the window stay.
+Gates that begin by --init kvzap have a bias and label by a key's own token (dms_label_shift 0), as this engine reads
+them; NVIDIA's code knows neither and would shift each label by a token: use --init zero for it.
+Gates that learn on (--from, or those of --model) keep their window and tau unless others are given, and their form:
+--gates, --per, --shift and --alpha-* that differ from it are refused.
 Examples:
   hyperthink retrofit --model DIR --data books/ --cr 4 --init kvzap --out DIR-dms
   hyperthink retrofit --method kvzap --model DIR --data books/ --length 1024 --out DIR-probe
@@ -175,34 +177,34 @@ async function runRetrofit(flags: Flags, command: Command): Promise<void> {
     throw badArgument(`--achieve: expected ascending ratios above 1 such as 2,4,8, got ${achieve.join()}`);
   const signal = interruptible();
   const settings = trainSettings(flags, { gateRate: flags.gateRate });
-  const config = await loadConfig(await openSource(flags.model));
-  const { train, test } = await trainingData(flags, flags.model, config.vocabulary, signal);
-  const chosen = retrofitSettings(flags);
-  const start = flags.init === "kvzap" ? await gateStart(flags, config, chosen, { train, test }, signal) : null;
+  const chosen = askedOf(flags);
+  const plan: RetrofitPlan = {
+    ...{ model: flags.model, adapters: flags.adapter ?? [], teacher: flags.teacher ?? null, out: flags.out },
+    earlier: flags.from ?? null,
+    ...{ settings, signal, achieve, saveEach: flags.saveEach },
+    start: flags.init === "kvzap" ? gateStart(flags, signal) : null,
+    retrofit: chosen,
+    memory: machineMemory(),
+    dtype: flags.dtype === "bf16" ? "BF16" : "F32",
+  };
+  const { config, settings: form } = await checkRetrofit(plan); // before the data are read
+  if (flags.eviction === "delayed" && form.window === 0)
+    throw badArgument("--eviction delayed: expected --window from 1, as the window is 0");
+  const data = await trainingData(flags, flags.model, config.vocabulary, signal);
   const board = trainingBoard(flags, settings.steps);
+  const heard = { onEntry: board.entry, onRan: board.plot, note: board.say, onForecast: board.forecast };
   try {
-    const options: RetrofitOptions = {
-      ...{ model: flags.model, adapters: flags.adapter ?? [], teacher: flags.teacher ?? null, out: flags.out },
-      earlier: flags.from ?? null,
-      ...{ train, test, settings, signal, achieve, saveEach: flags.saveEach, start },
-      retrofit: chosen,
-      onEntry: board.entry,
-      onRan: board.plot,
-      note: board.say,
-      onForecast: board.forecast,
-      memory: machineMemory(),
-      dtype: flags.dtype === "bf16" ? "BF16" : "F32",
-    };
-    await retrofit(options, () => openDevice(flags.device, flags.threads));
+    await retrofit({ ...plan, ...data, ...heard }, () => openDevice(flags.device, flags.threads));
   } finally {
     board.done();
   }
   await board.finish();
 }
 
-function retrofitSettings(flags: Flags): RetrofitSettings {
-  const from = flags.crFrom ?? (flags.init === "kvzap" ? Math.max(1, 0.75 * flags.cr) : 1);
-  if (!(from >= 1 && from <= flags.cr)) throw badArgument(`--cr-from: expected 1 to --cr, ${flags.cr}, got ${from}`);
+function askedOf(flags: Flags): RetrofitAsked {
+  const from = flags.crFrom ?? (flags.init === "kvzap" ? Math.max(1, 0.75 * flags.cr) : undefined);
+  if (from !== undefined && !(from >= 1 && from <= flags.cr))
+    throw badArgument(`--cr-from: expected 1 to --cr, ${flags.cr}, got ${from}`);
   const others = flags.shift === 1 || flags.gates === "borrowed" || flags.per === "layer" || flags.from !== undefined;
   if (flags.init === "kvzap" && others)
     throw badArgument(
@@ -216,7 +218,7 @@ function retrofitSettings(flags: Flags): RetrofitSettings {
     gates: flags.gates,
     per: flags.per,
     window: flags.eviction === "immediate" ? 0 : flags.window,
-    shift: flags.shift ?? (flags.init === "kvzap" ? 0 : 1),
+    shift: flags.shift ?? (flags.init === "kvzap" ? 0 : undefined),
     trigger: flags.trigger,
     tau: flags.tau,
     alphaScale: flags.alphaScale,

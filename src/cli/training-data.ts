@@ -9,16 +9,19 @@ import { loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
 import { loadPieces } from "../train/data.ts";
 import { fingerprintOf } from "../train/fingerprint.ts";
 import { heldOut, type Pieces, shuffledPieces } from "../train/pieces.ts";
+import { nextTo } from "../train/run.ts";
 import { note, openBar } from "./open.ts";
 import type { TrainingFlags } from "./training-options.ts";
 
 export interface TrainingData {
   train: Pieces; // endless
   test: Pieces;
+  /** How they were read, for the recipe. */
+  reading: Record<string, unknown>;
 }
 
 /** Share of the pieces that evaluations may read. */
-const HELD_OUT = 0.02;
+const EVALUATED = 0.02;
 
 /** Pieces to train on without end, and others to test on. `model`: folder of the tokenizer and chat template. */
 export async function trainingData(
@@ -27,7 +30,7 @@ export async function trainingData(
   vocabulary: number,
   signal: AbortSignal,
 ): Promise<TrainingData> {
-  const { data, seed, length, skipBadLines, learn, long } = flags;
+  const { data, seed, length, skipBadLines, learn, long, out } = flags;
   if (model === null) throw badArgument("expected --tokenizer DIR with the tokenizer of the data");
   const source = await openSource(model);
   const tokenizer = await loadTokenizer(source);
@@ -35,7 +38,7 @@ export async function trainingData(
     const endless = generatedData(data, seed, length);
     if (endless) {
       await checkSpelling(endless.train.at(0).ids, tokenizer, model, vocabulary);
-      return endless;
+      return { ...endless, reading: { files: data } };
     }
     const chat = await loadChat(source).catch((error: Error) => error);
     const reader = {
@@ -51,8 +54,9 @@ export async function trainingData(
     const options = { length, skipBadLines, learn, overflow: long, end, signal, onProgress: bar.show };
     const { pieces, notes } = await loadPieces(data, reader, options).finally(bar.done);
     notes.forEach(note);
-    const { train, test } = heldOut(pieces, HELD_OUT, seed);
-    return { train: shuffledPieces(train, seed), test };
+    const { train, test } = heldOut(pieces, EVALUATED);
+    const reading = { files: data.map((path) => nextTo(out, path)), learn, long, end: end ?? null };
+    return { train: shuffledPieces(train, seed), test, reading };
   } finally {
     tokenizer.close();
   }
@@ -89,7 +93,11 @@ const FLAGS: ReadonlySet<string> = new Set(["quotes", "settle", "unlearned"]);
  * abacus:steps=2-12,distractors=0-10,slip=0.03/0.01,unlearned,checks=1/1/1,settle,cut=0.1,quotes: problems without end;
  * null where the data are files.
  */
-export function generatedData(data: readonly string[], seed: number, length: number): TrainingData | null {
+export function generatedData(
+  data: readonly string[],
+  seed: number,
+  length: number,
+): Omit<TrainingData, "reading"> | null {
   const spec = data.find((what) => /^abacus(:|$)/.test(what));
   if (spec === undefined) return null;
   if (data.length > 1) throw badArgument(`--data: expected ${spec} alone, got ${data.length} sources`);

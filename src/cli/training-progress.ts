@@ -5,7 +5,7 @@ import { redraws } from "./terminal.ts";
 export interface TrainingStep {
   step: number; // from 1
   steps: number; // of the run
-  tokens: number; // that the step learned from
+  tokens: number; // that the step read
   loss: number;
   heldOut?: number; // where this step was followed by an evaluation: its loss
   heldOutCr?: number | null; // achieved in it

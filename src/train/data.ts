@@ -2,6 +2,7 @@
 import { badArgument, badFile, HyperthinkError } from "../base/errors.ts";
 import { documentsOf, type Found } from "./documents.ts";
 import { dataFiles } from "./files.ts";
+import { placeOf } from "./fingerprint.ts";
 import type { Pieces } from "./pieces.ts";
 import { type Reader, type Spelled, type SpellOptions, spell, type Text } from "./spelled.ts";
 import { PieceStore } from "./store.ts";
@@ -121,7 +122,7 @@ class Loader {
     return this.#model.tokenizer.encodeAll(texts, this.#options.signal);
   }
 
-  #put(found: Found, { spans }: Spelled, [ids, ...parts]: number[][]): void {
+  #put(found: Found, { whole, spans }: Spelled, [ids, ...parts]: number[][]): void {
     const { length, overflow, end } = this.#options;
     const { vocabulary } = this.#model.config;
     if (end !== undefined && found.content.kind !== "chat" && ids.at(-1) !== end) ids.push(end);
@@ -144,6 +145,7 @@ class Loader {
       if (to - from > 1 && (!learn || learn.subarray(from + 1, to).includes(1))) this.#store.add(ids, learn, from, to);
       else this.#idle++;
     }
+    this.#store.endDocument(placeOf(whole.text));
   }
 
   #fault({ path, line }: Found, why: string): void {

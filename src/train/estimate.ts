@@ -11,7 +11,7 @@ import type { TrainSettings } from "./settings.ts";
 export interface RunShape {
   config: ModelConfig; // with gates, where the run has them
   settings: Pick<TrainSettings, "windows" | "length" | "accumulate" | "recompute" | "optimizer">;
-  train: TrainMode | "all";
+  train: TrainMode;
   rank: number;
   distills: boolean;
   teacherApart: boolean; // its weights are a second copy
@@ -35,7 +35,7 @@ export function estimate({ config: c, settings, train, rank, distills, teacherAp
   const [queries, keys] = [c.queryHeads * c.headDim, c.kvHeads * c.headDim];
   const projections = c.layers * (c.hidden * (2 * queries + 2 * keys) + 3 * c.hidden * c.intermediate);
   const low = train === "lora" ? c.layers * rank * (7 * c.hidden + 2 * (queries + keys) + 3 * c.intermediate) : 0;
-  const everything = train === "full" || train === "all";
+  const everything = train === "full";
   const learned = everything ? numbers : gates + low;
   const moments = optimizer.matrices === "muon" && everything ? 1 : 2;
   const copies = 1 + (teacherApart ? 1 : 0) + (train === "lora" ? projections / numbers : 0);
@@ -88,22 +88,34 @@ export interface Forecasting {
   memory?: number; // bytes that the machine has; default: no limit
 }
 
-/** Tells what a run will take. Throws `no-memory` where the machine has not so much. */
-export async function forecast(
-  device: Device,
-  shape: RunShape & { settings: TrainSettings },
-  { onForecast, memory = Number.POSITIVE_INFINITY }: Forecasting,
-): Promise<void> {
-  const { bytes, flops, exact } = estimate(shape);
-  const { steps, bf16 } = shape.settings;
-  const gib = (n: number) => `${(n / 2 ** 30).toFixed(1)} GiB`;
+const gib = (n: number) => `${(n / 2 ** 30).toFixed(1)} GiB`;
+
+/** Throws `no-memory` where the machine has less than a run takes. */
+export function checkMemory(shape: RunShape, memory = Number.POSITIVE_INFINITY): void {
+  const { bytes } = estimate(shape);
   if (bytes > memory)
     throw noMemory(
       `this run takes about ${gib(bytes)}, this machine has ${gib(memory)}: expected fewer --windows (and --accumulate ` +
         `more), a shorter --length${shape.settings.recompute ? "" : ", --recompute"} or a smaller model`,
     );
+}
+
+/**
+ * Tells what a run will take. Throws `no-memory` where the machine has not so much. `before`: the same of
+ * what runs first.
+ */
+export async function forecast(
+  device: Device,
+  shape: RunShape & { settings: TrainSettings },
+  { onForecast, memory }: Forecasting,
+  before: Pick<Forecast, "bytes" | "seconds"> = { bytes: 0, seconds: 0 },
+): Promise<void> {
+  checkMemory(shape, memory);
+  const { bytes, flops, exact } = estimate(shape);
+  const { steps, bf16 } = shape.settings;
   const rate = await productRate(device, false);
   const rounded = bf16 ? await productRate(device, true) : rate;
   const step = exact / rate + (flops - exact) / rounded;
-  onForecast?.({ bytes, flops, exact, seconds: (steps * step) / STEP_SHARE });
+  const seconds = before.seconds + (steps * step) / STEP_SHARE;
+  onForecast?.({ bytes: Math.max(before.bytes, bytes), flops, exact, seconds });
 }

@@ -11,6 +11,9 @@ const sorted = (_: string, value: unknown): unknown =>
     ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
     : value;
 
+/** A number from 0 up to 1 that a text alone decides, spread evenly over texts. */
+export const placeOf = (text: string): number => createHash("sha256").update(text).digest().readUIntBE(0, 6) / 2 ** 48;
+
 /** sha256 in hex of a model's or an adapter's config and weights, as their files hold them. */
 export async function fingerprintOfWeights(path: string): Promise<string> {
   const source = await openSource(path);

@@ -1,3 +1,4 @@
+// Gates that begin as a surrogate of KVzip's scores.
 import { badArgument } from "../base/errors.ts";
 import type { DmsConfig } from "../model/config.ts";
 import type { Session } from "../request/session.ts";

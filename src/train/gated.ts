@@ -8,10 +8,11 @@ import { loadConfig } from "../model/load.ts";
 import type { Note } from "../model/match.ts";
 import { Safetensors } from "../model/safetensors.ts";
 import { openSource, type Source } from "../model/source.ts";
+import { formKeys, settledForm } from "./gateForm.ts";
 import { loadParameters } from "./load.ts";
+import { startLowRank } from "./lowRankStart.ts";
 import { isGate, type Parameter, type Parameters } from "./parameters.ts";
-import type { GateStart, RetrofitOptions, RetrofitSettings } from "./retrofitOptions.ts";
-import { startLowRank } from "./start.ts";
+import type { GateStart, RetrofitPlan, RetrofitSettings } from "./retrofitOptions.ts";
 
 export interface Gated {
   parameters: Parameters;
@@ -23,24 +24,13 @@ export interface Origin {
   source: Source;
   config: ModelConfig; // of the files
   gated: ModelConfig; // with gates
-  settings: RetrofitSettings; // those of gates that are there already stand
+  settings: RetrofitSettings; // with what gates that are there already say
   gates?: Source;
   loras: readonly Source[]; // merged
   earlier: readonly Source[]; // a LoRA that learns on
 }
 
-/** The `dms_*` keys of config.json. */
-export const dmsKeys = (r: RetrofitSettings): Record<string, unknown> => ({
-  dms_alpha_scale: r.alphaScale,
-  dms_initial_alpha_offset: r.alphaOffset,
-  dms_window_size: r.window,
-  dms_separate_alpha: r.gates === "own",
-  dms_alpha_per: r.per,
-  dms_label_shift: r.shift,
-  dms_tau: r.tau,
-});
-
-export async function originOf(options: RetrofitOptions): Promise<Origin> {
+export async function originOf(options: RetrofitPlan): Promise<Origin> {
   const source = await openSource(options.model);
   const earlier = await openAdapters(options.earlier ?? []);
   const merged = await openAdapters(options.adapters);
@@ -48,43 +38,33 @@ export async function originOf(options: RetrofitOptions): Promise<Origin> {
   if (folders.length > 1) throw badArgument(`${folders.join(" and ")} have gates each: expected those of one`);
   const gates = earlier.gates ?? merged.gates;
   const config = await loadConfig(source, gates, options.note);
-  const settings = withGatesOf(config, options.retrofit);
+  const { dms } = config;
+  const holder = gates ?? source;
+  const found = dms && { path: holder.path, dms, json: await holder.json("config.json") };
+  const settings = settledForm(options.retrofit, found);
   const json = await source.json("config.json");
-  const gated = parseConfig({ ...json, ...dmsKeys(settings) });
+  const gated = parseConfig({ ...json, ...formKeys(settings) });
   gated.tied = config.tied;
   return { source, config, gated, settings, gates, loras: merged.loras, earlier: earlier.loras };
 }
 
-/** Gates that are there already keep their form. */
-function withGatesOf({ dms }: ModelConfig, r: RetrofitSettings): RetrofitSettings {
-  if (!dms) return r;
-  return {
-    ...r,
-    gates: dms.borrowed ? "borrowed" : "own",
-    per: dms.perLayer ? "layer" : "head",
-    shift: dms.shift,
-    alphaScale: dms.scale,
-    alphaOffset: dms.offset,
-  };
-}
-
+/**
+ * `start`: gates to begin with. Where others have begun the run, its checkpoint has them.
+ */
 export async function makeGated(
   device: Device,
   staging: () => Device,
   origin: Origin,
-  { teacher, start, note, settings: { seed } }: RetrofitOptions,
+  start: GateStart | null,
+  { teacher, note, start: maker, settings: { seed } }: RetrofitPlan,
 ): Promise<Gated> {
   const { source, config, gated, settings, gates, loras } = origin;
   const { train, rank, loraScale } = settings;
   const load = (own: boolean) =>
     loadParameters(device, staging(), config, source, {
       ...{ adapter: gates, loras, note },
-      ...(own ? { gated, biased: start !== null } : {}),
+      ...(own ? { gated, biased: maker !== null } : {}),
     });
-  if (start && config.dms)
-    throw badArgument(
-      `${gates?.path ?? source.path} has gates already: expected a model without, to begin from others`,
-    );
   const parameters = await load(true);
   if (start) await startGates(parameters, start);
   if (settings.gates === "borrowed" && !config.dms) await closeBorrowed(parameters);

@@ -1,3 +1,4 @@
+// Random weights, which pretraining begins from.
 import { seeded } from "../base/rng.ts";
 import type { Device } from "../device/device.ts";
 import type { ModelConfig } from "../model/config.ts";

@@ -17,7 +17,7 @@ export interface Learner {
 }
 
 /** Penalties of candidates, in mean variances of an input. */
-const PENALTIES = [1e-4, 1e-3, 1e-2, 1e-1];
+export const PENALTIES = [1e-4, 1e-3, 1e-2, 1e-1];
 
 export function linearLearner({ hidden, kvHeads, layers }: ModelConfig): Learner {
   const sums = Array.from({ length: layers }, () => new Ridge(hidden, kvHeads));

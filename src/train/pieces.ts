@@ -1,12 +1,17 @@
 import { badArgument } from "../base/errors.ts";
 import { uniform } from "../base/rng.ts";
-import { fingerprintOf } from "./fingerprint.ts";
+import { fingerprintOf, placeOf } from "./fingerprint.ts";
 
 /** Tokens that are read together; pieces never see each other. */
 export interface Piece {
   ids: Int32Array;
   /** [ids], 1: this token is to be predicted. Null: all of them are. */
   learn: Uint8Array | null;
+}
+
+export interface Documents {
+  readonly ends: Float64Array; // pieces up to the end of each
+  readonly places: Float64Array; // of each, from 0 up to 1, by its text alone
 }
 
 /** Pieces by number: a pure function, so that a resumed run reads what an uninterrupted one would have. */
@@ -17,6 +22,8 @@ export interface Pieces {
   readonly fingerprint: string;
   /** Infinity: generated without end. */
   readonly count: number;
+  /** The documents that they were cut from, in a row. Absent: each piece is one. */
+  readonly documents?: Documents;
   /** The piece of a number from 0 to count - 1. */
   at(index: number): Piece;
 }
@@ -56,10 +63,12 @@ export const shortened = (pieces: Pieces, length: number): Pieces => ({
 });
 
 /**
- * A share (0 to 1) of the pieces, chosen by the seed, to test on; the others to train on. Both keep their order, and
- * have a piece at least. Throws `bad-argument` where there are fewer than two, or without end.
+ * A share (0 to 1) of the pieces to test on; the others to train on. Texts alone decide which, so that runs that learn
+ * on from each other hold out the same ones: documents stay whole and are chosen by their places, but of long ones
+ * (whose own share is a piece or more, or that are more than half of all pieces) the end is held out. Both parts keep
+ * their order, and have a piece at least. Throws `bad-argument` where there are fewer than two, or without end.
  */
-export function heldOut(pieces: Pieces, share: number, seed: number): { train: Pieces; test: Pieces } {
+export function heldOut(pieces: Pieces, share: number): { train: Pieces; test: Pieces } {
   const { count } = pieces;
   if (!(share > 0 && share < 1)) throw badArgument(`expected a share between 0 and 1 to hold out, got ${share}`);
   if (count === Number.POSITIVE_INFINITY)
@@ -68,18 +77,46 @@ export function heldOut(pieces: Pieces, share: number, seed: number): { train: P
     throw badArgument(
       `${pieces.description}: expected at least 2 pieces, one of them to test on; give more text, or shorter pieces`,
     );
-  const held = Math.min(count - 1, Math.max(1, Math.round(share * count)));
-  const order = permutation(count, seed, 0);
-  const part = (name: string, chosen: Uint32Array): Pieces => ({
-    description: `${pieces.description}: ${chosen.length} ${name}`,
-    fingerprint: fingerprintOf([pieces.fingerprint, name, share, seed]),
-    count: chosen.length,
-    at: (index) => pieces.at(chosen[index]),
-  });
-  return {
-    train: part("to train on", order.slice(held).sort()),
-    test: part("held out", order.slice(0, held).sort()),
+  const held = heldPieces(pieces, share);
+  const part = (name: string, wanted: boolean): Pieces => {
+    const chosen = Uint32Array.from(held.keys()).filter((i) => held[i] === Number(wanted));
+    return {
+      description: `${pieces.description}: ${chosen.length} ${name}`,
+      fingerprint: fingerprintOf([pieces.fingerprint, name, share]),
+      count: chosen.length,
+      at: (index) => pieces.at(chosen[index]),
+    };
   };
+  return { train: part("to train on", false), test: part("held out", true) };
+}
+
+/** [count], 1: this piece is held out. */
+function heldPieces(pieces: Pieces, share: number): Uint8Array {
+  const { count, documents } = pieces;
+  const ends = documents?.ends ?? Float64Array.from({ length: count }, (_, i) => i + 1);
+  const places = documents?.places ?? Float64Array.from({ length: count }, (_, i) => placeOf(pieces.at(i).ids.join()));
+  const held = new Uint8Array(count);
+  const short: number[] = [];
+  const begin = (document: number) => (document > 0 ? ends[document - 1] : 0);
+  const holdEnd = (from: number, to: number) =>
+    held.fill(1, to - Math.min(to - from - 1, Math.max(1, Math.round(share * (to - from)))), to);
+  for (const [d, end] of ends.entries()) {
+    const own = end - begin(d);
+    if (own > 1 && (share * own >= 1 || 2 * own > count)) holdEnd(begin(d), end);
+    else short.push(d);
+  }
+  const hold = (chosen: (place: number) => boolean) => {
+    for (const d of short) held.fill(chosen(places[d]) ? 1 : 0, begin(d), ends[d]);
+  };
+  const [least, most] = short.reduce(([a, b], d) => [Math.min(a, places[d]), Math.max(b, places[d])], [1, 0]);
+  hold((place) => place < share);
+  if (!held.includes(1)) hold((place) => place === least);
+  if (!held.includes(0)) hold((place) => place !== most);
+  if (!held.includes(1) || !held.includes(0)) {
+    held.fill(0); // copies of one text
+    holdEnd(0, count);
+  }
+  return held;
 }
 
 /** The numbers 0 to count - 1 in a random order (Fisher and Yates), a function of seed and epoch. */

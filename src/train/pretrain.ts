@@ -12,12 +12,12 @@ import { loadParameters } from "./load.ts";
 import { Optimizer } from "./optimizer.ts";
 import { checkOut, claimFolder } from "./outFolder.ts";
 import type { Pieces } from "./pieces.ts";
-import { finish, nextTo, run, type Talk } from "./run.ts";
+import { dataOf, finish, nextTo, run, type Surroundings } from "./run.ts";
 import { checkSettings, type TrainSettings } from "./settings.ts";
 import { Student } from "./student.ts";
 import { Trainer } from "./trainer.ts";
 
-export interface PretrainOptions extends Talk {
+export interface PretrainOptions extends Surroundings {
   /** config.json, as transformers writes it. */
   config: Record<string, unknown>;
   /** Where weights begin: drawn, or of a folder's checkpoint. */
@@ -27,6 +27,8 @@ export interface PretrainOptions extends Talk {
   out: string;
   train: Pieces; // endless
   test: Pieces;
+  /** How the data were read, for the recipe. */
+  reading?: Record<string, unknown>;
   settings: TrainSettings;
   /** Type of the saved matrices. */
   dtype: "BF16" | "F32";
@@ -55,7 +57,7 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
   );
   const config = parseConfig(options.config);
   checkSettings(settings, config.contextLength);
-  const shape = { config, settings, train: "all", rank: 0, distills: false, teacherApart: false } as const;
+  const shape = { config, settings, train: "full", rank: 0, distills: false, teacherApart: false } as const;
   await forecast(device, shape, options);
   await using _ = await claimFolder(out);
   const parameters =
@@ -75,7 +77,7 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
     weights: typeof from === "string" ? await fingerprintOfWeights(from) : null,
     config: options.config,
     ...settings,
-    dtype: options.dtype,
+    ...{ dtype: options.dtype, device: device.name },
   };
   await run(
     { device, trainer, optimizer, learned: parameters.all },
@@ -93,5 +95,5 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
   );
   const beside = options.beside === null ? null : (await openSource(options.beside)).path;
   await saveModel(device, parameters.all, out, options.config, { from: beside, dtype: options.dtype });
-  await finish(out, { ...recipe, data: train.description, fingerprint: train.fingerprint });
+  await finish(out, { ...recipe, ...dataOf(options) });
 }

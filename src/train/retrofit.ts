@@ -5,16 +5,19 @@ import { badArgument } from "../base/errors.ts";
 import { uniform } from "../base/rng.ts";
 import type { Device } from "../device/device.ts";
 import { openDevice } from "../request/session.ts";
-import { forecast } from "./estimate.ts";
+import { latestCheckpoint } from "./checkpoint.ts";
+import { checkMemory, forecast } from "./estimate.ts";
 import { evaluationBatches } from "./evaluation.ts";
 import { saveAdapter, saveModel } from "./export.ts";
 import { fingerprintOfWeights } from "./fingerprint.ts";
-import { dmsKeys, makeGated, originOf } from "./gated.ts";
+import { checkFitMemory, fitSeconds } from "./fitEstimate.ts";
+import { makeGated, type Origin, originOf } from "./gated.ts";
+import { formKeys } from "./gateForm.ts";
 import type { JournalEntry } from "./journal.ts";
 import { Optimizer } from "./optimizer.ts";
 import { checkOut, claimFolder } from "./outFolder.ts";
-import type { RetrofitOptions, RetrofitSettings } from "./retrofitOptions.ts";
-import { finish, nextTo, run } from "./run.ts";
+import type { RetrofitOptions, RetrofitPlan, RetrofitSettings } from "./retrofitOptions.ts";
+import { CHECKPOINTS, dataOf, finish, nextTo, run } from "./run.ts";
 import { ratioAt } from "./schedule.ts";
 import { checkSettings } from "./settings.ts";
 import { Student } from "./student.ts";
@@ -38,16 +41,15 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   const { model, adapters, earlier, teacher: taught, start, saveEach, dtype } = options;
   const given = [model, ...adapters, ...(earlier === null ? [] : [earlier]), ...(taught === null ? [] : [taught])];
   await checkOut(out, given);
-  const origin = await originOf(options);
-  checkSettings(settings, origin.config.contextLength);
+  const origin = await checkRetrofit(options);
   const r = origin.settings;
-  check(r, options);
-  const distills = r.loss.kind === "distill";
-  const teacherApart = distills && (options.teacher !== null || r.train === "full");
-  const shape = { config: origin.gated, settings, train: r.train, rank: r.rank, distills, teacherApart };
-  await forecast(device, shape, options);
+  const maker = await neededStart(options);
+  const fit = maker?.estimate(origin.config);
+  const before = fit && { bytes: fit.bytes, seconds: await fitSeconds(fit, device) };
+  await forecast(device, shapeOf(origin, options), options, before);
   await using _ = await claimFolder(out);
-  const { parameters, teacher } = await makeGated(device, staging, origin, options);
+  const begun = maker && (await maker.make(options, r));
+  const { parameters, teacher } = await makeGated(device, staging, origin, begun, options);
   const { windows, length, heldOutWindows } = settings;
   const student = new Student(device, parameters, {
     rows: windows * length,
@@ -56,29 +58,29 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   });
   const optimizer = new Optimizer(device, parameters.trained, settings.optimizer);
   const trainer = new Trainer(student, optimizer, r.loss, settings.seed);
-  const near = (path: string) => nextTo(out, path);
+  const told = (path: string) => nextTo(out, path);
   const recipe = {
     kind: "retrofit",
-    model: near(model),
-    adapters: adapters.map(near),
-    earlier: earlier && near(earlier),
-    teacher: taught && near(taught),
+    model: told(model),
+    adapters: adapters.map(told),
+    earlier: earlier && told(earlier),
+    teacher: taught && told(taught),
     weights: await Promise.all(given.map(fingerprintOfWeights)),
     ...settings,
     ...r,
-    start: start !== null,
-    ...{ achieve, saveEach, dtype },
+    start: start?.settings ?? null,
+    ...{ achieve, saveEach, dtype, device: device.name },
   };
   const base = await origin.source.json("config.json");
   const save = async (folder: string, reached: JournalEntry) => {
-    const config = { ...dmsKeys(r), dms_cr: ratioOf(reached) ?? r.ramp.from };
+    const config = { ...formKeys(r), dms_cr: ratioOf(reached, r.ramp.from) };
     if (r.train === "full")
       await saveModel(device, parameters.all, folder, { ...base, ...config }, { from: origin.source.path, dtype });
     else
       await saveAdapter(device, parameters, folder, config, {
         ...{ base: relative(folder, model), dtype },
       });
-    await finish(folder, { ...recipe, data: train.description, fingerprint: train.fingerprint, reached });
+    await finish(folder, { ...recipe, ...dataOf(options), reached });
   };
   let [next, last]: [number, JournalEntry] = [0, { step: 0 }];
   /** The ratios of `achieve` that an entry is the first to reach. */
@@ -128,7 +130,33 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
 
 const RANDOM = 0x7219e2;
 
-function check(r: RetrofitSettings, { achieve, settings, note }: RetrofitOptions): void {
+/** What a run begins from. Throws as `retrofit` does before it computes: what can be told without the data. */
+export async function checkRetrofit(options: RetrofitPlan): Promise<Origin> {
+  const origin = await originOf(options);
+  const { source, config, gates, settings } = origin;
+  checkSettings(options.settings, config.contextLength);
+  if (options.start && config.dms)
+    throw badArgument(
+      `--init kvzap: expected a model without gates, ${gates?.path ?? source.path} has them already: leave out --init`,
+    );
+  check(settings, options);
+  checkMemory(shapeOf(origin, options), options.memory);
+  if (options.start) checkFitMemory(options.start.estimate(config), options.memory);
+  return origin;
+}
+
+function shapeOf({ gated, settings: r }: Origin, { settings, teacher }: RetrofitPlan) {
+  const distills = r.loss.kind === "distill";
+  const teacherApart = distills && (teacher !== null || r.train === "full");
+  return { config: gated, settings, train: r.train, rank: r.rank, distills, teacherApart };
+}
+
+/** Who makes gates to begin with, where the run has not begun. */
+async function neededStart({ start, out }: RetrofitPlan): Promise<RetrofitPlan["start"]> {
+  return start && (await latestCheckpoint(join(out, CHECKPOINTS))).checkpoint ? null : start;
+}
+
+function check(r: RetrofitSettings, { achieve, settings, note }: RetrofitPlan): void {
   if (r.gates === "borrowed" && r.train !== "full")
     throw badArgument(
       `--gates borrowed: expected --train full, got ${r.train}: the model must give up a query channel`,
@@ -155,8 +183,6 @@ function check(r: RetrofitSettings, { achieve, settings, note }: RetrofitOptions
     throw badArgument(`--rank: expected a whole number from 1 to 1024, got ${r.rank}`);
 }
 
-/** What people ask for by `--cr`: what held-out text achieved, as a whole number; where none was, the nominal CR. */
-function ratioOf({ heldOutCr, targetCr }: JournalEntry): number | null {
-  if (heldOutCr) return Math.max(1, Math.round(heldOutCr));
-  return targetCr ? Math.max(1, targetCr) : null;
-}
+/** What people ask for by `--cr`, as a whole number: what held-out text achieved; where none was, the nominal CR. */
+const ratioOf = ({ heldOutCr, targetCr }: JournalEntry, nominal: number): number =>
+  Math.max(1, Math.round(heldOutCr ?? targetCr ?? nominal));

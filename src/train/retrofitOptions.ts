@@ -1,7 +1,9 @@
+import type { ModelConfig } from "../model/config.ts";
+import type { FitEstimate } from "./fitEstimate.ts";
 import type { Loss } from "./lossRows.ts";
 import type { TrainMode } from "./parameters.ts";
 import type { Pieces } from "./pieces.ts";
-import type { Talk } from "./run.ts";
+import type { Surroundings } from "./run.ts";
 import type { Ramp } from "./schedule.ts";
 import type { TrainSettings } from "./settings.ts";
 
@@ -24,13 +26,30 @@ export interface RetrofitSettings {
   loraScale: number;
 }
 
-/** Gates to begin with, such as those of a surrogate (gateStart.ts). */
+/** Of the form of gates, and of where the ratio begins, what is not asked for is as gateForm.ts says. */
+export interface RetrofitAsked
+  extends Omit<RetrofitSettings, FormKey | "ramp">,
+    Partial<Pick<RetrofitSettings, FormKey>> {
+  ramp: Omit<Ramp, "from"> & Partial<Pick<Ramp, "from">>;
+}
+
+type FormKey = "gates" | "per" | "window" | "shift" | "tau" | "alphaScale" | "alphaOffset";
+
+/** Gates to begin with. */
 export interface GateStart {
   proj: readonly Float32Array[]; // [layers] of [Hkv, H]
   bias: readonly Float32Array[]; // [layers] of [Hkv]
 }
 
-export interface RetrofitOptions extends Talk {
+/** Who makes gates to begin with, such as those of a surrogate (gateStart.ts), once the run is known to make sense. */
+export interface GateMaker {
+  /** JSON: what the gates depend on beside the model, the data and the run's settings. */
+  settings: Record<string, unknown>;
+  estimate: (config: ModelConfig) => FitEstimate;
+  make: (data: Pick<RetrofitOptions, "train" | "test">, settings: RetrofitSettings) => Promise<GateStart>;
+}
+
+export interface RetrofitOptions extends Surroundings {
   model: string;
   /** Laid over the model; LoRAs are merged, so that the result is to be used beside them. */
   adapters: readonly string[];
@@ -41,9 +60,11 @@ export interface RetrofitOptions extends Talk {
   out: string;
   train: Pieces; // endless
   test: Pieces;
+  /** How the data were read, for the recipe. */
+  reading?: Record<string, unknown>;
   settings: TrainSettings;
-  retrofit: RetrofitSettings;
-  start: GateStart | null; // null: closed gates
+  retrofit: RetrofitAsked;
+  start: GateMaker | null; // null: closed gates
   /**
    * Achieved ratios, ascending: at each the result so far is saved in a folder of its own; the run ends with the last.
    */
@@ -52,3 +73,6 @@ export interface RetrofitOptions extends Talk {
   saveEach: number;
   dtype: "BF16" | "F32";
 }
+
+/** What is known of a retrofit before its data are read. */
+export type RetrofitPlan = Omit<RetrofitOptions, "train" | "test" | "reading">;

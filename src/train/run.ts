@@ -32,6 +32,8 @@ export interface RunOptions {
   /** What evaluations read. */
   heldOut: readonly TrainBatch[];
   evaluateEach: number; // steps
+  /** Steps between results that are saved, which are evaluated too; 0: none. */
+  saveEach?: number;
   checkpointEach: number; // steps
   signal?: AbortSignal;
   /** After a step's line is in the journal; "enough" ends the run after this step. */
@@ -43,8 +45,8 @@ export interface RunOptions {
   note?: (text: string) => void;
 }
 
-/** What every trainer is given to speak and to stop. */
-export interface Talk extends Pick<RunOptions, "signal" | "onEntry" | "onRan" | "note">, Forecasting {}
+/** What every trainer is given from outside: who hears of the run, what stops it, how much memory there is. */
+export interface Surroundings extends Pick<RunOptions, "signal" | "onEntry" | "onRan" | "note">, Forecasting {}
 
 export interface RunParts {
   device: Device;
@@ -61,7 +63,7 @@ export const CHECKPOINTS = "checkpoints";
  * Runs to the last step, from a checkpoint in `dir` where there is one. Throws `aborted` after saving, when stopped.
  */
 export async function run({ device, trainer, optimizer, learned }: RunParts, options: RunOptions): Promise<void> {
-  const { out, settings, pieces, schedule, ramp, signal } = options;
+  const { out, settings, pieces, schedule, ramp, signal, saveEach = 0 } = options;
   const dir = join(out, CHECKPOINTS);
   await mkdir(dir, { recursive: true }).catch((error: Error) => {
     throw badArgument(`${out}: expected a folder that can be made and written: ${error.message}`);
@@ -111,7 +113,8 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
     const last = step === schedule.steps;
     const entry: JournalEntry = { step, loss, learningRate: part * options.rate, norm, tokens };
     if (target) Object.assign(entry, { sparsity, targetCr, cr: 1 / (1 - evicted!) });
-    if (last || step % options.evaluateEach === 0) Object.assign(entry, await evaluation());
+    const saves = saveEach > 0 && step % saveEach === 0;
+    if (last || saves || step % options.evaluateEach === 0) Object.assign(entry, await evaluation());
     enough = await write({ ...entry, seconds: Math.round(performance.now() - started) / 1000 });
     const stopped = signal?.aborted ?? false;
     if (last || stopped || enough || step % options.checkpointEach === 0) await save();
@@ -126,6 +129,13 @@ export async function finish(out: string, training: Record<string, unknown>): Pr
   await writeJsonAtomic(join(out, RECIPE), training);
   await rm(join(out, CHECKPOINTS), { recursive: true, force: true });
 }
+
+/** What recipes tell of the data. */
+export const dataOf = ({ train, reading }: { train: Pieces; reading?: Record<string, unknown> }) => ({
+  data: train.description,
+  ...reading,
+  fingerprint: train.fingerprint,
+});
 
 /** A path as recipes tell it, from the folder that holds the result: such folders move together. */
 export const nextTo = (out: string, path: string): string => relative(dirname(resolve(out)), resolve(path));

@@ -1,3 +1,4 @@
+// What of a document goes to the tokenizer: texts, and where in them what is to be learned begins and ends.
 import { badArgument } from "../base/errors.ts";
 import type { ChatMessage, ChatTemplate } from "../model/chat.ts";
 import { renderLiteral } from "../model/literal.ts";

@@ -6,6 +6,7 @@ export class PieceStore {
   #ids = new Int32Array(1 << 16);
   #learn: Uint8Array | null;
   readonly #ends: number[] = [];
+  readonly #documents: { ends: number[]; places: number[] } = { ends: [], places: [] };
 
   /** `marked`: pieces say which of their tokens are to be predicted. */
   constructor(marked: boolean) {
@@ -30,6 +31,14 @@ export class PieceStore {
     this.#ends.push(end);
   }
 
+  /** What was added since the last one's end were the pieces of one document; none is none. */
+  endDocument(place: number): void {
+    const { ends, places } = this.#documents;
+    if (this.count === (ends.at(-1) ?? 0)) return;
+    ends.push(this.count);
+    places.push(place);
+  }
+
   #grow(): void {
     const [ids, learn] = [this.#ids, this.#learn];
     this.#ids = new Int32Array(2 * ids.length);
@@ -51,6 +60,10 @@ export class PieceStore {
       description,
       fingerprint: hash.digest("hex"),
       count: ends.length,
+      documents: {
+        ends: Float64Array.from(this.#documents.ends),
+        places: Float64Array.from(this.#documents.places),
+      },
       at(index) {
         const [from, to] = [index > 0 ? ends[index - 1] : 0, ends[index]];
         return { ids: ids.subarray(from, to), learn: learn?.subarray(from, to) ?? null };

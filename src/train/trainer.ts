@@ -3,7 +3,7 @@ import { badModel, type HyperthinkError } from "../base/errors.ts";
 import { mean } from "../base/mean.ts";
 import type { TrainBatch } from "./batch.ts";
 import { fillNoise, sparsityOf } from "./gates.ts";
-import { keptShare } from "./kept.ts";
+import { keptShare } from "./keptShare.ts";
 import type { Loss } from "./lossRows.ts";
 import type { Optimizer } from "./optimizer.ts";
 import type { Student } from "./student.ts";

@@ -40,6 +40,7 @@ describe("a probe from the command line", () => {
       done.out,
       /^ridge 0\.\d+, from 1,\d{3} tokens\nexplains \d\d\.\d% of the variance of log scores of \d{3} /,
     );
+    assert.match(done.err, /about \d.* MiB of memory and \d+ s/);
     const [, threshold] = done.out.match(/--policy kvzap --threshold (-?\d+\.\d\d)\n$/)!;
     assert.deepEqual(readdirSync(out).sort(), ["config.json", "model.safetensors", "training.json"]);
     const made = JSON.parse(readFileSync(join(out, "training.json"), "utf8"));

@@ -1,5 +1,7 @@
 // Training from the command line: data that do not fit, what of them is learned, and what a short run leaves and says.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   copyFileSync,
   cpSync,
@@ -13,12 +15,16 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { seeded } from "../../src/base/rng.ts";
+import { problem, question } from "../../src/eval/beads.ts";
 import { program } from "../support/program.ts";
 
 const models = fileURLToPath(new URL("../../models/", import.meta.url));
 const [beads, abacus] = ["beads", "abacus"].map((name) => join(models, name));
+const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "hyperthink-training-cli-"));
 after(() => rmSync(folder, { recursive: true }));
 
@@ -29,6 +35,20 @@ const write = (name: string, lines: readonly unknown[]) => {
 };
 const texts = Array.from({ length: 40 }, (_, i) => `A jug holds ${2 + (i % 17)} beads. A can holds 2 jugs.`);
 const tiny = ["--steps", "2", "--windows", "1", "--length", "64", "--held-out", "1"];
+
+const rng = seeded(1);
+const questions = Array.from({ length: 60 }, () => ({
+  text: question(problem(rng, { steps: 2 + rng.below(3), distractors: 2 })),
+}));
+
+/** Runs the program and kills it once it tells of a step. */
+async function killedAt(step: number, args: readonly string[]): Promise<void> {
+  const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "pipe", "ignore"] });
+  for await (const line of createInterface({ input: child.stdout }))
+    if (JSON.parse(line).step === step) child.kill("SIGKILL");
+  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  assert.equal(child.signalCode, "SIGKILL");
+}
 
 let made = 0;
 function run(command: "pretrain" | "retrofit", ...args: string[]) {
@@ -136,6 +156,90 @@ describe("training from the command line", () => {
     ] as const)
       assert.match(program([...command, "--data", "nowhere.txt", "-o", to]).err, message);
     assert.deepEqual(readFileSync(join(to, "config.json")), config);
+  });
+
+  test("what makes no sense is refused before data are read or gates fitted", () => {
+    const data = join(folder, "absent.txt");
+    for (const [more, message] of [
+      [["--rank", "0"], /--rank: expected a whole number from 1/],
+      [["--gates", "borrowed", "--init", "zero"], /--gates borrowed: expected --train full/],
+      [["--length", "100000"], /length: expected at most the model's context/],
+    ] as const) {
+      const done = run("retrofit", "--data", data, "--init", "kvzap", ...more);
+      assert.match(done.err, message);
+    }
+    assert.match(run("pretrain", "--data", data, "--length", "100000").err, /length: expected at most the model's/);
+  });
+
+  test("gates that learn on keep their window and ratio; a flag for another form is refused", () => {
+    const from = join(models, "beads-dms-gates-2x");
+    const data = [
+      "--data",
+      write(
+        "on.txt",
+        texts.flatMap((text) => [text, "<|endoftext|>"]),
+      ),
+    ];
+    const done = run("retrofit", ...data, "--from", from, "--steps", "1", "--cr", "3");
+    assert.equal(done.code, 0, done.err);
+    const { window, ramp } = JSON.parse(readFileSync(join(done.to, "training.json"), "utf8"));
+    assert.deepEqual([window, ramp.from, ramp.cr], [16, 2, 3]);
+    const other = run("retrofit", "--data", join(folder, "absent.txt"), "--from", from, "--shift", "0");
+    assert.match(other.err, /--shift 0: expected 1, as the gates of .*beads-dms-gates-2x have it/);
+  });
+
+  test("the recipe tells files, how they were read, and the device", () => {
+    const prompt = texts[0];
+    const files = ["one.jsonl", "two.jsonl"].map((name) =>
+      write(
+        name,
+        texts.map((completion) => ({ prompt, completion })),
+      ),
+    );
+    const data = files.flatMap((file) => ["--data", file]);
+    const done = run("pretrain", ...data, "--learn", "assistant", "--long", "drop", "--end", "none", "--steps", "1");
+    assert.equal(done.code, 0, done.err);
+    const recipe = JSON.parse(readFileSync(join(done.to, "training.json"), "utf8"));
+    assert.deepEqual(recipe.files, ["one.jsonl", "two.jsonl"]);
+    assert.deepEqual([recipe.learn, recipe.long, recipe.end], ["assistant", "drop", null]);
+    assert.match(recipe.device, /cpu|reference/);
+    assert.match(recipe.data, /2 files/);
+  });
+
+  test("gates from a surrogate: a run that is killed goes on with them and ends with the bits of one that was not", async () => {
+    const data = write("questions.jsonl", questions);
+    const args = (to: string) => [
+      ...["retrofit", "-m", beads, "--train", "gates", "--data", data, "--init", "kvzap", "--prompts", "6", "--json"],
+      ...["--steps", "6", "--windows", "1", "--length", "128", "--held-out", "1", "--checkpoint-each", "1"],
+      ...["--cr", "3", "--cr-steps", "2", "--gate-rate", "1e-2", "-o", join(folder, to)],
+    ];
+    const whole = program(args("whole"));
+    assert.equal(whole.code, 0, whole.err);
+    assert.match(whole.err, /gates begin as a surrogate that explains \d+% of log scores, at CR 2\.25/);
+    assert.match(whole.err, /about .* of memory and \d+ s/);
+    const { start } = JSON.parse(readFileSync(join(folder, "whole", "training.json"), "utf8"));
+    assert.deepEqual(start, { scores: "kvzip", prompts: 6, heldOut: 1, sharpness: 3 });
+    await killedAt(3, args("killed"));
+    const other = program([...args("killed"), "--scores", "kvzip+"]);
+    assert.match(other.err, /start\.scores was "kvzip", now "kvzip\+"/);
+    const resumed = program(args("killed"));
+    assert.equal(resumed.code, 0, resumed.err);
+    assert.match(resumed.err, /going on after step [23] /);
+    assert.doesNotMatch(resumed.err, /gates begin as/);
+    for (const name of ["model.safetensors", "config.json"])
+      assert.deepEqual(readFileSync(join(folder, "killed", name)), readFileSync(join(folder, "whole", name)), name);
+    const [one, two] = ["killed", "whole"].map((to) => readFileSync(join(folder, to, "training.json"), "utf8"));
+    const untimed = (json: string) => json.replace(/"seconds": [\d.]+/, "");
+    assert.equal(untimed(one), untimed(two));
+  });
+
+  test("help says where fitted gates come from, and that other programs read them otherwise; docs begin with them", () => {
+    const help = program(["retrofit", "--help"]).out;
+    assert.match(help, /2505\.23416/);
+    assert.match(help, /dms_label_shift 0.*\n.*NVIDIA's code knows neither/);
+    const docs = readFileSync(fileURLToPath(new URL("../../docs/training.md", import.meta.url)), "utf8");
+    assert.match(docs.match(/^npm run -s cli -- retrofit .*$/m)![0], /--init kvzap/);
+    assert.match(docs, /`dms_label_shift` 0/);
   });
 
   test("gates from a surrogate are for new ones of each head", () => {

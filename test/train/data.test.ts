@@ -443,6 +443,16 @@ describe("files", () => {
     assert.equal(new Set(prints).size, prints.length);
   });
 
+  test("pieces tell their documents, and texts alone decide their places", async () => {
+    const content = lines({ text: "A jug holds 7 beads. ".repeat(9) }, { text: "A" }, { text: "A can." });
+    const { documents } = (await load({ "a.jsonl": content }, { length: 30 })).pieces;
+    const other = (await load({ "b.jsonl": lines({ text: "A can." }) }, { end: 3 })).pieces.documents!;
+    assert.equal(documents!.ends.length, 2, "a document of one token is none");
+    assert.equal(documents!.ends[1], documents!.ends[0] + 1);
+    assert.equal(documents!.places[1], other.places[0]);
+    assert.ok(documents!.places.every((place) => place >= 0 && place < 1));
+  });
+
   test("reading can be stopped", async () => {
     const files = { "a.txt": "A jug." };
     await assert.rejects(load(files, { signal: AbortSignal.abort() }), isError("aborted", /aborted/));

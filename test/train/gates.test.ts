@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { seeded } from "../../src/base/rng.ts";
 import { meterPass, newMeter } from "../../src/cache/meter.ts";
 import { fillNoise, sparsityOf } from "../../src/train/gates.ts";
-import { keptShare } from "../../src/train/kept.ts";
+import { keptShare } from "../../src/train/keptShare.ts";
 import { OPTIMIZER, Optimizer } from "../../src/train/optimizer.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { type Candidate, devices } from "../device/devices.ts";

@@ -67,35 +67,62 @@ describe("shuffled pieces", () => {
 });
 
 describe("held out pieces", () => {
-  test("both parts together are all, in order, apart, and chosen by the seed", () => {
-    for (const [count, share, expected] of [
-      [2, 0.5, 1],
-      [2, 0.01, 1],
-      [2, 0.99, 1],
-      [10, 0.3, 3],
-      [1000, 0.05, 50],
-      [1000, 0.9999, 999],
-    ]) {
-      const { train, test } = heldOut(numbered(count), share, 3);
-      assert.equal(test.count, expected);
-      const [left, held] = [numbers(train, 0, train.count), numbers(test, 0, test.count)];
-      assert.deepEqual(sorted([...left, ...held]), range(count));
-      assert.deepEqual([left, held], [sorted([...left]), sorted([...held])]);
-    }
-    const held = (seed: number) => numbers(heldOut(numbered(1000), 0.05, seed).test, 0, 50);
-    assert.deepEqual(held(3), held(3));
-    assert.notDeepEqual(held(3), held(4));
-    const { train, test } = heldOut(numbered(10), 0.3, 3);
+  /** Documents of so many pieces each, whose places are drawn by the numbers given. */
+  const cut = (counts: readonly number[], places: readonly number[]): Pieces => {
+    const ends = Float64Array.from(counts, (_, i) => counts.slice(0, i + 1).reduce((a, b) => a + b));
+    return { ...numbered(ends.at(-1)!), documents: { ends, places: Float64Array.from(places) } };
+  };
+  const held = (pieces: Pieces, share: number) => {
+    const { train, test } = heldOut(pieces, share);
+    const [left, out] = [numbers(train, 0, train.count), numbers(test, 0, test.count)];
+    assert.deepEqual(sorted([...left, ...out]), range(pieces.count));
+    assert.deepEqual([left, out], [sorted([...left]), sorted([...out])]);
+    assert.ok(left.length > 0 && out.length > 0);
+    return out;
+  };
+
+  test("both parts together are all, in order and apart; pieces by themselves are documents", () => {
+    for (const [count, share] of [
+      [2, 0.5],
+      [2, 0.01],
+      [2, 0.99],
+      [10, 0.3],
+      [1000, 0.05],
+      [1000, 0.9999],
+    ])
+      held(numbered(count), share);
+    const out = held(numbered(1000), 0.05);
+    assert.ok(out.length > 25 && out.length < 85, `${out.length}`);
+    const { train, test } = heldOut(numbered(10), 0.3);
     assert.equal(new Set([train, test, numbered(10)].map(({ fingerprint }) => fingerprint)).size, 3);
-    assert.match(test.description, /numbers: 3 held out/);
+    assert.match(test.description, /numbers: \d+ held out/);
+  });
+
+  test("documents stay whole and are chosen by their places; what is added beside them changes nothing", () => {
+    assert.deepEqual(held(cut([3, 2, 1, 4], [0.3, 0.05, 0.09, 0.2]), 0.1), [3, 4, 5]);
+    assert.deepEqual(held(cut([2, 3, 2, 1, 4], [0.7, 0.3, 0.05, 0.09, 0.2]), 0.1), [5, 6, 7]);
+  });
+
+  test("where none or all lie below the share, the first or all but the last are held out", () => {
+    assert.deepEqual(held(cut([1, 2, 2], [0.3, 0.15, 0.9]), 0.1), [1, 2]);
+    assert.deepEqual(held(cut([1, 2, 2], [0.3, 0.15, 0.5]), 0.4), [0, 1, 2]);
+    assert.deepEqual(held(cut([1, 1, 1], [0.1, 0.2, 0.3]), 0.9), [0, 1]);
+    assert.deepEqual(held(cut([2, 2], [0.3, 0.3]), 0.1), [3]);
+  });
+
+  test("of long documents the end is held out", () => {
+    assert.deepEqual(held(cut([20], [0.05]), 0.1), [18, 19]);
+    assert.deepEqual(held(cut([2], [0.05]), 0.1), [1]);
+    assert.deepEqual(held(cut([10, 1, 2, 10], [0.05, 0.01, 0.7, 0.9]), 0.1), [9, 10, 22]);
+    assert.deepEqual(held(cut([8, 1], [0.05, 0.5]), 0.1), [7]);
   });
 
   test("too few, without end, or no share is refused", () => {
     for (const count of [0, 1])
-      assert.throws(() => heldOut(numbered(count), 0.5, 1), isError(/at least 2 pieces.*more text, or shorter/));
-    assert.throws(() => heldOut(numbered(Number.POSITIVE_INFINITY), 0.5, 1), isError(/without end/));
+      assert.throws(() => heldOut(numbered(count), 0.5), isError(/at least 2 pieces.*more text, or shorter/));
+    assert.throws(() => heldOut(numbered(Number.POSITIVE_INFINITY), 0.5), isError(/without end/));
     for (const share of [0, 1, -1, Number.NaN])
-      assert.throws(() => heldOut(numbered(9), share, 1), isError(/a share between 0 and 1/));
+      assert.throws(() => heldOut(numbered(9), share), isError(/a share between 0 and 1/));
   });
 });
 

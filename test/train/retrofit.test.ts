@@ -15,7 +15,7 @@ import { load, openDevice } from "../../src/request/session.ts";
 import type { JournalEntry } from "../../src/train/journal.ts";
 import type { Pieces } from "../../src/train/pieces.ts";
 import { retrofit } from "../../src/train/retrofit.ts";
-import type { RetrofitOptions, RetrofitSettings } from "../../src/train/retrofitOptions.ts";
+import type { GateMaker, RetrofitAsked, RetrofitOptions, RetrofitSettings } from "../../src/train/retrofitOptions.ts";
 import { TRAIN_SETTINGS } from "../../src/train/settings.ts";
 
 const MODEL = fileURLToPath(new URL("../../models/beads", import.meta.url));
@@ -57,10 +57,16 @@ const folders = mkdtempSync(join(tmpdir(), "hyperthink-retrofit-"));
 after(() => rmSync(folders, { recursive: true }));
 let made = 0;
 
-type Given = Partial<Omit<RetrofitOptions, "retrofit">> & { retrofit?: Partial<RetrofitSettings> };
+/** What nobody asked for. */
+const BARE = {
+  ...{ gates: undefined, per: undefined, window: undefined, shift: undefined, tau: undefined },
+  ...{ alphaScale: undefined, alphaOffset: undefined, ramp: { cr: 4, perUnit: 1 } },
+};
+
+type Given = Partial<Omit<RetrofitOptions, "retrofit">> & { retrofit?: Partial<RetrofitAsked> };
 
 /** Runs one and returns its folder and its journal's entries. */
-async function run({ retrofit: more, ...given }: Given = {}, threads = 1) {
+async function run({ retrofit: more, ...given }: Given = {}, threads = 1, device?: "reference") {
   const out = given.out ?? join(folders, `run${made++}`);
   const entries: JournalEntry[] = [];
   await retrofit(
@@ -76,11 +82,12 @@ async function run({ retrofit: more, ...given }: Given = {}, threads = 1) {
         return undefined;
       },
     },
-    () => openDevice(undefined, threads),
+    () => openDevice(device, threads),
   );
   return { out, entries };
 }
 
+const recipeOf = (folder: string) => JSON.parse(readFileSync(join(folder, "training.json"), "utf8"));
 const bytesOf = (folder: string, name = "model.safetensors") => readFileSync(join(folder, name));
 
 async function tensorsOf(folder: string): Promise<Map<string, number[]>> {
@@ -179,6 +186,18 @@ describe("what a retrofit saves", () => {
     assert.ok(!("missed" in reachedIn(join(out, "cr1.01"))));
   });
 
+  test("a form that is saved by steps names the ratio that it achieved; without held-out text the nominal one", async () => {
+    const crOf = (folder: string) => JSON.parse(readFileSync(join(folder, "config.json"), "utf8")).dms_cr;
+    const given = { saveEach: 3, retrofit: { train: "gates", ramp: { from: 1, cr: 4, perUnit: 1.2 } } } as const;
+    const { out, entries } = await run({ ...given, settings: { ...settings, steps: 4, evaluateEach: 4 } });
+    const third = entries.find(({ step }) => step === 3)!;
+    assert.ok(third.heldOutCr! >= 1 && third.heldOut! >= 0);
+    assert.equal(recipeOf(join(out, "step-3")).reached.heldOutCr, third.heldOutCr);
+    assert.equal(crOf(join(out, "step-3")), Math.round(third.heldOutCr!));
+    const none = await run({ ...given, settings: { ...settings, steps: 4, heldOutWindows: 0 } });
+    assert.deepEqual([crOf(join(none.out, "step-3")), crOf(none.out)], [4, 4]); // 3.5, 4
+  });
+
   test("a ratio that is there before the first step ends the run there", async () => {
     const { out } = await run({ retrofit: { train: "gates" }, settings: { ...settings, steps: 8 } });
     const { out: next, entries } = await run({ earlier: out, retrofit: { train: "gates" }, achieve: [1.01] });
@@ -243,6 +262,60 @@ describe("going on", () => {
     assert.ok(!bytesOf(next).equals(bytesOf(out)));
   });
 
+  test("gates that learn on keep window, tau and ratio where nothing else is asked, and their form in any case", async () => {
+    const form = { train: "gates", shift: 0, per: "layer", window: 5, tau: 0.3 } as const;
+    const first = await run({ retrofit: form });
+    const achieved = JSON.parse(readFileSync(join(first.out, "config.json"), "utf8")).dms_cr;
+    const options = { earlier: first.out, retrofit: { ...BARE, train: "gates" } } as const;
+    const next = recipeOf((await run(options)).out);
+    assert.deepEqual([next.window, next.tau, next.shift, next.per, next.alphaScale], [5, 0.3, 0, "layer", 100]);
+    assert.equal(next.ramp.from, Math.min(4, achieved));
+    const other = await run({
+      ...options,
+      retrofit: { ...options.retrofit, window: 8, tau: 0.1, ramp: SETTINGS.ramp },
+    });
+    const { window, tau, ramp } = recipeOf(other.out);
+    assert.deepEqual([window, tau, ramp.from], [8, 0.1, 1]);
+    for (const [more, words] of [
+      [{ per: "head" }, /--per head: expected layer, as the gates of .* have it, or no --per/],
+      [{ shift: 1 }, /--shift 1: expected 0/],
+      [{ gates: "borrowed", train: "full" }, /--gates borrowed: expected own/],
+      [{ alphaScale: 10 }, /--alpha-scale 10: expected 100/],
+      [{ alphaOffset: 4 }, /--alpha-offset 4: expected 5/],
+    ] as const)
+      await assert.rejects(run({ ...options, retrofit: { ...options.retrofit, ...more } }), (error) =>
+        words.test((error as Error).message),
+      );
+  });
+
+  test("gates to begin with are made once a run makes sense, and no more where it goes on", async () => {
+    const { made, maker } = gates();
+    const refused = async (given: Given, words: RegExp) =>
+      assert.rejects(run({ start: maker, ...given }), (error) => words.test((error as Error).message));
+    await refused({ retrofit: { rank: 0 } }, /--rank/);
+    await refused({ settings: { ...settings, length: 1 << 15 } }, /length: expected at most the model's context/);
+    await refused({ memory: 1e6 }, /this run takes about/);
+    await refused({ memory: 1e12, start: gates(1e13).maker }, /the fit of a surrogate takes about 9313\.2 GiB/);
+    assert.equal(made.times, 0);
+    const out = join(folders, "made-once");
+    const controller = new AbortController();
+    const train = { ...pieces(1), at: counted(3, controller) };
+    await assert.rejects(run({ out, start: maker, train, signal: controller.signal }), /stopped after step/);
+    const other = { ...maker, settings: { scores: "kvzip+" } };
+    await assert.rejects(run({ out, start: other }), /start\.scores was "kvzip", now "kvzip\+"/);
+    await run({ out, start: maker });
+    assert.equal(made.times, 1);
+    assert.deepEqual(recipeOf(out).start, { scores: "kvzip" });
+  });
+
+  test("another device is refused: its bits are others", async () => {
+    const out = join(folders, "other-device");
+    const controller = new AbortController();
+    const train = { ...pieces(1), at: counted(1, controller) };
+    await assert.rejects(run({ out, train, signal: controller.signal }), /stopped after step 1/);
+    await assert.rejects(run({ out }, 1, "reference"), /device was "cpu", now "reference"/);
+  });
+
   test("what does not fit is refused by name", async () => {
     const { out } = await run();
     const refused = async (given: Given, words: RegExp) =>
@@ -265,11 +338,26 @@ describe("going on", () => {
       { teacher: ABACUS },
       /--teacher .*: expected a model of the student's form, whose hidden is 128, got 192/,
     );
-    await refused({ earlier: out, start: { proj: [], bias: [] } }, /has gates already/);
+    await refused({ earlier: out, start: gates().maker }, /a model without gates, .* has them already/);
     await refused({ memory: 1e6 }, /this run takes about .* this machine has/);
     await refused({ settings: { ...TRAIN_SETTINGS, steps: 0 } }, /steps: expected/);
   });
 });
+
+/** Who makes closed gates of all heads, as large as the model's. */
+function gates(bytes = 1e6) {
+  const made = { times: 0 };
+  const maker: GateMaker = {
+    settings: { scores: "kvzip" },
+    estimate: () => ({ bytes, flops: 1e6, sums: 1e6 }),
+    async make() {
+      made.times++;
+      const zeros = (length: number) => Array.from({ length: 4 }, () => new Float32Array(length));
+      return { proj: zeros(4 * 128), bias: zeros(4) };
+    },
+  };
+  return { made, maker };
+}
 
 function gateShapes(): [string, number[]][] {
   return [0, 1, 2, 3].flatMap((l): [string, number[]][] => [
