@@ -118,7 +118,7 @@ async function run(flags: Flags): Promise<void> {
       console.log(summaryTable(result.rows));
       process.stderr.write(`[${counted(result.chains, "chain")} in ${out}, ${duration(result.seconds)}]\n`);
     }
-    for (const { setting, cr } of result.rows)
+    for (const { setting, cr } of result.rows.filter(({ reads }) => reads > 0))
       noteIdle(result.head.settings.find(({ id }) => id === setting)?.policy, cr);
   } catch (error) {
     board.done();
