@@ -30,8 +30,8 @@ export interface Scored {
 /**
  * Reads a prompt but for its last token under a policy. This token is fed after the cut, as decoding would, so that
  * also the first one of a continuation is foretold from what the policy kept; then each continuation is, token by
- * token, to a fork of the cache. Has the engine to itself, in its turn. Throws `bad-argument` for a prompt or continuation without tokens, and
- * where they do not fit the context; `no-memory`, `aborted`.
+ * token, to a fork of the cache. Has the engine to itself, in its turn. Throws `bad-argument` for a prompt or
+ * continuation without tokens, and where they do not fit the context; `no-memory`, `aborted`.
  */
 export async function scoreTokens(
   session: Session,

@@ -65,29 +65,34 @@ describe("length, width and ratio", () => {
         "latin1",
       );
       const asked = ["--budget", "64-1-4"];
-      for (const [args, message] of [
-        [[...asked, "--policy", "kvzap"], /--budget 64-1-4 with kvzap: .*kvzap/],
+      for (const [verb, args, message] of [
+        ["generate", [...asked, "--policy", "kvzap"], /--budget 64-1-4 with kvzap: .*kvzap/],
         [
+          "generate",
           [...asked, "--policy", "snapkv:budget=64"],
           /snapkv:budget=64: budget is given already: expected a ratio of 1/,
         ],
-        [[...asked, "--policy", "h2o", "--threshold", "3"], /with h2o:threshold=3: threshold is given already/],
-        [[...asked, "--policy", "snapkv:window=8", "--window", "9"], /expected window once, got it twice/],
-        [["--budget", "64-1-8"], /--budget 64-1-8 with dms: .*\b4\b/],
-        [["--budget", "64-1-1"], /with dms: expected a ratio above 1, got 1/],
-        [["--budget", "16384k-1-4"], /budget 16384k-1-4: the context of .*, \d+ tokens, has no room/],
         [
+          "scale",
+          [...asked, "--policy", "h2o", "--threshold", "3"],
+          /with h2o:threshold=3: threshold is given already/,
+        ],
+        ["generate", [...asked, "--policy", "snapkv:window=8", "--window", "9"], /expected window once, got it twice/],
+        ["scale", ["--budget", "64-1-8"], /--budget 64-1-8 with dms: .*\b4\b/],
+        ["generate", ["--budget", "64-1-1"], /with dms: expected a ratio above 1, got 1/],
+        ["scale", ["--budget", "16384k-1-4"], /budget 16384k-1-4: the context of .*, \d+ tokens, has no room/],
+        [
+          "scale",
           ["--budget", "64-1-1,64-1-4"],
           /expected one LENGTH-WIDTH-CR, as this runs one \(`hyperthink eval` takes lists/,
         ],
-      ] as const)
-        for (const verb of ["scale", "generate"]) {
-          const { code, err } = program([verb, "-m", folder, ...args, "why?"]);
-          assert.notEqual(code, 0);
-          assert.match(err, message, [verb, ...args].join(" "));
-        }
+      ] as const) {
+        const { code, err } = program([verb, "-m", folder, ...args, "why?"]);
+        assert.notEqual(code, 0);
+        assert.match(err, message, [verb, ...args].join(" "));
+      }
       // What can be taken is refused for its weights.
-      for (const args of [[], ["--policy", "h2o"], ["--policy", "snapkv", "--window", "9", "--protect", "system"]])
+      for (const args of [[], ["--policy", "snapkv", "--window", "9", "--protect", "system"]])
         assert.match(program(["generate", "-m", folder, ...asked, ...args, "why?"]).err, /model\.norm\.weight/);
     } finally {
       rmSync(folder, { recursive: true });
