@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
 import { type GenerateResult, generate } from "../request/generate.ts";
 import { counted, size } from "./format.ts";
-import { interruptible, note, noteIdle, open } from "./open.ts";
+import { interruptible, note, noteIdle, noteMoot, open } from "./open.ts";
 import {
   budgetWidth,
   checkBudget,
@@ -39,6 +39,7 @@ async function run(words: string[], flags: Flags): Promise<void> {
   if (width > 1)
     throw badArgument(`generate runs one chain: expected a width of 1 in --budget, got ${width}; use scale`);
   await checkBudget(flags, MODEL);
+  noteMoot(flags.thinkMost, [typeof flags.budget === "object" ? flags.budget.length : flags.maxTokens]);
   const text = await promptText(words, flags);
   if (flags.logprobs !== undefined && !flags.json) note("--logprobs is shown with --json only");
   const signal = interruptible();

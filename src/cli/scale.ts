@@ -3,7 +3,7 @@ import { Equality } from "../scale/equality/equality.ts";
 import { type ScaleOptions, scale } from "../scale/scale.ts";
 import { type ChooseFlags, chooseOf, chooseOptions } from "./aggregate.ts";
 import { openBoard } from "./board.ts";
-import { interruptible, note, noteIdle, open } from "./open.ts";
+import { interruptible, note, noteIdle, noteMoot, open } from "./open.ts";
 import {
   budgetWidth,
   checkBudget,
@@ -50,6 +50,7 @@ async function run(words: string[], flags: Flags): Promise<void> {
   await using equality = new Equality();
   const chosen = chooseOf(flags, equality);
   await checkBudget(flags, MODEL);
+  noteMoot(flags.thinkMost, [typeof flags.budget === "object" ? flags.budget.length : flags.maxTokens]);
   const text = await promptText(words, flags);
   const signal = interruptible();
   if (!flags.model)

@@ -130,6 +130,10 @@ describe("a budget of thinking", () => {
     for (const { forced } of (JSON.parse(done.out) as ScaleResult).chains) assert.equal(forced, 2);
     const wrong = program(["generate", "-m", model, "--think-most", "0", question]);
     assert.match(wrong.err, /thinkMost: expected a whole number from 1, got 0/);
+    const moot = (most: string) =>
+      program(["scale", "-m", "none", "--max-tokens", "60", "--think-most", most, "?"]).err;
+    assert.match(moot("60"), /^note: --think-most 60 cuts nothing of chains that end at 60 tokens: expected fewer/);
+    assert.match(moot("59"), /^error: none: no such folder/);
   });
 
   test("that makes no sense is refused", async () => {
