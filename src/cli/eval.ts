@@ -10,7 +10,7 @@ import { type ScalingBudget, scalingBudgets } from "../scale/budget.ts";
 import { commandLine } from "./command-line.ts";
 import { openEvalBoard, summaryTable } from "./eval-board.ts";
 import { columns, counted } from "./format.ts";
-import { interruptible, note, noteIdle, open } from "./open.ts";
+import { interruptible, note, noteIdle, noteMoot, open } from "./open.ts";
 import { type DrawFlags, drawOptions, embedded, type ModelFlags, modelOptions, TEMPLATE_VARIABLE } from "./options.ts";
 import { choice, texts, variables, whole } from "./parse.ts";
 import { duration } from "./training-progress.ts";
@@ -94,6 +94,8 @@ async function run(flags: Flags): Promise<void> {
   giveData(tasks, flags.data ?? []);
   if (flags.temperature === 0 && settings.some(({ budgets }) => budgets.some(({ width }) => width > 1)))
     note("greedy chains are all alike, so their vote is one chain's: expected a temperature above 0");
+  const lengths = settings.flatMap(({ budgets }) => budgets.map(({ length }) => length));
+  noteMoot(flags.thinkMost, lengths);
   const { model: _, adapter: __, ...load } = modelFlags(flags);
   const signal = interruptible();
   const board = openEvalBoard(process.stderr);
@@ -118,7 +120,7 @@ async function run(flags: Flags): Promise<void> {
       console.log(summaryTable(result.rows));
       process.stderr.write(`[${counted(result.chains, "chain")} in ${out}, ${duration(result.seconds)}]\n`);
     }
-    for (const { setting, cr } of result.rows)
+    for (const { setting, cr } of result.rows.filter(({ reads }) => reads > 0))
       noteIdle(result.head.settings.find(({ id }) => id === setting)?.policy, cr);
   } catch (error) {
     board.done();

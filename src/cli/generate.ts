@@ -2,9 +2,10 @@ import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
 import { type GenerateResult, generate } from "../request/generate.ts";
 import { counted, size } from "./format.ts";
-import { interruptible, note, noteIdle, open } from "./open.ts";
+import { interruptible, note, noteIdle, noteMoot, open } from "./open.ts";
 import {
   budgetWidth,
+  checkBudget,
   generateOptions,
   loadOptions,
   type ModelFlags,
@@ -19,6 +20,8 @@ import { noteSampling, samplingText } from "./sampling.ts";
 import { printable } from "./terminal.ts";
 
 type Flags = ModelFlags & SamplingFlags & PromptFlags & { logprobs?: number; json?: boolean };
+
+const MODEL = "abacus";
 
 export function registerGenerate(program: Command): void {
   const command = program
@@ -35,12 +38,14 @@ async function run(words: string[], flags: Flags): Promise<void> {
   const width = budgetWidth(flags) ?? 1;
   if (width > 1)
     throw badArgument(`generate runs one chain: expected a width of 1 in --budget, got ${width}; use scale`);
+  await checkBudget(flags, MODEL);
+  noteMoot(flags.thinkMost, [typeof flags.budget === "object" ? flags.budget.length : flags.maxTokens]);
   const text = await promptText(words, flags);
   if (flags.logprobs !== undefined && !flags.json) note("--logprobs is shown with --json only");
   const signal = interruptible();
   if (!flags.model)
-    note("no --model: using the embedded abacus, which knows problems about containers of beads and nothing else");
-  await using session = await open({ ...loadOptions(flags, "abacus"), signal });
+    note(`no --model: using the embedded ${MODEL}, which knows problems about containers of beads and nothing else`);
+  await using session = await open({ ...loadOptions(flags, MODEL), signal });
   const started = performance.now();
   const generation = generate(session, promptOf(text, flags), {
     ...generateOptions(flags, session),

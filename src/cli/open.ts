@@ -48,6 +48,15 @@ export function noteIdle(policy: string | undefined, ratio: number): void {
     );
 }
 
+/** Says so where chains of these lengths end before their thinking could be cut. */
+export function noteMoot(thinkMost: number | undefined, lengths: readonly (number | undefined)[]): void {
+  const shorter = lengths.filter((length) => length !== undefined && thinkMost !== undefined && length <= thinkMost);
+  if (shorter.length > 0)
+    note(
+      `--think-most ${thinkMost} cuts nothing of chains that end at ${[...new Set(shorter)].join(" or ")} tokens: expected fewer, so that the answer has room`,
+    );
+}
+
 /** A signal that Ctrl-C fires; a second Ctrl-C ends the process at once. */
 export function interruptible(): AbortSignal {
   const controller = new AbortController();

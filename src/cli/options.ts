@@ -2,6 +2,10 @@ import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
 import type { KvFormat, WeightFormat } from "../device/device.ts";
+import { knowModels } from "../eval/harness/model.ts";
+import { chooseSettings } from "../eval/harness/setting.ts";
+import type { PolicyOptions } from "../policy/policy.ts";
+import { parseSpec } from "../policy/spec.ts";
 import type { GenerateOptions } from "../request/generate.ts";
 import type { LoadOptions, Session } from "../request/session.ts";
 import type { Thinking } from "../request/thinking.ts";
@@ -139,7 +143,7 @@ function keepOptions(command: Command): Command {
     )
     .option(
       "--budget <what>",
-      "live keys a lane, or what is spent as LENGTH-WIDTH-CR: 32k-8-4 is 8 chains of 32k new tokens, 4x smaller",
+      "live keys a lane, or what is spent as LENGTH-WIDTH-CR: 32k-8-4 is 8 chains of 32k new tokens, 4x smaller (eval takes lists)",
       budget,
     )
     .option("--threshold <z>", "dms: evict above this decision logit; kvzap: keep from this score on", number)
@@ -198,6 +202,32 @@ export function budgetWidth({ budget, ...flags }: SamplingFlags & ModelFlags & {
   if (flags.context !== undefined && flags.context <= budget.length)
     throw badArgument(`${name}: --context ${flags.context} has no room for ${budget.length} tokens and a prompt`);
   return budget.width;
+}
+
+/**
+ * Checks LENGTH-WIDTH-CR, if that is what --budget says, against the model and the policy as `eval` does, before
+ * weights are loaded. Throws `bad-argument`, and what the model's files are refused with.
+ */
+export async function checkBudget(flags: SamplingFlags & ModelFlags, fallback: string): Promise<void> {
+  const { budget, adapter = [], probe, context } = flags;
+  if (typeof budget !== "object") return;
+  const model = { path: flags.model ?? embedded(fallback), adapters: adapter };
+  const models = await knowModels([model], { probe, context });
+  const [{ trained }] = models.values();
+  const policy = withFlags(flags.policy ?? (trained.dms ? "dms" : "full"), flags);
+  chooseSettings(
+    [{ name: `--budget ${budgetName(budget)} with ${policy}`, model, policy, budgets: [budget], all: true }],
+    models,
+  );
+}
+
+/** A policy's spec with the settings that flags name; one that both name is refused unless it is the same. */
+function withFlags(spec: string, { window, threshold, protect }: SamplingFlags): string {
+  const { options } = parseSpec(spec);
+  const more = Object.entries({ window, threshold, protect } satisfies PolicyOptions).filter(
+    ([name, value]) => value !== undefined && options[name as keyof PolicyOptions] !== value,
+  );
+  return more.reduce((text, [name, value]) => `${text}${text.includes(":") ? "," : ":"}${name}=${value}`, spec);
 }
 
 export const generateOptions = (

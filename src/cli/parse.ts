@@ -42,8 +42,12 @@ export const protectable = (text: string): number | "prompt" | "system" =>
   text === "prompt" || text === "system" ? text : whole(text);
 
 /** Keys a lane, or LENGTH-WIDTH-CR. */
-export const budget = (text: string): number | ScalingBudget =>
-  isScalingBudget(text) ? scalingBudget(text) : whole(text);
+export function budget(text: string): number | ScalingBudget {
+  if (!isScalingBudget(text)) return whole(text);
+  if (text.includes(","))
+    throw refuse("one LENGTH-WIDTH-CR, as this runs one (`hyperthink eval` takes lists of them)", text);
+  return scalingBudget(text);
+}
 
 export const wholes = (text: string, before: number[] = []): number[] => [...before, whole(text)];
 

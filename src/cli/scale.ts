@@ -3,9 +3,10 @@ import { Equality } from "../scale/equality/equality.ts";
 import { type ScaleOptions, scale } from "../scale/scale.ts";
 import { type ChooseFlags, chooseOf, chooseOptions } from "./aggregate.ts";
 import { openBoard } from "./board.ts";
-import { interruptible, note, noteIdle, open } from "./open.ts";
+import { interruptible, note, noteIdle, noteMoot, open } from "./open.ts";
 import {
   budgetWidth,
+  checkBudget,
   generateOptions,
   loadOptions,
   type ModelFlags,
@@ -22,6 +23,8 @@ type Flags = ModelFlags &
   SamplingFlags &
   PromptFlags &
   ChooseFlags & { width?: number; merge?: boolean; json?: boolean };
+
+const MODEL = "abacus-dms-8x";
 
 export function registerScale(program: Command): void {
   const command = program
@@ -46,13 +49,13 @@ async function run(words: string[], flags: Flags): Promise<void> {
   const width = budgetWidth(flags) ?? flags.width ?? 8;
   await using equality = new Equality();
   const chosen = chooseOf(flags, equality);
+  await checkBudget(flags, MODEL);
+  noteMoot(flags.thinkMost, [typeof flags.budget === "object" ? flags.budget.length : flags.maxTokens]);
   const text = await promptText(words, flags);
   const signal = interruptible();
   if (!flags.model)
-    note(
-      "no --model: using the embedded abacus-dms-8x, which knows problems about containers of beads and nothing else",
-    );
-  await using session = await open({ ...loadOptions(flags, "abacus-dms-8x"), signal });
+    note(`no --model: using the embedded ${MODEL}, which knows problems about containers of beads and nothing else`);
+  await using session = await open({ ...loadOptions(flags, MODEL), signal });
   const merge = flags.merge && equality;
   const options: ScaleOptions = { ...generateOptions(flags, session), ...chosen, width, merge, signal };
   const scaling = scale(session, promptOf(text, flags), options);

@@ -19,18 +19,19 @@ export interface Scored {
   /** Natural log-probability of each token of each continuation. */
   logprobs: number[][];
   prompt: number; // tokens
-  /** Keys that lived after the prompt and its cut, and at most from then on; means over layers and KV heads. */
+  /** Keys that lived after the cut, before the prompt's last token, and at most from then on; means over all heads. */
   keys: number;
   peakKeys: number;
-  /** KV reads of the continuations, and what the full cache would have read for them. */
+  /** KV reads of the prompt's last token and the continuations, and what the full cache would have read for them. */
   reads: number;
   fullReads: number;
 }
 
 /**
- * Reads a prompt once under a policy, and feeds each continuation to a fork of its cache, token by token, as decoding
- * would. Has the engine to itself, in its turn. Throws `bad-argument` for a prompt or continuation without tokens, and
- * where they do not fit the context; `no-memory`, `aborted`.
+ * Reads a prompt but for its last token under a policy. This token is fed after the cut, as decoding would, so that
+ * also the first one of a continuation is foretold from what the policy kept; then each continuation is, token by
+ * token, to a fork of the cache. Has the engine to itself, in its turn. Throws `bad-argument` for a prompt or
+ * continuation without tokens, and where they do not fit the context; `no-memory`, `aborted`.
  */
 export async function scoreTokens(
   session: Session,
@@ -50,12 +51,15 @@ export async function scoreTokens(
     .flat()
     .find((id) => !(Number.isInteger(id) && id >= 0 && id < session.config.vocabulary));
   if (wrong !== undefined) throw badArgument(`token ${wrong}: expected ids from 0 to ${session.config.vocabulary - 1}`);
-  const policy = await policyOf(session, { ids: prompt }, options, prompt.length, prompt.length + longest);
+  const policy = await policyOf(session, { ids: prompt }, options, cutAfter(prompt), prompt.length + longest);
   const stop = new Stop(options.signal);
   const work = () =>
     session.engine.alone(() => score(session, policy, prompt, continuations, stop.signal), stop.signal);
   return session.during(stop, work).finally(() => stop.release());
 }
+
+/** Tokens of a prompt before its cut. */
+const cutAfter = ({ length }: readonly number[]): number => Math.max(1, length - 1);
 
 async function score(
   { runner }: Session,
@@ -65,15 +69,23 @@ async function score(
   signal: AbortSignal,
 ): Promise<Scored> {
   const { sets, table } = runner;
-  runner.check(policy, prompt.length);
+  const read = cutAfter(prompt);
+  runner.check(policy, read);
   const tokens = prompt.length + Math.max(0, ...continuations.map(({ length }) => length));
-  const root = sets.take(policy, prompt.length, tokens);
+  const root = sets.take(policy, read, tokens);
   if (root < 0) throw noMemory("no set of lanes is free: raise --chains");
   try {
-    const logits = await readToEnd(runner, root, prompt, signal);
-    const firsts = logprobsOf(logits, prompt.length);
+    let logits = await readToEnd(runner, root, prompt.slice(0, read), signal);
     const keys = table.meanLive(root);
     const meter = newMeter();
+    await feedSteps(runner, {
+      ...{ set: root, ids: prompt, from: read, signal },
+      onPass: (to, count) => meterPass(meter, table, root, "decode", count, to),
+      onRow: (_, row) => {
+        logits = row.slice();
+      },
+    });
+    const firsts = logprobsOf(logits, prompt.length);
     const logprobs: number[][] = [];
     for (const continuation of continuations)
       logprobs.push([
@@ -119,7 +131,7 @@ async function follow(
   signal: AbortSignal,
 ): Promise<number[]> {
   if (continuation.length === 1) return [];
-  const set = runner.sets.fork(root, policy);
+  const set = runner.sets.fork(root);
   if (set < 0) throw noMemory("no set of lanes is free: raise --chains");
   const found: number[] = [];
   try {

@@ -91,6 +91,8 @@ describe("eval", () => {
       refused([...task, "--budget", "1k-8"], /expected LENGTH-WIDTH-CR/);
       refused([...task, "--budget", "64-2-1", "--policy", "dms"], /error: dms: policy dms needs gates/);
       refused([...task, "--budget", "8k-2-1"], /the context of beads, 4096 tokens, has no room/);
+      const moot = /note: --think-most 64 cuts nothing of chains that end at 64 tokens: expected fewer/;
+      refused([...task, "--budget", "64-2-1,8k-2-1", "--think-most", "64"], moot);
       refused([...task, "--setting", "x"], /expected NAME=MODEL/);
       refused(["--task", "nothing", "--budget", "64-2-1"], /unknown task "nothing"/);
       refused(["--task", `${folder}/none.ts`, "--budget", "64-2-1"], /expected a module with a task/, 1);

@@ -18,7 +18,7 @@ describe("reproduce", { skip: unrun ? `UNRUN: ${unrun}` : false }, () => {
       const out = join(folder, "new/all");
       const first = run(out, "--json");
       assert.equal(first.code, 0, first.err);
-      assert.match(first.err, /note: calibrating methods to CR [\d.]+: round 1, 10 of 10 left/);
+      assert.match(first.err, /note: calibrating methods to CR [\d.]+: round 1, 11 of 11 left/);
       assert.match(first.err, /note: about \d+ s for [\d,]+ tokens in all/);
       assert.match(first.err, /note: methods \(7 of 7\), about \d+ s for it/);
       const { claims, files } = JSON.parse(first.out);
@@ -57,6 +57,15 @@ describe("reproduce", { skip: unrun ? `UNRUN: ${unrun}` : false }, () => {
         readFileSync(join(out, "results.md"), "utf8").split("- Command")[1].split("\n").slice(1).join("\n"),
         page.split("- Command")[1].split("\n").slice(1).join("\n"),
       );
+
+      assert.match(page, /quest: UNRUN, as it evicts nothing/);
+
+      const more = run(out, "--problems", "3");
+      assert.equal(more.code, 0, more.err);
+      assert.match(more.err, /note: calibrated on 2 problems, as this was begun, not 3/);
+      assert.doesNotMatch(more.err, /calibrating/);
+      assert.equal(chainsOf(full).length, 6);
+      assert.match(readFileSync(join(out, "results.md"), "utf8"), /3 problems of .*\n- Calibrated on 2 other problems/);
 
       const other = run(out, "--seed", "5");
       assert.equal(other.code, 2);

@@ -299,6 +299,7 @@ describe("an evaluation", { skip: unrun ? `UNRUN: ${unrun}` : false }, () => {
       assert.equal(of("a").score + of("b").score, 1); // one text, two golds
       assert.deepEqual([of("a").answer, of("a").end, of("a").chain], [of("b").answer, "finished", 0]);
       assert.equal(of("c").end, "failed");
+      assert.ok(rows[0].reads > 0 && rows[0].cr === 1 && rows[1].cr > 1.5, "one token a choice, after the cut");
       const [plain, cut] = rows.slice(2).map(({ average }) => average!.mean);
       assert.ok(plain > 1 && cut > plain, `${plain} ${cut}`);
       const windows = lines.filter(({ setting, task }) => task === spec && setting === "full 300-4-1");

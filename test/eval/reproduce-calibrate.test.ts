@@ -1,7 +1,13 @@
 // The search for a setting that achieves a ratio, on made-up policies.
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
+import type { SettingChoice } from "../../src/eval/harness/setting.ts";
 import { type Calibrated, calibrate, type Knob, Search } from "../../src/eval/reproduce/calibrate.ts";
+import { calibrateAll } from "../../src/eval/reproduce/calibration.ts";
+import { EVICTION } from "../../src/eval/reproduce/plan.ts";
+import type { Runner } from "../../src/eval/reproduce/runner.ts";
+import type { State } from "../../src/eval/reproduce/state.ts";
 
 const budget: Knob = { name: "budget", gentle: 3000, harsh: 2, start: 90, step: 1, log: true };
 const threshold: Knob = { name: "threshold", gentle: 60, harsh: -20, start: 0, step: 0.05, log: false };
@@ -71,6 +77,27 @@ test("searches go side by side, and one that is over is not run again", async ()
     JSON.stringify(rounds),
   );
   for (const search of searches.values()) assert.ok(search.best()!.reached);
+});
+
+test("what is sought later has a folder of its own, also after a search that failed", async () => {
+  const places: string[] = [];
+  const measured = { cr: 4, live: 90, tokens: [400] };
+  const state: State = {
+    ...{ version: 1, of: { calibration: 8 }, measured: { full: measured, "dms-4x": measured }, tokens: 0, seconds: 0 },
+    groups: { eviction: { target: 4, found: {}, failed: { [EVICTION.windowEqual]: "chains failed" } } },
+  };
+  const runner = {
+    ...{ out: "", state, save: async () => {} },
+    run: async (place: string, settings: SettingChoice[], { problems }: { problems: number }) => {
+      assert.equal(problems, 8);
+      places.push(place);
+      return settings.map(({ name }) => ({ setting: name, failed: 0, cr: 4, tokens: 300 }));
+    },
+  };
+  const shape = { models: "m", problems: 300, width: 2, lengths: [256], only: ["eviction"] as const, full: false };
+  await calibrateAll(runner as unknown as Runner, { ...shape, immediate: "there" }, 0);
+  assert.deepEqual(places, [join("calibration", "eviction-1", "0")]);
+  assert.ok(state.groups.eviction.found[EVICTION.immediateEqual].reached);
 });
 
 test("targets and knobs that make no sense", () => {

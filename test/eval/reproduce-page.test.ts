@@ -99,6 +99,7 @@ describe("methods at one ratio", () => {
       );
       assert.match(remarks[1], /^snapkv achieves 1\.30, not 4\.00: it keeps more than dms.* is -5\.0 \[/);
       assert.match(remarks[2], /^vase was not run: chains failed/);
+      assert.ok(remarks.some((text) => text.startsWith("quest: UNRUN, as it evicts nothing")));
       const [{ columns, rows }] = tables;
       assert.equal(rows.length, 5);
       assert.ok(rows.every((row) => row.length === columns.length));

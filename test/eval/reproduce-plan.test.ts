@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { NEEDLE_LEFT_OUT, NEEDLE_POLICIES } from "../../src/eval/reproduce/needles.ts";
 import {
   checkShape,
   EVICTION,
@@ -12,8 +13,9 @@ import {
   type Shape,
   stagesOf,
 } from "../../src/eval/reproduce/plan.ts";
-import { policyAt, rivalsOf } from "../../src/eval/reproduce/rivals.ts";
+import { LEFT_OUT, policyAt, rivalsOf, unrunRemarks } from "../../src/eval/reproduce/rivals.ts";
 import { type CalibratedGroup, openState, saveState } from "../../src/eval/reproduce/state.ts";
+import { recipes } from "../../src/policy/index.ts";
 import { parseSpec } from "../../src/policy/spec.ts";
 import { withFolder } from "../support/checkpoint.ts";
 
@@ -80,6 +82,17 @@ test("rivals are policies at any value of their knobs", () => {
   }
 });
 
+test("each policy is run, or said to be left out and why", () => {
+  const names = recipes.map(({ name }) => name);
+  const run = rivalsOf(1472, 90).map(({ policy }) => parseSpec(policy).name);
+  const leftOut = LEFT_OUT.flatMap(({ names }) => names);
+  assert.deepEqual([...new Set([...run, ...leftOut, "full", "dms"])].sort(), names.toSorted());
+  assert.ok(run.every((name) => !leftOut.includes(name)));
+  const needles = [...NEEDLE_POLICIES, ...NEEDLE_LEFT_OUT.flatMap(({ names }) => names), "kvzap", "dms", "dms-budget"];
+  assert.deepEqual(needles.toSorted(), names.toSorted());
+  assert.deepEqual(unrunRemarks([{ names: ["a", "b"], why: "it cannot" }]), ["a, b: UNRUN, as it cannot."]);
+});
+
 test("shapes that make no sense are refused", () => {
   checkShape(shape);
   const wrong: [Partial<Shape>, RegExp][] = [
@@ -96,19 +109,28 @@ test("shapes that make no sense are refused", () => {
 
 test("a state comes back as it was saved; another reproduction's folder is refused by name", () =>
   withFolder({}, async (out) => {
-    const of = { seed: 0, width: 4, temperature: null };
+    const of = { seed: 0, width: 4, temperature: null, calibration: 24 };
     const state = await openState(join(out, "new"), of);
     state.groups.methods = groups.methods;
     state.tokens = 7;
     await saveState(join(out, "new"), state);
     assert.deepEqual(await openState(join(out, "new"), of), state);
+    assert.deepEqual(
+      await openState(join(out, "new"), { ...of, calibration: 64 }),
+      state,
+      "begun with 24, it keeps them",
+    );
     await assert.rejects(openState(join(out, "new"), { ...of, seed: 1, width: 8 }), {
       code: "bad-argument",
       message: /another reproduction: seed was 0, now 1; width was 4, now 8; give what it was begun with/,
     });
     writeFileSync(join(out, "reproduce.json"), '{"version":1,"of":{}}');
-    await assert.rejects(openState(out, {}), { code: "bad-file", message: /version 1 of a reproduction's state/ });
+    await assert.rejects(openState(out, of), { code: "bad-file", message: /version 1 of a reproduction's state/ });
+    for (const calibration of [0, 1.5, "24"]) {
+      writeFileSync(join(out, "reproduce.json"), JSON.stringify({ ...state, of: { ...of, calibration } }));
+      await assert.rejects(openState(out, of), { code: "bad-file" });
+    }
     writeFileSync(join(out, "reproduce.json"), "{");
-    await assert.rejects(openState(out, {}), { code: "bad-file" });
-    await assert.rejects(openState(join(out, "reproduce.json"), {}), { code: "bad-argument" });
+    await assert.rejects(openState(out, of), { code: "bad-file" });
+    await assert.rejects(openState(join(out, "reproduce.json"), of), { code: "bad-argument" });
   }));

@@ -41,7 +41,7 @@ for (const device of ["reference", "cpu"] as const) {
       near(scored.logprobs[0], expected, 4e-4);
       assert.ok(scored.keys < prompt.length && scored.reads < 0.7 * scored.fullReads, JSON.stringify(scored));
       const full = await scoreTokens(gated, prompt, [drawn], { policy: "full" });
-      assert.deepEqual([full.prompt, full.keys], [prompt.length, prompt.length]);
+      assert.deepEqual([full.prompt, full.keys], [prompt.length, prompt.length - 1]);
       assert.equal(full.peakKeys, prompt.length + drawn.length - 1); // the last one is foretold, not read
       assert.ok(scored.peakKeys >= scored.keys && scored.peakKeys < full.peakKeys);
       assert.equal(full.reads, full.fullReads);
@@ -87,6 +87,21 @@ for (const device of ["reference", "cpu"] as const) {
       const start = split.logprobs[0].length;
       const direct = await scoreTokens(session, ids.slice(0, -start), [ids.slice(-start)]);
       near(split.logprobs[0], direct.logprobs[0], 4e-4);
+    });
+
+    test("choices of one token are foretold from what the policy kept", async () => {
+      const { cases } = JSON.parse(readFileSync(at("golden/beads-text/golden.json"), "utf8"));
+      const prompt: number[] = cases[0].prompt_ids;
+      const choices = [[1], [2], [3], [4]];
+      const full = await scoreTokens(session, prompt, choices, { policy: "full" });
+      assert.deepEqual([full.reads, full.fullReads], [prompt.length, prompt.length]); // of the prompt's last token
+      for (const policy of ["snapkv:budget=16,window=4", "tova:budget=16", "knorm:budget=16"]) {
+        const scored = await scoreTokens(session, prompt, choices, { policy });
+        assert.ok(scored.reads <= 17 && scored.fullReads === prompt.length, `${policy}: ${JSON.stringify(scored)}`);
+        assert.ok(Math.abs(scored.logprobs[0][0] - full.logprobs[0][0]) > 1e-3, policy);
+        for (const [i, choice] of choices.entries())
+          assert.deepEqual((await scoreTokens(session, prompt, [choice], { policy })).logprobs[0], scored.logprobs[i]);
+      }
     });
 
     test("what cannot be scored is refused, and leaves the engine free", async () => {

@@ -79,6 +79,29 @@ describe("a budget of thinking", () => {
     }
   });
 
+  test("counts from where the model itself opens the thinking, and not at all where it does not", async () => {
+    const plain = await run({});
+    // A digit that chains write stands for the tag: the prompt does not open this thinking.
+    const within = (open: string) => ({ thinking: { open, close: "</think>" } });
+    for (const thinkMost of [1, 40])
+      for (const { chain, text, forced } of (await run({ ...within("8"), thinkMost })).chains) {
+        const own = plain.chains[chain].text;
+        const opened = own.slice(0, own.indexOf("= 18") + "= 18".length);
+        assert.ok(text.startsWith(opened), text);
+        assert.equal(await thought(text.slice(opened.length)), thinkMost + 1);
+        // Who opens it again has nothing left to spend.
+        assert.equal(forced, 2 * (text.split("</think>").length - 1), text);
+      }
+    for (const { chain, text, forced } of (await run({ ...within("8"), nudges: 1 })).chains) {
+      const own = plain.chains[chain].text;
+      assert.ok(text.startsWith(`${own.slice(0, own.indexOf("</think>"))} wait\n`), text);
+      assert.equal(forced, 2);
+    }
+    assert.ok(plain.chains.every(({ text }) => !text.includes("~")));
+    for (const unopened of [{ thinkMost: 1 }, { nudges: 1 }])
+      assert.deepEqual((await run({ ...within("~"), ...unopened })).chains, plain.chains);
+  });
+
   test("holds for a lone chain, whose pieces hold all of its tokens", async () => {
     const generation = generate(session, question, { thinkMost: 30, temperature: 0, maxTokens: 60 });
     const ids: number[] = [];
@@ -107,6 +130,10 @@ describe("a budget of thinking", () => {
     for (const { forced } of (JSON.parse(done.out) as ScaleResult).chains) assert.equal(forced, 2);
     const wrong = program(["generate", "-m", model, "--think-most", "0", question]);
     assert.match(wrong.err, /thinkMost: expected a whole number from 1, got 0/);
+    const moot = (most: string) =>
+      program(["scale", "-m", "none", "--max-tokens", "60", "--think-most", most, "?"]).err;
+    assert.match(moot("60"), /^note: --think-most 60 cuts nothing of chains that end at 60 tokens: expected fewer/);
+    assert.match(moot("59"), /^error: none: no such folder/);
   });
 
   test("that makes no sense is refused", async () => {
@@ -129,8 +156,9 @@ describe("what is forced goes through the cache like what is drawn", () => {
   const budget = { thinkLeast: 250, thinkMost: 400, nudge: NUDGE, thinkLast: "\n wait\n" };
   const policies = [
     { policy: "full" },
-    { policy: "streaming:budget=48" },
-    { policy: "h2o:budget=64" },
+    // Chains that grow after they began, as else they would wait at the start and never be preempted.
+    { policy: "streaming:budget=200" },
+    { policy: "h2o:budget=200" },
     { policy: "snapkv:cr=2" },
   ];
   for (const { policy } of policies)
@@ -143,6 +171,7 @@ describe("what is forced goes through the cache like what is drawn", () => {
       const pressed = await run({ ...budget, policy }, small);
       const told = ({ chains }: ScaleResult) => chains.map(({ text, tokens, forced }) => ({ text, tokens, forced }));
       assert.deepEqual(told(pressed), told(plain));
-      if (policy === "full") assert.ok(small.engine.scheduler.preemptions > 0, "no chain was preempted");
+      assert.ok(plain.usage.compressionRatio > 1.05 || policy === "full", "the policy evicts");
+      assert.ok(small.engine.scheduler.preemptions > 0, "no chain was preempted");
     });
 });

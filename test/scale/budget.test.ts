@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, test } from "node:test";
+import { embedded } from "../../src/cli/options.ts";
 import { budgetName, budgetOptions, scalingBudget, scalingBudgets } from "../../src/scale/budget.ts";
 import { program } from "../support/program.ts";
 
@@ -46,6 +50,52 @@ describe("length, width and ratio", () => {
       const { code, err } = run(...args);
       assert.notEqual(code, 0);
       assert.match(err, message, args.join(" "));
+    }
+  });
+
+  test("what the model or the policy cannot take is refused before weights are loaded", () => {
+    const folder = mkdtempSync(join(tmpdir(), "hyperthink-budget-"));
+    try {
+      cpSync(embedded("abacus-dms-4x"), folder, { recursive: true });
+      const weights = join(folder, "model.safetensors");
+      // With a tensor by another name, reading the weights would be another error.
+      writeFileSync(
+        weights,
+        readFileSync(weights, "latin1").replace("model.norm.weight", "model.norm.weigth"),
+        "latin1",
+      );
+      const asked = ["--budget", "64-1-4"];
+      for (const [verb, args, message] of [
+        ["generate", [...asked, "--policy", "kvzap"], /--budget 64-1-4 with kvzap: .*kvzap/],
+        [
+          "generate",
+          [...asked, "--policy", "snapkv:budget=64"],
+          /snapkv:budget=64: budget is given already: expected a ratio of 1/,
+        ],
+        [
+          "scale",
+          [...asked, "--policy", "h2o", "--threshold", "3"],
+          /with h2o:threshold=3: threshold is given already/,
+        ],
+        ["generate", [...asked, "--policy", "snapkv:window=8", "--window", "9"], /expected window once, got it twice/],
+        ["scale", ["--budget", "64-1-8"], /--budget 64-1-8 with dms: .*\b4\b/],
+        ["generate", ["--budget", "64-1-1"], /with dms: expected a ratio above 1, got 1/],
+        ["scale", ["--budget", "16384k-1-4"], /budget 16384k-1-4: the context of .*, \d+ tokens, has no room/],
+        [
+          "scale",
+          ["--budget", "64-1-1,64-1-4"],
+          /expected one LENGTH-WIDTH-CR, as this runs one \(`hyperthink eval` takes lists/,
+        ],
+      ] as const) {
+        const { code, err } = program([verb, "-m", folder, ...args, "why?"]);
+        assert.notEqual(code, 0);
+        assert.match(err, message, [verb, ...args].join(" "));
+      }
+      // What can be taken is refused for its weights.
+      for (const args of [[], ["--policy", "snapkv", "--window", "9", "--protect", "system"]])
+        assert.match(program(["generate", "-m", folder, ...asked, ...args, "why?"]).err, /model\.norm\.weight/);
+    } finally {
+      rmSync(folder, { recursive: true });
     }
   });
 

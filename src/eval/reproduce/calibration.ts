@@ -37,7 +37,7 @@ export async function calibrateAll(
   seed: number,
   say: (what: string) => void = () => {},
 ): Promise<void> {
-  const small: Shape = { ...shape, width: WIDTH, problems: calibrationProblems(shape.problems) };
+  const small: Shape = { ...shape, width: WIDTH, problems: runner.state.of.calibration };
   const desk: Desk = { runner, shape: small, seed: calibrationSeed(seed), say };
   for (const { name, settings } of references(small, ratiosOf(small))) {
     if (runner.state.measured[name]) continue;
@@ -100,7 +100,8 @@ async function group(desk: Desk, name: string, rivals: readonly Placed[], ratio:
       });
     });
     // What is sought of others, later, has folders of its own.
-    const place = join("calibration", `${name}-${Object.keys(before.found).length}`, String(round));
+    const known = Object.keys({ ...before.found, ...before.failed }).length;
+    const place = join("calibration", `${name}-${known}`, String(round));
     const rows = await runner.run(place, settings, { problems: shape.problems, seed });
     return new Map(
       rows.map((row) => {

@@ -6,7 +6,7 @@ import type { SettingResult } from "../report/measure.ts";
 import { makeReport, type Report } from "../report/report.ts";
 import { type Cell, type Table, told } from "../report/table.ts";
 import { dmsName, EVICTION, RATIO } from "./plan.ts";
-import { rivalsOf } from "./rivals.ts";
+import { LEFT_OUT, rivalsOf, unrunRemarks } from "./rivals.ts";
 import { drawn, notesOf, resultOf, type Section } from "./section.ts";
 import { type Claim, claimOf, claimOfAll, points, reversed } from "./sentences.ts";
 import type { CalibratedGroup } from "./state.ts";
@@ -55,6 +55,7 @@ export function methodsOf(report: Report, group: CalibratedGroup, length: number
       ...lengthRemark(others, resultOf(task, BASE)),
       ...uneven.map((each) => unevenRemark(report, each)),
       ...Object.entries(group.failed).map(([name, why]) => `${name} was not run: ${why}.`),
+      ...unrunRemarks(LEFT_OUT),
       ...notesOf(report),
     ],
     tables: [methodsTable(report, group, new Map(rivals.map(({ name, note }) => [name, note])))],

@@ -7,6 +7,7 @@ import type { ScalingBudget } from "../../scale/budget.ts";
 import { type EvaluateEvent, type EvaluateOptions, evaluate } from "../harness/evaluate.ts";
 import type { SettingChoice } from "../harness/setting.ts";
 import { openTask } from "../tasks/open.ts";
+import { unrunRemarks } from "./rivals.ts";
 
 export const NEEDLE_MODEL = "smollm2-135m-instruct";
 const PROBE = "smollm2-135m-kvzap-linear";
@@ -16,11 +17,11 @@ const RATIOS = [2, 4, 8];
 /** Of half, three quarters and seven eighths of keys; models/README.md has them. */
 const KVZAP = [-5.59, -4.42, -2.98];
 
-/** EpiKV is not among them: it evicts nothing of a prompt. */
-const POLICIES = [
+export const NEEDLE_POLICIES: readonly string[] = [
   ...["full", "streaming", "h2o", "tova", "snapkv", "pyramidkv", "adakv", "rkv", "vase", "quest"],
   ...["expected", "observed", "kvzip", "knorm", "keydiff", "random"],
 ];
+export const NEEDLE_LEFT_OUT = [{ names: ["epikv"], why: "it evicts nothing of a prompt, and the answers are short" }];
 
 export interface Needles {
   /** Folders of the runs under `out`. */
@@ -41,7 +42,7 @@ export async function runNeedles({ models, out, seed, onEvent, load, ...runs }: 
   if (!(await isThere(path)))
     return { folders: [], unrun: [`needles: UNRUN, as ${NEEDLE_MODEL} is not in the folder of the models`] };
   const task = { spec: TASK, task: await openTask(TASK) };
-  const unrun: string[] = [];
+  const unrun = unrunRemarks(NEEDLE_LEFT_OUT);
   const folders: string[] = [];
   const run = async (name: string, settings: SettingChoice[], probe?: string) => {
     const folder = join("runs", name);
@@ -62,7 +63,7 @@ export async function runNeedles({ models, out, seed, onEvent, load, ...runs }: 
   const model = { path, adapters: [] };
   await run(
     "needle",
-    [...POLICIES, ...kvzap].map((policy) => ({ model, policy, budgets })),
+    [...NEEDLE_POLICIES, ...kvzap].map((policy) => ({ model, policy, budgets })),
     probe,
   );
   for (const ratio of [2, 4]) {

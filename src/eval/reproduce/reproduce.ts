@@ -66,6 +66,12 @@ export async function reproduce(
     ...{ seed, width: shape.width, lengths: shape.lengths.join(","), temperature: temperature ?? null },
     calibration: calibrationProblems(problems),
   });
+  const { calibration } = state.of;
+  if (calibration < calibrationProblems(problems))
+    onEvent({
+      type: "note",
+      text: `calibrated on ${calibration} problems, as this was begun, not ${calibrationProblems(problems)}`,
+    });
   const { load, open, batch, signal } = options;
   const runs = { out, load, open, batch, signal };
   const onRun = (event: EvaluateEvent) => onEvent({ type: "run", event });

@@ -27,6 +27,10 @@ export function rivalsOf(length: number, live: number): Rival[] {
   const free = (name: string, policy: string, least: number, note = ""): Rival => ({
     ...{ name, policy, gated: false, knob: budget(least), note },
   });
+  const whole = (name: string, policy: string, start: number, note: string): Rival => ({
+    ...{ name, policy, gated: false, note },
+    knob: { name: "cr", gentle: 1.05, harsh: 16, start, step: 0.05, log: true },
+  });
   return [
     { ...free("dms-budget", "dms-budget", 18, "dms's gates, a fixed budget"), gated: true },
     free("streaming", "streaming", 5),
@@ -42,13 +46,29 @@ export function rivalsOf(length: number, live: number): Rival[] {
     free("rkv", "rkv:buffer=16", 8, "buffer of 16 keys, not 128"),
     free("vase", "vase:window=16", 17, "window of 16 keys, not 64"),
     free("random", "random:every=16", 12, "sinks, 8 recent keys, others at random"),
-    {
-      ...{ name: "random, prompt kept", policy: "random:every=16,protect=prompt", gated: false },
-      knob: { name: "cr", gentle: 1.05, harsh: 16, start: 4, step: 0.05, log: true },
-      note: "no budget below the longest prompt: the whole of it stays",
-    },
+    whole(
+      "random, prompt kept",
+      "random:every=16,protect=prompt",
+      4,
+      "no budget below the longest prompt: the whole of it stays",
+    ),
+    whole("epikv", "epikv", 11, "keeps the whole prompt: this ratio leaves a chain few keys beside it"),
   ];
 }
+
+/** Policies that are no rivals here, and why. */
+export const LEFT_OUT: readonly { names: readonly string[]; why: string }[] = [
+  {
+    names: ["expected", "observed", "kvzip", "knorm", "keydiff", "pyramidkv", "adakv"],
+    why: "unless told otherwise they cut the prompt alone, a small part of what these chains keep; snapkv shows what comes of both",
+  },
+  { names: ["kvzap"], why: "it needs a probe that was fitted to the model, and abacus has none" },
+  { names: ["quest"], why: "it evicts nothing: it reads less, from a cache as large as the full one" },
+];
+
+/** "a, b: UNRUN, as ..", a sentence for each reason. */
+export const unrunRemarks = (leftOut: typeof LEFT_OUT): string[] =>
+  leftOut.map(({ names, why }) => `${names.join(", ")}: UNRUN, as ${why}.`);
 
 /** A policy at a value of its knob. */
 export const policyAt = (policy: string, { name }: Knob, value: number): string =>

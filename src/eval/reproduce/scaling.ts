@@ -12,6 +12,7 @@ import { readRecord } from "../report/read.ts";
 import { makeReport, type Report, type TaskReport } from "../report/report.ts";
 import { type Cell, type Table, told } from "../report/table.ts";
 import { ROOM } from "./plan.ts";
+import { LEFT_OUT, unrunRemarks } from "./rivals.ts";
 import { drawn, notesOf, resultOf, type Section } from "./section.ts";
 import { type Claim, claimOf } from "./sentences.ts";
 
@@ -189,7 +190,7 @@ export function frontiersOf(report: Report, fromDms: Report): Section {
     title: "Frontiers of all methods",
     about: "Each at three compression ratios, those of the retrofits, and all widths.",
     claims: [...gapClaims(task, "width alone, three ratios", AIMS.width), ...claims],
-    remarks: notesOf(report),
+    remarks: [...unrunRemarks(LEFT_OUT), ...notesOf(report)],
     tables: [meanGaps(task)],
     figures: drawn([
       ...SHOWN.map((budget) => frontierFigure(task, budget)),

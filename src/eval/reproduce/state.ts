@@ -27,8 +27,8 @@ export interface Measured {
 
 export interface State {
   version: typeof VERSION;
-  /** What must stay the same. */
-  of: Record<string, string | number | null>;
+  /** What must stay the same; of the problems of the calibration, those that it was begun with are meant. */
+  of: Record<string, string | number | null> & { calibration: number };
   measured: Record<string, Measured>;
   groups: Record<string, CalibratedGroup>;
   /** Tokens drawn so far, and seconds of all runs. */
@@ -36,7 +36,10 @@ export interface State {
   seconds: number;
 }
 
-/** Opens or begins. Throws `bad-argument` where the folder is of another reproduction, `bad-file`. */
+/**
+ * Opens or begins. A calibration goes on with the problems that it was begun with: found anew, its settings would not
+ * be those of the runs. Throws `bad-argument` where the folder is of another reproduction, `bad-file`.
+ */
 export async function openState(out: string, of: State["of"]): Promise<State> {
   try {
     await mkdir(out, { recursive: true });
@@ -50,12 +53,15 @@ export async function openState(out: string, of: State["of"]): Promise<State> {
   const sound =
     found.version === VERSION &&
     [found.of, found.measured, found.groups].every(isObject) &&
+    Number.isInteger(found.of.calibration) &&
+    found.of.calibration >= 1 &&
     [found.tokens, found.seconds].every((amount) => typeof amount === "number" && amount >= 0);
   if (!sound) throw badFile(`${file}: expected version ${VERSION} of a reproduction's state`);
-  const other = Object.keys({ ...found.of, ...of }).filter((name) => found.of[name] !== of[name]);
+  const same: State["of"] = { ...of, calibration: found.of.calibration };
+  const other = Object.keys({ ...found.of, ...same }).filter((name) => found.of[name] !== same[name]);
   if (other.length > 0)
     throw badArgument(
-      `${out} is of another reproduction: ${other.map((name) => `${name} was ${found.of[name]}, now ${of[name]}`).join("; ")}; give what it was begun with, or another --out`,
+      `${out} is of another reproduction: ${other.map((name) => `${name} was ${found.of[name]}, now ${same[name]}`).join("; ")}; give what it was begun with, or another --out`,
     );
   return found;
 }
