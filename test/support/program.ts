@@ -22,7 +22,7 @@ export function program(
     ...(typeof input === "number" ? {} : { input }),
     env: { ...process.env, ...env },
     encoding: "utf8",
-    timeout: 60_000,
+    timeout: 300_000,
     stdio: [typeof input === "number" ? input : "pipe", out ?? "pipe", "pipe"],
   });
   return { code: child.status, out: child.stdout ?? "", err: child.stderr };
