@@ -264,12 +264,23 @@ test("values: one line a problem whatever the width; of texts exp of the mean lo
   assert.deepEqual([frontiers, equalCosts, notes], [[], [], []]);
   const [choices] = (await report({ ...made, tasks: [{ kind: "value" }] })).tasks;
   near(choices.settings[0].average.mean, 0.375);
-  // A text that could not be read has no perplexity, and breaks nothing.
+  // A window that failed has no perplexity: it is left out everywhere and named, and no number is infinite.
   const failed = { key: null, score: 0, end: "failed", reads: 0, fullReads: 0, tokens: 0 } as const;
-  const [none] = (await report({ ...made, chain: (_, __, c) => (c > 0 ? null : { ...failed }) })).tasks;
-  assert.equal(none.settings[0].average.mean, Number.POSITIVE_INFINITY);
-  assert.equal(none.settings[0].failed.chains, 2);
-  assert.equal(none.settings[0].achieved.mean, 1);
+  const fails = (p: number, { policy }: RecordedSetting) => p === 0 && policy === "dms";
+  const some = await report({
+    ...made,
+    chain: (p, s, c) => (c === 0 && fails(p, s) ? { ...failed } : made.chain(p, s, c, "")),
+  });
+  const [left] = some.tasks;
+  assert.deepEqual(left.problems, { asked: 2, compared: 1, unfinished: 0, faulty: 1 });
+  near(left.settings[0].average.mean, 4);
+  near(left.settings[1].average.mean, 8);
+  assert.match(left.notes.join(), /dms 1k-4-4: problem p0, chain 0: it failed, and has no perplexity/);
+  assert.doesNotMatch(JSON.stringify(some), /null,"low"|"mean":null/);
+  await assert.rejects(report({ ...made, chain: (_, __, c) => (c > 0 ? null : { ...failed }) }), {
+    code: "bad-file",
+    message: /no problem of sums is complete in all settings\..*p0, chain 0: it failed, and has no perplexity/,
+  });
 });
 
 test("budgets that a record does not tell of have no frontier; failures without cost break no interval", async () => {

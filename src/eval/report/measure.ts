@@ -6,6 +6,7 @@ import type { ChainRow, ProblemChains } from "../metrics/chain.ts";
 import type { Budget } from "../metrics/cost.ts";
 import { averageScore } from "../metrics/estimators.ts";
 import { bootstrap, bootstrapMean, type Interval, pairedBootstrap, scoreInterval } from "../metrics/interval.ts";
+import { lossesOf, perplexityInterval } from "../metrics/perplexity.ts";
 import { tally } from "../metrics/tally.ts";
 import type { Run } from "./complete.ts";
 import { type GridPoint, perBudget } from "./points.ts";
@@ -118,13 +119,8 @@ export function measure(
 /** The mean score of problems; of texts exp of their mean loss, where windows are equally long. */
 export function averageOf(problems: readonly ProblemChains[], { measure }: Pick<RecordedTask, "measure">): Interval {
   const scores = averageScore(problems).perProblem;
-  if (measure !== "perplexity") return scoreInterval(scores);
-  const { mean: loss, low, high } = bootstrapMean(lossesOf(scores), COST_DRAWS);
-  return { mean: Math.exp(loss), low: Math.exp(low), high: Math.exp(high) };
+  return measure === "perplexity" ? perplexityInterval(scores, COST_DRAWS) : scoreInterval(scores);
 }
-
-/** In nats a token; a score is the reciprocal of a window's perplexity. */
-const lossesOf = (scores: readonly number[]): number[] => scores.map((score) => -Math.log(score));
 
 const perChain = (problems: readonly ProblemChains[], of: (chain: ChainRow) => number): Interval =>
   bootstrapMean(
