@@ -97,3 +97,21 @@ test("a grade that is none ends the run, by the task's name", async () => {
       message: /task mine: expected a grade from 0 to 1 of problem p, got/,
     });
 });
+
+test("an extraction that is none ends the run, by the task's name", async () => {
+  const said = { kind: "answer", text: "3", key: "3" };
+  for (const wrong of [
+    { ...said, key: 3 },
+    { ...said, text: undefined },
+    { kind: "abstain" },
+    { kind: "x" },
+    null,
+    "3",
+  ])
+    await assert.rejects(grade(["\\boxed{3}"], { ...task, extract: () => wrong as never }), {
+      code: "bad-argument",
+      message: /task mine: expected extract to give \{ kind: "answer", text, key \} or .*, of problem p, got/,
+    });
+  const promised = (async () => said) as never;
+  await assert.rejects(grade(["\\boxed{3}"], { ...task, extract: promised }), { code: "bad-argument" });
+});

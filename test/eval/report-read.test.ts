@@ -30,6 +30,13 @@ test("chains come by task and setting, without their texts", () =>
     assert.equal(rows[5].problem, "p2");
   }));
 
+test("as many problems as a task may have", () =>
+  withScratch(async (folder) => {
+    const problems = Array.from({ length: 200_001 }, (_, i) => ({ id: `p${i}` }));
+    writeRecord(folder, { ...files, "run.json": JSON.stringify({ ...head, tasks: [{ ...head.tasks[0], problems }] }) });
+    assert.equal((await readRecord(folder)).head.tasks[0].problems.length, 200_001);
+  }));
+
 test("a torn last line is passed over and told; a file without chains, too", () =>
   withScratch(async (folder) => {
     writeRecord(folder, withChains([...lines, lines[0].slice(0, 40)]));

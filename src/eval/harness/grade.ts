@@ -1,6 +1,8 @@
 // What the chains of a problem answered, which answers are one, and what each is worth.
 
 import { badArgument } from "../../base/errors.ts";
+import { visible } from "../../base/visible.ts";
+import { brief } from "../../model/brief.ts";
 import type { Thinking } from "../../request/thinking.ts";
 import type { Equality } from "../../scale/equality/equality.ts";
 import { gradeAnswer } from "../../scale/equality/grade.ts";
@@ -22,7 +24,7 @@ export type GradedChain = Omit<RecordedChain, "task" | "setting" | "problem" | "
 
 /**
  * Chains of one problem, by index. Equal answers share the key and the score of the lowest chain's. Throws
- * `bad-argument` where a task's grade is none.
+ * `bad-argument` where what a task extracts is no answer, or its grade is none.
  */
 export async function gradeChains(
   task: VoteTask,
@@ -33,7 +35,11 @@ export async function gradeChains(
   const inOrder = chains.toSorted((a, b) => a.chain - b.chain);
   const answers = inOrder.map(({ text, end, why, opened }): Answered => {
     if (end === "failed") return { kind: "abstain", reason: why ?? "failed" };
-    return task.extract(item, { text, finished: end === "finished", thinking, opened, style });
+    return checkAnswer(
+      task,
+      item.id,
+      task.extract(item, { text, finished: end === "finished", thinking, opened, style }),
+    );
   });
   const groups = groupsOf(inOrder, answers);
   const merges = task.merge ?? task.extract === extractReply;
@@ -53,6 +59,17 @@ export async function gradeChains(
     if (answer.kind === "abstain") return { ...ended, prompt, key: null, score: 0, answer: null, why: answer.reason };
     return { ...ended, prompt, ...worth.get(answer.key)!, answer: answer.text, why: null };
   });
+}
+
+const isText = (value: unknown): boolean => typeof value === "string" && value.length <= MOST_TEXT;
+const MOST_TEXT = 1 << 20;
+
+function checkAnswer({ name }: VoteTask, id: string, answer: Answered): Answered {
+  const { kind, key, text, reason } = (answer ?? {}) as Record<string, unknown>;
+  if (kind === "answer" ? isText(key) && isText(text) : kind === "abstain" && isText(reason)) return answer;
+  throw badArgument(
+    `task ${name}: expected extract to give { kind: "answer", text, key } or { kind: "abstain", reason }, all of them texts, of problem ${visible(id)}, got ${brief(answer)}`,
+  );
 }
 
 function groupsOf(chains: readonly EndedChain[], answers: readonly Answered[]): VoteGroup[] {

@@ -8,6 +8,8 @@ import type { Loop } from "../metrics/loops.ts";
 export const RECORD_VERSION = 1;
 export const HEAD_FILE = "run.json";
 export const CHAINS_FILE = "chains.jsonl";
+/** Most characters of an id, a group, a spec. */
+export const MOST_NAME = 500;
 
 /** One model under one policy and one budget, on all problems of all tasks. */
 export interface RecordedSetting extends ScalingBudget {

@@ -42,8 +42,9 @@ function named<T>(
   nameOf: (one: T) => string,
   differences: (before: T, after: T, called: string) => string[],
 ): string[] {
+  const byName = new Map(now.map((one) => [nameOf(one), one]));
   return old.flatMap((before) => {
-    const after = now.find((one) => nameOf(one) === nameOf(before));
+    const after = byName.get(nameOf(before));
     const called = `${what} ${nameOf(before)}`;
     return after === undefined ? [`${called} is not given`] : differences(before, after, called);
   });
@@ -66,7 +67,8 @@ const taskDifferences =
   (before: RecordedTask, after: RecordedTask, called: string): string[] => {
     if (before.kind !== after.kind) return [change(`${called}: kind`, before.kind, after.kind)];
     const ids = before.problems.map(({ id }) => id);
-    const gone = ids.find((id) => !after.problems.some((problem) => problem.id === id));
+    const here = new Set(after.problems.map(({ id }) => id));
+    const gone = ids.find((id) => !here.has(id));
     if (gone !== undefined)
       return [`${called} had problem ${brief(gone)} of ${ids.length}, now it has ${after.problems.length} without it`];
     const same = fingerprints(before.spec, ids) === before.fingerprint;

@@ -1,9 +1,10 @@
 // What a record's files may hold. They are read as anyone's: sizes are bounded, types are checked.
 
 import { z } from "zod";
-import { RECORD_VERSION } from "../harness/record.ts";
+import { MOST_NAME, RECORD_VERSION } from "../harness/record.ts";
+import { MOST_ROWS } from "../tasks/data/limits.ts";
 
-const name = z.string().min(1).max(500);
+const name = z.string().min(1).max(MOST_NAME);
 const hash = z.string().min(1).max(500);
 const text = z.string().max(4000);
 const MOST = 1000; // models, tasks, settings
@@ -19,7 +20,7 @@ export const headSchema = z.object({
         name,
         source: text,
         fingerprint: hash,
-        problems: z.array(z.object({ id: name, group: name.optional() })).max(200_000),
+        problems: z.array(z.object({ id: name, group: name.optional() })).max(MOST_ROWS),
         kind: z.enum(["vote", "pass", "value"]),
         measure: z.literal("perplexity").optional(),
       }),
