@@ -1,10 +1,14 @@
 // What is left in a folder whatever ends the program, and which runs may go on in it.
 import assert from "node:assert/strict";
-import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { appendFileSync, existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import type { EndedChain } from "../../src/eval/harness/chains.ts";
 import { ENDED_FILE, Folder, type Place, placeKey } from "../../src/eval/harness/folder.ts";
+import { LOCK_FILE } from "../../src/eval/harness/lock.ts";
 import { CHAINS_FILE, HEAD_FILE, type RecordedChain, type RecordHead } from "../../src/eval/harness/record.ts";
 import type { Fingerprints } from "../../src/eval/harness/resume.ts";
 import { withFolder } from "../support/checkpoint.ts";
@@ -145,6 +149,49 @@ test("a value is one line, whatever the width", () =>
     const again = await open(path);
     assert.deepEqual([...again.graded.keys()], [placeKey(place)]);
     again.close();
+  }));
+
+test("one program at a time; one that was killed is none", () =>
+  withFolder({}, async (path) => {
+    const lock = join(path, LOCK_FILE);
+    const folder = await open(path);
+    await assert.rejects(open(path), {
+      code: "bad-argument",
+      message: new RegExp(`another program writes to it, process ${process.pid} on .*: expected one at a time`),
+    });
+    assert.ok(existsSync(lock));
+    folder.close();
+    assert.ok(!existsSync(lock));
+
+    // Another program, while it runs and after it was killed.
+    const held = `import { FolderLock } from ${JSON.stringify(new URL("../../src/eval/harness/lock.ts", import.meta.url).href)};
+      FolderLock.take(${JSON.stringify(path)}); console.log("held"); setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", held], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await once(child.stdout, "data");
+    const gone = once(child, "exit");
+    await assert.rejects(open(path), { message: new RegExp(`process ${child.pid} on `) });
+    child.kill("SIGKILL");
+    await gone;
+    (await open(path)).close();
+    assert.ok(!existsSync(lock));
+
+    // Numbers of processes are given again: this one has another start.
+    const [pid, host] = [process.pid, hostname()];
+    if (existsSync("/proc/self/stat")) {
+      writeFileSync(lock, JSON.stringify({ pid, host, started: "1" }));
+      (await open(path)).close();
+    }
+    writeFileSync(lock, "{"); // killed while it wrote this
+    await assert.rejects(open(path), { message: /another program writes to it: expected one at a time/ }); // perhaps not
+    utimesSync(lock, 0, 0);
+    (await open(path)).close();
+    writeFileSync(lock, JSON.stringify({ pid: 1, host: "elsewhere", started: "1" }));
+    await assert.rejects(open(path), {
+      message: /process 1 on elsewhere: .*or remove .*writer\.json where there is none/,
+    });
+    assert.deepEqual(JSON.parse(readFileSync(lock, "utf8")).host, "elsewhere");
   }));
 
 describe("which runs may go on", () => {

@@ -8,6 +8,7 @@ import { cleanAside, writeJsonAtomic } from "../../train/aside.ts";
 import { type ChainRow, gatherAll } from "../metrics/chain.ts";
 import type { EndedChain } from "./chains.ts";
 import { endsWhole, keepLines, LineWriter, wholeLines } from "./lines.ts";
+import { FolderLock } from "./lock.ts";
 import { CHAINS_FILE, HEAD_FILE, RECORD_VERSION, type RecordedChain, type RecordHead } from "./record.ts";
 import { checkResume, type Fingerprints } from "./resume.ts";
 
@@ -29,7 +30,7 @@ export const widthOf = (head: RecordHead, { task, setting }: Omit<Place, "proble
     ? 1
     : (head.settings.find(({ id }) => id === setting)?.width ?? 0);
 
-/** Open for one program at a time. A killed one loses no chain that had ended, and none is there twice. */
+/** Open for one program at a time, which a lock sees to. A killed one loses no chain that had ended, and none is there twice. */
 export class Folder {
   readonly path: string;
   /** Chains of whole problems as they were found here, without their texts, by `placeKey`. */
@@ -38,18 +39,33 @@ export class Folder {
   readonly ended = new Map<string, EndedChain[]>();
   readonly #chains: LineWriter;
   readonly #ended: LineWriter;
+  readonly #lock: FolderLock;
 
-  private constructor(path: string) {
+  private constructor(path: string, lock: FolderLock) {
     this.path = path;
+    this.#lock = lock;
     this.#chains = new LineWriter(join(path, CHAINS_FILE));
     this.#ended = new LineWriter(join(path, ENDED_FILE));
   }
 
-  /** Makes a folder, or goes on in one. Throws `bad-argument` as `checkResume`, `bad-file` for damaged lines. */
+  /**
+   * Makes a folder, or goes on in one. Throws `bad-argument` as `checkResume` and `FolderLock.take`, `bad-file` for
+   * damaged lines.
+   */
   static async open(path: string, head: RecordHead, fingerprints: Fingerprints): Promise<Folder> {
     await mkdir(path, { recursive: true }).catch((error: Error) => {
       throw badArgument(`${path}: expected a folder that can be made and written: ${error.message}`);
     });
+    const lock = FolderLock.take(path);
+    try {
+      return await Folder.#begin(path, lock, head, fingerprints);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  static async #begin(path: string, lock: FolderLock, head: RecordHead, fingerprints: Fingerprints): Promise<Folder> {
     await cleanAside(path);
     const old = await readHead(path);
     if (old) checkResume(path, old, head, fingerprints);
@@ -57,7 +73,7 @@ export class Folder {
       throw badFile(`${path}: expected ${HEAD_FILE} beside ${CHAINS_FILE}, found none: name another folder`);
     await writeJsonAtomic(join(path, HEAD_FILE), head);
     const found = await findChains(path, head);
-    const folder = new Folder(path);
+    const folder = new Folder(path, lock);
     for (const [key, rows] of found.graded) folder.graded.set(key, rows);
     for (const [key, chains] of found.ended) folder.ended.set(key, chains);
     return folder;
@@ -81,6 +97,7 @@ export class Folder {
   close(): void {
     this.#chains.close();
     this.#ended.close();
+    this.#lock.release();
   }
 }
 
