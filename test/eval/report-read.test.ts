@@ -150,6 +150,41 @@ test("folders together: one name for two models or settings gets its folder's", 
   assert.equal(both.chains.get("sums")!.get("full 1k-2-1 @ b")!.length, 6);
 });
 
+test("folders together: depths and samplings of one setting stand beside each other", async () => {
+  const ids = async (a: Partial<Made>, b: Partial<Made>) =>
+    (await recordings({ ...made, ...a }, { ...made, ...b })).settings.map(({ id }) => id);
+  const drawn = (sampling: Record<string, number | string | null>) => ({ head: { sampling } });
+  const both = [full.id, `${full.id} @ b`];
+  assert.deepEqual(await ids(drawn({ thinkMost: 500 }), drawn({ thinkMost: 1000 })), both);
+  assert.deepEqual(await ids(drawn({ temperature: 1, stop: null }), drawn({ temperature: 0.6 })), both);
+  const own = (depth: object) => ({ settings: [{ ...full, ...depth }] });
+  assert.deepEqual(await ids(own({ thinkMost: 900 }), own({ thinkMost: 800 })), both);
+  assert.deepEqual(await ids(own({}), own({ nudges: 1 })), both);
+  // What an older record says nothing of is left to the task in a newer one.
+  await assert.rejects(ids(drawn({ topP: 1, topK: null }), drawn({ topP: 1, later: null })), /expected it in one/);
+});
+
+test("each is compared with the full cache that thought as long", async () => {
+  const dms = setting("dms", 1024, 2, 4);
+  const deep = (thinkMost: number) => ({ ...made, settings: [full, dms], head: { sampling: { thinkMost } } });
+  await withScratch(async (folder) => {
+    const folders = [500, 900].map((most, i) => {
+      writeRecord(join(folder, "ab"[i]), recordFiles(deep(most)));
+      return join(folder, "ab"[i]);
+    });
+    const [{ settings }] = (await makeReport(folders)).tasks;
+    assert.deepEqual(
+      settings.map(({ id, difference }) => [id, difference?.baseline]),
+      [
+        [full.id, undefined],
+        [dms.id, full.id],
+        [`${full.id} @ b`, undefined],
+        [`${dms.id} @ b`, `${full.id} @ b`],
+      ],
+    );
+  });
+});
+
 test("folders together: other seeds, sampling or machines are told", async () => {
   const other = { ...made, settings: [setting("dms", 1024, 2, 4)], head: { sampling: { temperature: 0.6 }, seed: 1 } };
   const { notes } = await recordings(made, other);

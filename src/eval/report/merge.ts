@@ -1,22 +1,27 @@
 import { basename, resolve } from "node:path";
 import { badArgument, badFile } from "../../base/errors.ts";
 import { visible } from "../../base/visible.ts";
-import type { RecordedModel, RecordedSetting, RecordedTask } from "../harness/record.ts";
+import type { RecordedModel, RecordedSetting, RecordedTask, RecordHead } from "../harness/record.ts";
 import type { Chains, Recording } from "./read.ts";
+
+/** A setting with how its chains were drawn, as one text: what its folder says for all of its settings. */
+export interface SampledSetting extends RecordedSetting {
+  sampling: string;
+}
 
 /** Several recordings as one. */
 export interface Records {
   folders: string[];
   models: RecordedModel[];
   tasks: RecordedTask[];
-  settings: RecordedSetting[];
+  settings: SampledSetting[];
   chains: Chains;
   notes: string[];
 }
 
 /**
- * Puts recordings together. A setting or model of one name that differs between folders gets its folder's name behind
- * it; where seeds, sampling or machines differ a note says so. Throws `bad-file` where a task of one name has other
+ * Puts recordings together. A setting or model of one name that differs between folders, be it in how chains are drawn
+ * or how long they think, gets its folder's name behind it; where seeds, sampling or machines differ a note says so. Throws `bad-file` where a task of one name has other
  * problems in another folder, or where two folders have the same setting on the same task: `bad-argument` for a folder
  * that is given twice.
  */
@@ -28,16 +33,17 @@ export function mergeRecords(recordings: readonly Recording[]): Records {
   const places = names.map((name, i) => (names.filter((other) => other === name).length > 1 ? paths[i] : name));
   const models = new Map<string, RecordedModel>();
   const tasks = new Map<string, RecordedTask & { folder: string }>();
-  const settings = new Map<string, RecordedSetting>();
+  const settings = new Map<string, SampledSetting>();
   const chains: Chains = new Map();
   const from = new Map<string, string>(); // folder by task and setting
   for (const [i, { folder, head, chains: own }] of recordings.entries()) {
     const modelNames = new Map(
       head.models.map((model) => [model.name, entered(models, "name", model, places[i], sameModel)]),
     );
+    const sampling = samplingText(head.sampling);
     const ids = new Map(
       head.settings.map((setting) => {
-        const named = { ...setting, model: modelNames.get(setting.model)! };
+        const named = { ...setting, model: modelNames.get(setting.model)!, sampling };
         return [setting.id, entered(settings, "id", named, places[i], sameSetting)];
       }),
     );
@@ -87,8 +93,16 @@ function entered<K extends string, T extends Record<K, string>>(
 
 const sameModel = (a: RecordedModel, b: RecordedModel) => a.fingerprint === b.fingerprint;
 
-const sameSetting = (a: RecordedSetting, b: RecordedSetting) =>
-  (["policy", "model", "length", "width", "cr"] as const).every((name) => a[name] === b[name]);
+const SETTING = ["policy", "model", "length", "width", "cr", "thinkMost", "nudges", "sampling"] as const;
+const sameSetting = (a: SampledSetting, b: SampledSetting) => SETTING.every((name) => a[name] === b[name]);
+
+/** What is said of chains, in one order; what is left to the task or checkpoint, or is not known yet, is not there. */
+const samplingText = (sampling: RecordHead["sampling"]): string =>
+  JSON.stringify(
+    Object.entries(sampling)
+      .filter(([, value]) => value !== null)
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
 
 const sameTask = (a: RecordedTask, b: RecordedTask) =>
   a.fingerprint === b.fingerprint &&

@@ -36,6 +36,8 @@ export const headSchema = z.object({
         length: z.int().min(1),
         width: z.int().min(1).max(1024),
         cr: z.number().min(1).max(1e6),
+        thinkMost: z.int().min(1).optional(),
+        nudges: z.int().min(0).optional(),
       }),
     )
     .min(1)
