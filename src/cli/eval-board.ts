@@ -1,4 +1,5 @@
 import { createLogUpdate } from "log-update";
+import { duration } from "../base/duration.ts";
 import { visible } from "../base/visible.ts";
 import type { EvaluateEvent } from "../eval/harness/evaluate.ts";
 import type { StandingRow, SummaryRow } from "../eval/harness/standing.ts";
@@ -6,7 +7,6 @@ import type { Interval } from "../eval/metrics/interval.ts";
 import { count, counted, table } from "./format.ts";
 import { note } from "./open.ts";
 import { redraws } from "./terminal.ts";
-import { duration } from "./training-progress.ts";
 
 type Start = EvaluateEvent & { type: "start" };
 

@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
+import { duration } from "../base/duration.ts";
 import { RECIPE } from "../model/recipe.ts";
 import { readJson } from "../model/source.ts";
 import type { Forecast } from "../train/estimate.ts";
@@ -7,7 +8,7 @@ import { type JournalEntry, readJournal } from "../train/journal.ts";
 import { trainingPlot } from "../train/plot.ts";
 import { JOURNAL } from "../train/run.ts";
 import { size } from "./format.ts";
-import { duration, openTrainingProgress } from "./training-progress.ts";
+import { openTrainingProgress } from "./training-progress.ts";
 
 export const PLOT = "training.svg";
 

@@ -6,6 +6,7 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, utimesSync, writ
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { EndedChain } from "../../src/eval/harness/chains.ts";
 import { ENDED_FILE, Folder, type Place, placeKey } from "../../src/eval/harness/folder.ts";
 import { LOCK_FILE } from "../../src/eval/harness/lock.ts";
@@ -194,6 +195,30 @@ test("one program at a time; one that was killed is none", () =>
     assert.deepEqual(JSON.parse(readFileSync(lock, "utf8")).host, "elsewhere");
   }));
 
+test("wall time adds up over the programs that ran; where an older one did, it is not known", () =>
+  withFolder({}, async (path) => {
+    const file = join(path, HEAD_FILE);
+    const seconds = () => JSON.parse(readFileSync(file, "utf8")).seconds;
+    const first = await open(path);
+    assert.equal(seconds(), 0);
+    await sleep(30);
+    const told = await first.noteSeconds();
+    assert.equal(seconds(), told.seconds);
+    assert.ok(told.seconds! > 0.02 && told.seconds! < 20);
+    first.close();
+    writeFileSync(file, JSON.stringify({ ...head, seconds: 1000 }));
+    const second = await open(path);
+    await sleep(30);
+    const { seconds: sum } = await second.noteSeconds();
+    assert.ok(sum! > 1000.02 && sum! < 1020, `${sum}`);
+    second.close();
+    writeFileSync(file, JSON.stringify(head));
+    const third = await open(path);
+    await third.noteSeconds();
+    third.close();
+    assert.equal(seconds(), undefined);
+  }));
+
 describe("which runs may go on", () => {
   const differs = (now: RecordHead, message: RegExp, marks = fingerprints) =>
     withFolder({}, async (path) => {
@@ -241,7 +266,8 @@ describe("which runs may go on", () => {
       const folder = await open(path, more);
       assert.deepEqual([...folder.graded.keys()], [placeKey(p)]);
       folder.close();
-      assert.deepEqual(JSON.parse(readFileSync(join(path, HEAD_FILE), "utf8")), more);
+      const { seconds, ...told } = JSON.parse(readFileSync(join(path, HEAD_FILE), "utf8"));
+      assert.deepEqual([told, typeof seconds], [more, "number"]);
       await assert.rejects(open(path, head), { message: /setting three is not given; task new is not given/ });
     }));
 

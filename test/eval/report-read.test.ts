@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { htmlOf } from "../../src/eval/report/html.ts";
+import { markdownReport } from "../../src/eval/report/markdown.ts";
 import { mergeRecords } from "../../src/eval/report/merge.ts";
 import { readRecord } from "../../src/eval/report/read.ts";
 import { makeReport } from "../../src/eval/report/report.ts";
@@ -108,6 +110,17 @@ async function withRecordings<T>(
   });
   return result!;
 }
+
+test("wall times of runs are told where a record has them", () =>
+  withScratch(async (folder) => {
+    writeRecord(join(folder, "a"), withHead({ seconds: 3900 }));
+    writeRecord(join(folder, "b"), recordFiles({ ...made, tasks: [{ spec: "other", fingerprint: "other" }] }));
+    const report = await makeReport([join(folder, "a"), join(folder, "b")]);
+    assert.deepEqual(report.seconds, [3900, null]);
+    for (const text of [htmlOf(report), markdownReport(report, () => "x").replaceAll("\\", "")])
+      assert.match(text, /a ran for 1 h 5 min \(wall time/);
+    assert.doesNotMatch(htmlOf(report), /b ran for/);
+  }));
 
 test("folders together: other settings and other tasks join", async () => {
   const both = await recordings(made, { ...made, settings: [setting("dms", 1024, 2, 4, "retrofit")] });

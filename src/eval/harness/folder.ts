@@ -15,6 +15,9 @@ import { checkResume, type Fingerprints } from "./resume.ts";
 /** Chains that ended, of problems whose other chains run on: answers of all are compared before any is graded. */
 export const ENDED_FILE = "ended.jsonl";
 
+/** Milliseconds between notes of the time that was spent. */
+const NOTED = 10_000;
+
 /** Where a chain belongs. */
 export interface Place {
   task: string;
@@ -40,10 +43,15 @@ export class Folder {
   readonly #chains: LineWriter;
   readonly #ended: LineWriter;
   readonly #lock: FolderLock;
+  readonly #head: RecordHead;
+  readonly #opened = performance.now();
+  #noted = this.#opened;
 
-  private constructor(path: string, lock: FolderLock) {
+  /** `head`: with the seconds that were spent before. */
+  private constructor(path: string, lock: FolderLock, head: RecordHead) {
     this.path = path;
     this.#lock = lock;
+    this.#head = head;
     this.#chains = new LineWriter(join(path, CHAINS_FILE));
     this.#ended = new LineWriter(join(path, ENDED_FILE));
   }
@@ -71,9 +79,11 @@ export class Folder {
     if (old) checkResume(path, old, head, fingerprints);
     else if (await stat(join(path, CHAINS_FILE)).catch(() => null))
       throw badFile(`${path}: expected ${HEAD_FILE} beside ${CHAINS_FILE}, found none: name another folder`);
-    await writeJsonAtomic(join(path, HEAD_FILE), head);
+    const seconds = old ? old.seconds : 0;
+    const told = typeof seconds === "number" ? { ...head, seconds } : head;
+    await writeJsonAtomic(join(path, HEAD_FILE), told);
     const found = await findChains(path, head);
-    const folder = new Folder(path, lock);
+    const folder = new Folder(path, lock, told);
     for (const [key, rows] of found.graded) folder.graded.set(key, rows);
     for (const [key, chains] of found.ended) folder.ended.set(key, chains);
     return folder;
@@ -85,8 +95,19 @@ export class Folder {
   }
 
   /** All chains of a problem, graded. */
-  writeGraded(chains: readonly RecordedChain[]): Promise<void> {
-    return this.#chains.write(chains);
+  async writeGraded(chains: readonly RecordedChain[]): Promise<void> {
+    await this.#chains.write(chains);
+    if (performance.now() - this.#noted > NOTED) await this.noteSeconds();
+  }
+
+  /** Writes down the seconds that were spent until now. Gives the record's head with them. */
+  async noteSeconds(): Promise<RecordHead> {
+    const { seconds } = this.#head;
+    if (seconds === undefined) return this.#head;
+    this.#noted = performance.now();
+    const head = { ...this.#head, seconds: seconds + (this.#noted - this.#opened) / 1000 };
+    await writeJsonAtomic(join(this.path, HEAD_FILE), head);
+    return head;
   }
 
   /** All is done: what only a run that goes on would read is removed. */

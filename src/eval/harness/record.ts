@@ -61,6 +61,11 @@ export interface RecordHead {
   sampling: Record<string, number | string | null>;
   /** Device, instruction set and types of numbers: what equal bits depend on. */
   machine: { device: string; isa: string; dtype: string };
+  /**
+   * Wall time of all programs that ran it, as each was batched, from when they opened the folder: of one that was
+   * killed up to its last note, some seconds before. Absent: an older program ran a part of it.
+   */
+  seconds?: number;
 }
 
 /** A line of chains.jsonl. */

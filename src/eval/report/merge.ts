@@ -12,6 +12,8 @@ export interface SampledSetting extends RecordedSetting {
 /** Several recordings as one. */
 export interface Records {
   folders: string[];
+  /** Wall time of each folder's run; null: it does not tell. */
+  seconds: (number | null)[];
   models: RecordedModel[];
   tasks: RecordedTask[];
   settings: SampledSetting[];
@@ -69,6 +71,7 @@ export function mergeRecords(recordings: readonly Recording[]): Records {
   }
   return {
     folders: recordings.map(({ folder }) => folder),
+    seconds: recordings.map(({ head }) => head.seconds ?? null),
     models: [...models.values()],
     tasks: [...tasks.values()].map(({ folder: _, ...task }) => task),
     settings: [...settings.values()],

@@ -46,6 +46,8 @@ export interface TaskReport {
 /** Everything that tables and figures show, as plain data: accuracies from 0 to 1, costs of all chains of a problem. */
 export interface Report {
   folders: string[];
+  /** Wall time of each folder's run: of all its settings together, as they were batched. null: it does not tell. */
+  seconds: (number | null)[];
   models: RecordedModel[];
   baseline: string | null;
   notes: string[];
@@ -82,8 +84,8 @@ export function reportOf(all: Records, { baseline, settings, lines: by }: Report
         .slice(0, 3)
         .join(". ")}`,
     );
-  const { folders, models, notes } = all;
-  return { folders, models, baseline: baseline ?? null, notes, tasks };
+  const { folders, seconds, models, notes } = all;
+  return { folders, seconds, models, baseline: baseline ?? null, notes, tasks };
 }
 
 function taskReport(

@@ -45,6 +45,7 @@ export const headSchema = z.object({
   seed: z.number(),
   sampling: z.record(z.string().max(100), z.union([z.number(), z.string().max(100_000)]).nullable()),
   machine: z.object({ device: text, isa: text, dtype: text }),
+  seconds: z.number().min(0).optional(),
 });
 
 /** What a report needs of a line of chains.jsonl; texts are passed over. */
