@@ -6,8 +6,9 @@ import { brief } from "../../model/brief.ts";
 import type { Thinking } from "../../request/thinking.ts";
 import type { Equality } from "../../scale/equality/equality.ts";
 import { gradeAnswer } from "../../scale/equality/grade.ts";
-import { mergeGroups } from "../../scale/equality/merge.ts";
+import { type Merge, mergeGroups } from "../../scale/equality/merge.ts";
 import type { VoteGroup } from "../../scale/vote.ts";
+import type { Spelling, Tie } from "../metrics/chain.ts";
 import { type Answered, extractReply, type Style, type VoteTask } from "../tasks/task.ts";
 import type { Question } from "./asked.ts";
 import type { EndedChain } from "./chains.ts";
@@ -23,7 +24,8 @@ export interface GradeOptions {
 export type GradedChain = Omit<RecordedChain, "task" | "setting" | "problem" | "seed">;
 
 /**
- * Chains of one problem, by index. Equal answers share the key and the score of the lowest chain's. Throws
+ * Chains of one problem, by index. Equal answers share the key and the score of the lowest chain's; each says how its
+ * spelling was found equal to another, and to the gold one. Throws
  * `bad-argument` where what a task extracts is no answer, or its grade is none.
  */
 export async function gradeChains(
@@ -42,15 +44,23 @@ export async function gradeChains(
     );
   });
   const groups = groupsOf(inOrder, answers);
-  const merges = task.merge ?? task.extract === extractReply;
-  const joint = merges ? (await mergeGroups(equality, groups)).groups : groups;
-  const equal = async (gold: string, answer: string) => (await gradeAnswer(equality, gold, answer)).equal;
-  const worth = new Map<string, { key: string; score: number }>();
-  for (const { key, text, keys = [key] } of joint) {
+  const isMerged = task.merge ?? task.extract === extractReply;
+  const joint = isMerged ? await mergeGroups(equality, groups) : { groups, merges: [] };
+  let graded: Spelling | undefined;
+  const equal = async (gold: string, answer: string) => {
+    const { equal: isEqual, by, why } = await gradeAnswer(equality, gold, answer);
+    if (isEqual) graded = { gold, answer, by, why };
+    return isEqual;
+  };
+  const worth = new Map<string, Pick<GradedChain, "key" | "score" | "merged" | "graded">>();
+  for (const { key, text, keys = [key] } of joint.groups) {
+    graded = undefined;
     const score = await task.grade(item, { kind: "answer", key, text }, equal);
     if (!(typeof score === "number" && score >= 0 && score <= 1))
       throw badArgument(`task ${task.name}: expected a grade from 0 to 1 of problem ${item.id}, got ${score}`);
-    for (const each of keys) worth.set(each, { key, score });
+    const ties = tiesTo(key, joint.merges);
+    for (const each of keys)
+      worth.set(each, { key, score, merged: ties.get(each), graded: score > 0 ? graded : undefined });
   }
   // What reading the prompt cost is told by a chain that read it all.
   const { prompt } = inOrder.find(({ end }) => end !== "failed") ?? inOrder[0];
@@ -59,6 +69,21 @@ export async function gradeChains(
     if (answer.kind === "abstain") return { ...ended, prompt, key: null, score: 0, answer: null, why: answer.reason };
     return { ...ended, prompt, ...worth.get(answer.key)!, answer: answer.text, why: null };
   });
+}
+
+/** Of each spelling that is the answer of a key, directly or through others: how it was found equal to one of them. */
+function tiesTo(first: string, merges: readonly Merge[]): Map<string, Tie> {
+  const ties = new Map<string, Tie>();
+  const reached = [first];
+  for (const key of reached)
+    for (const { keys, spellings, by, why } of merges) {
+      const at = keys.indexOf(key);
+      const next = keys[1 - at];
+      if (at < 0 || next === first || ties.has(next)) continue;
+      ties.set(next, { key: next, spelling: spellings[1 - at], other: spellings[at], by, why });
+      reached.push(next);
+    }
+  return ties;
 }
 
 const isText = (value: unknown): boolean => typeof value === "string" && value.length <= MOST_TEXT;

@@ -10,6 +10,7 @@ import { lossesOf, perplexityInterval } from "../metrics/perplexity.ts";
 import { tally } from "../metrics/tally.ts";
 import type { Run } from "./complete.ts";
 import { type GridPoint, perBudget } from "./points.ts";
+import { isLenient } from "./spellings.ts";
 
 /** Draws for what is no accuracy. */
 const COST_DRAWS = { resamples: 2000 };
@@ -55,6 +56,9 @@ export interface SettingResult {
   truncated: Share;
   failed: Share;
   looped: Share;
+  /** Chains whose spelling was taken for another's, and those that the grader was lenient with. */
+  merged: number;
+  lenient: number;
   /** Tokens drawn, of chains. */
   tokens: { mean: Interval; p10: number; p25: number; median: number; p75: number; p90: number; most: number };
   seconds: Interval; // a chain, as it was batched
@@ -76,6 +80,7 @@ export function measure(
     chains: count,
     share: scoreInterval(problems.map(({ chains }) => chains.filter(is).length / chains.length)),
   });
+  const count = (is: (chain: ChainRow) => boolean) => problems.flatMap((p) => p.chains.filter(is)).length;
   const meanOf = (of: (chain: ChainRow) => number) => perChain(problems, of);
   const { id, policy, model, length, width, cr } = setting;
   return {
@@ -98,6 +103,8 @@ export function measure(
     truncated: share(truncated, ({ end }) => end === "truncated"),
     failed: share(failed, ({ end }) => end === "failed"),
     looped: share(looped, ({ loop }) => loop != null),
+    merged: count(({ merged }) => merged !== undefined),
+    lenient: count(({ graded }) => graded !== undefined && isLenient(graded)),
     tokens: {
       mean: meanOf((chain) => chain.tokens),
       p10: at(0.1),

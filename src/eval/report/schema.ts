@@ -67,6 +67,8 @@ export const chainSchema = z.object({
   peakBytes: z.number(),
   seconds: z.number(),
   loop: z.object({ period: z.number(), length: z.number() }).nullish(),
+  merged: z.object({ key: text, spelling: text, other: text, by: name, why: text }).optional(),
+  graded: z.object({ gold: text, answer: text, by: name, why: text }).optional(),
   prompt: z.object({
     tokens: z.number(),
     keys: z.number(),
