@@ -1,5 +1,7 @@
 // Problems as tasks give them: what no model is asked, and what a run may not go on with.
 import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { askTask } from "../../src/eval/harness/asked.ts";
 import { checkItems } from "../../src/eval/harness/items.ts";
@@ -8,6 +10,7 @@ import { checkResume } from "../../src/eval/harness/resume.ts";
 import { ownTask } from "../../src/eval/tasks/own.ts";
 import type { Task } from "../../src/eval/tasks/task.ts";
 import type { Session } from "../../src/request/session.ts";
+import { withFolder } from "../support/checkpoint.ts";
 
 /** What is asked here needs no model. */
 const session = {} as Session;
@@ -41,6 +44,24 @@ test("what a task of one's own gives is checked before a model is asked", async 
   await assert.rejects(choices({ choices: [7] }), { code: "bad-file", message: /choices\.0: / });
 });
 
+test("a task says which code grades it", () =>
+  withFolder({}, async (folder) => {
+    const spec = join(folder, "mine.ts");
+    const task = ownTask({ name: "mine", items: async () => [one] });
+    const code = async (spec: string) =>
+      (await askTask(session, { spec, task }, { seed: 0, style: "chat" })).recorded.code;
+    writeFileSync(spec, "export default 1;");
+    const before = await code(spec);
+    assert.match(before!, /^sha256 [0-9a-f]{64}$/);
+    assert.equal(await code(spec), before);
+    writeFileSync(spec, "export default 2;");
+    assert.notEqual(await code(spec), before);
+    const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+    for (const ours of ["gsm8k", "beads:low=2", "some/file.jsonl"])
+      assert.equal(await code(ours), `hyperthink ${version}`);
+    for (const other of ["nothing", "a:b=c", join(folder, "none.ts")]) assert.equal(await code(other), undefined);
+  }));
+
 test("many problems take time by their number, not its square", () => {
   const many = Array.from({ length: 400_000 }, (_, i) => ({ ...one, id: `p${i}` }));
   const task = { spec: "t", name: "t", source: "", kind: "vote", fingerprint: "f", problems: many } as const;
@@ -51,6 +72,14 @@ test("many problems take time by their number, not its square", () => {
   const started = performance.now();
   checkItems("t", "vote", many);
   assert.throws(() => checkItems("t", "vote", [...many, many[9]]), { message: /p9 twice/ });
-  checkResume("out", head, { ...head, tasks: [{ ...task, problems: [...many].reverse() }] }, () => "f");
+  checkResume(
+    "out",
+    head,
+    { ...head, tasks: [{ ...task, problems: [...many].reverse() }] },
+    {
+      fingerprints: () => "f",
+      graded: new Set(),
+    },
+  );
   assert.ok(performance.now() - started < 20_000, `${performance.now() - started} ms`); // by its square: minutes
 });

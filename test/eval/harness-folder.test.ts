@@ -254,6 +254,25 @@ describe("which runs may go on", () => {
     await differs({ ...head, tasks: [{ ...head.tasks[0], kind: "pass" }, head.tasks[1]] }, /task t: kind was "vote"/);
   });
 
+  test("other code that grades is refused once it would be mixed with what is there", () =>
+    withFolder({}, async (path) => {
+      const by = (code?: string) => ({ ...head, tasks: [{ ...head.tasks[0], code }, head.tasks[1]] });
+      (await open(path, by("one"))).close();
+      const folder = await open(path, by("two")); // nothing was graded
+      for (const chain of [0, 1, 2]) await folder.writeEnded(p, ended(chain));
+      folder.close();
+      const third = await open(path, by("three"));
+      await third.writeGraded(whole(p));
+      third.close();
+      await assert.rejects(open(path, by("four")), {
+        code: "bad-argument",
+        message:
+          /task t has other code \("three", now "four"\), which may grade otherwise than the chains that are there/,
+      });
+      (await open(path, by())).close(); // not known: an older program, or an object from elsewhere
+      (await open(path, by("five"))).close();
+    }));
+
   test("tasks, settings and problems may come, paths may move; what was done stays", () =>
     withFolder({}, async (path) => {
       await begin(path);

@@ -206,6 +206,18 @@ test("folders together: other seeds, sampling or machines are told", async () =>
   assert.match(notes[1], /another sampling than .*"temperature":0.6\}, not \{"temperature":1\}/);
 });
 
+test("folders together: other code that grades is told", async () => {
+  const by = (policy: string, code?: string) => ({
+    ...made,
+    settings: [setting(policy, 1024, 2, 1)],
+    tasks: [{ code }],
+  });
+  assert.deepEqual((await recordings(by("full", "one"), by("dms", "one"))).notes, []);
+  assert.deepEqual((await recordings(by("full"), by("dms", "one"))).notes, []);
+  const { notes } = await recordings(by("full", "one"), by("dms", "two"));
+  assert.match(notes.join(), /task "sums": other code in .*b than in .*a, which may grade otherwise: two, not one$/);
+});
+
 test("folders that contradict each other are refused by name", async () => {
   await assert.rejects(recordings(made, { ...made, tasks: [{ fingerprint: "others" }] }), {
     code: "bad-file",

@@ -7,6 +7,7 @@ import { fingerprintOf } from "../../train/fingerprint.ts";
 import { windows } from "../compare/texts.ts";
 import { someOf } from "../tasks/questions.ts";
 import type { Asked, ChoiceItem, Item, ItemOptions, Style, Task, TextItem, TextTask, VoteTask } from "../tasks/task.ts";
+import { codeOf } from "./code.ts";
 import { checkAsked, checkItems } from "./items.ts";
 import type { RecordedTask } from "./record.ts";
 
@@ -61,10 +62,12 @@ export async function askTask(
   if (task.kind === "perplexity") checkItems(spec, "vote", problems); // its windows
   const hashes = problems.map((problem) => fingerprintOf(problem));
   const { name, source } = task;
+  const code = await codeOf(spec);
   const recorded: RecordedTask = {
     ...{ spec, name, source },
     fingerprint: fingerprintOf(hashes),
     problems: problems.map(({ id, group }) => (group === undefined ? { id } : { id, group })),
+    ...(code === undefined ? {} : { code }),
     kind: task.kind === "vote" ? (task.by ?? "vote") : "value",
     ...(task.kind === "perplexity" ? { measure: "perplexity" } : {}),
   };

@@ -76,7 +76,7 @@ export class Folder {
   static async #begin(path: string, lock: FolderLock, head: RecordHead, fingerprints: Fingerprints): Promise<Folder> {
     await cleanAside(path);
     const old = await readHead(path);
-    if (old) checkResume(path, old, head, fingerprints);
+    if (old) checkResume(path, old, head, { fingerprints, graded: await gradedTasks(path, old, head) });
     else if (await stat(join(path, CHAINS_FILE)).catch(() => null))
       throw badFile(`${path}: expected ${HEAD_FILE} beside ${CHAINS_FILE}, found none: name another folder`);
     const seconds = old ? old.seconds : 0;
@@ -134,6 +134,15 @@ async function readHead(path: string): Promise<RecordHead | null> {
   if (!lists || !objects || !head.tasks.every(({ problems }) => Array.isArray(problems)))
     throw badFile(`${file}: expected models, tasks with problems, settings, sampling and machine of an evaluation`);
   return head;
+}
+
+/** Specs of tasks whose code is another than it was and of which there are chains; others are not looked for. */
+async function gradedTasks(path: string, old: RecordHead, now: RecordHead): Promise<Set<string>> {
+  const code = new Map(now.tasks.map((task) => [task.spec, task.code]));
+  const found = new Set<string>();
+  if (old.tasks.every((task) => task.code === code.get(task.spec))) return found;
+  for await (const { value } of wholeLines(join(path, CHAINS_FILE))) found.add((value as Place | null)?.task ?? "");
+  return found;
 }
 
 interface Found {

@@ -41,6 +41,8 @@ export interface RecordedTask {
   /** sha256 of the problems as they were asked, golds included. */
   fingerprint: string;
   problems: readonly { id: string; group?: string }[];
+  /** What reads and grades replies: "hyperthink 0.1.0", or the sha256 of a module of the user's. Absent: not known. */
+  code?: string;
   /**
    * vote: answers of chains; pass: one right chain is enough, as programs can be checked; value: no chains, and one
    * number as the score of chain 0: 1 where the likeliest choice is right.

@@ -2,6 +2,12 @@ import { badArgument } from "../../base/errors.ts";
 import { brief } from "../../model/brief.ts";
 import type { RecordedTask, RecordHead } from "./record.ts";
 
+export interface Known {
+  fingerprints: Fingerprints;
+  /** Specs of tasks of which chains were graded: other code would grade the next ones otherwise. */
+  graded: ReadonlySet<string>;
+}
+
 /** What a task's problems of these ids would have as their fingerprint now; null where one is gone. */
 export type Fingerprints = (task: string, ids: readonly string[]) => string | null;
 
@@ -9,14 +15,14 @@ export type Fingerprints = (task: string, ids: readonly string[]) => string | nu
  * Throws `bad-argument` where an evaluation cannot go on in the folder of another: it names what differs. Settings,
  * tasks and problems may have come; none may have gone or changed.
  */
-export function checkResume(out: string, old: RecordHead, now: RecordHead, fingerprints: Fingerprints): void {
+export function checkResume(out: string, old: RecordHead, now: RecordHead, known: Known): void {
   const differences = [
     ...values("", { seed: old.seed }, { seed: now.seed }),
     ...values("", old.sampling, now.sampling),
     ...values("", { ...old.machine }, { ...now.machine }),
     ...named("model", old.models, now.models, ({ name }) => name, modelDifferences),
     ...named("setting", old.settings, now.settings, ({ id }) => id, settingDifferences),
-    ...named("task", old.tasks, now.tasks, ({ spec }) => spec, taskDifferences(fingerprints)),
+    ...named("task", old.tasks, now.tasks, ({ spec }) => spec, taskDifferences(known)),
   ];
   if (differences.length > 0)
     throw badArgument(
@@ -63,7 +69,7 @@ const settingDifferences = (
 ): string[] => values(`${called}: `, before, after);
 
 const taskDifferences =
-  (fingerprints: Fingerprints) =>
+  ({ fingerprints, graded }: Known) =>
   (before: RecordedTask, after: RecordedTask, called: string): string[] => {
     if (before.kind !== after.kind) return [change(`${called}: kind`, before.kind, after.kind)];
     const ids = before.problems.map(({ id }) => id);
@@ -72,5 +78,11 @@ const taskDifferences =
     if (gone !== undefined)
       return [`${called} had problem ${brief(gone)} of ${ids.length}, now it has ${after.problems.length} without it`];
     const same = fingerprints(before.spec, ids) === before.fingerprint;
-    return same ? [] : [`${called} has other problems than it had, or asks them otherwise`];
+    if (!same) return [`${called} has other problems than it had, or asks them otherwise`];
+    const isOther = before.code !== undefined && after.code !== undefined && before.code !== after.code;
+    return isOther && graded.has(before.spec)
+      ? [
+          `${called} has other code (${brief(before.code)}, now ${brief(after.code)}), which may grade otherwise than the chains that are there`,
+        ]
+      : [];
   };

@@ -37,6 +37,7 @@ export function mergeRecords(recordings: readonly Recording[]): Records {
   const tasks = new Map<string, RecordedTask & { folder: string }>();
   const settings = new Map<string, SampledSetting>();
   const chains: Chains = new Map();
+  const notes: string[] = [];
   const from = new Map<string, string>(); // folder by task and setting
   for (const [i, { folder, head, chains: own }] of recordings.entries()) {
     const modelNames = new Map(
@@ -54,6 +55,10 @@ export function mergeRecords(recordings: readonly Recording[]): Records {
       if (known && !sameTask(known, task))
         throw badFile(
           `task "${visible(task.spec)}": other problems in ${known.folder} than in ${folder} (fingerprints ${visible(known.fingerprint.slice(0, 12))} and ${visible(task.fingerprint.slice(0, 12))}): report them apart`,
+        );
+      if (known?.code !== undefined && task.code !== undefined && known.code !== task.code)
+        notes.push(
+          `task "${visible(task.spec)}": other code in ${folder} than in ${known.folder}, which may grade otherwise: ${short(task.code)}, not ${short(known.code)}`,
         );
       if (!known) tasks.set(task.spec, { ...task, folder });
       const rows = chains.get(task.spec) ?? new Map();
@@ -76,7 +81,7 @@ export function mergeRecords(recordings: readonly Recording[]): Records {
     tasks: [...tasks.values()].map(({ folder: _, ...task }) => task),
     settings: [...settings.values()],
     chains,
-    notes: [...recordings.flatMap(({ notes }) => notes), ...differing(recordings)],
+    notes: [...recordings.flatMap((recording) => recording.notes), ...differing(recordings), ...notes],
   };
 }
 

@@ -23,6 +23,7 @@ export const headSchema = z.object({
         problems: z.array(z.object({ id: name, group: name.optional() })).max(MOST_ROWS),
         kind: z.enum(["vote", "pass", "value"]),
         measure: z.literal("perplexity").optional(),
+        code: text.optional(),
       }),
     )
     .min(1)
