@@ -79,7 +79,5 @@ export interface RecordedChain extends ChainRow {
   /** The answer as the chain wrote it; null: it abstained, because of `why`. */
   answer: string | null;
   why: string | null;
-  /** Confidence of the chain by DeepConf's measures, where it was asked for. */
-  confidence?: number;
   loop: Loop | null;
 }
