@@ -33,7 +33,10 @@ export const widthOf = (head: RecordHead, { task, setting }: Omit<Place, "proble
     ? 1
     : (head.settings.find(({ id }) => id === setting)?.width ?? 0);
 
-/** Open for one program at a time, which a lock sees to. A killed one loses no chain that had ended, and none is there twice. */
+/**
+ * Open for one program at a time, which a lock sees to. A killed one loses no chain that had ended, and none is there
+ * twice.
+ */
 export class Folder {
   readonly path: string;
   /** Chains of whole problems as they were found here, without their texts, by `placeKey`. */

@@ -73,7 +73,7 @@ function textOf(file: string): string | null {
   }
 }
 
-/** Removes the file where it still says this. Put aside first: by then another program may have come and made its own. */
+/** Removes the file where it still says this. It is put aside first: it may be another program's by then. */
 function leave(file: string, text: string): void {
   const aside = `${file}.tmp-${process.pid}`;
   try {
@@ -112,7 +112,7 @@ function isAlive(writer: Writer): boolean {
   return writer.started === startOf(writer.pid);
 }
 
-/** When a process began, as Linux counts it; null where that is not known, or it is over and only waits to be reaped. */
+/** When a process began, as Linux counts it; null where that is not known, or the process is over but not reaped. */
 function startOf(pid: number): string | null {
   const stat = textOf(`/proc/${pid}/stat`);
   if (stat === null) return null;

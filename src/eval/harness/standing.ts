@@ -16,7 +16,7 @@ export interface StandingRow {
   problems: number; // graded so far
   of: number;
   width: number;
-  /** The mean score of chains; of values their mean; of texts the perplexity, without windows that failed; null: none yet. */
+  /** The mean score of chains; of values their mean; of texts the perplexity of windows with one; null: none yet. */
   average: number | null;
   /** What a vote of all chains of a problem scores, or whether one is right; null where there are no chains. */
   joint: number | null;

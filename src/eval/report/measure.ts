@@ -7,10 +7,9 @@ import type { Budget } from "../metrics/cost.ts";
 import { averageScore } from "../metrics/estimators.ts";
 import { bootstrap, bootstrapMean, type Interval, pairedBootstrap, scoreInterval } from "../metrics/interval.ts";
 import { lossesOf, perplexityInterval } from "../metrics/perplexity.ts";
-import { tally } from "../metrics/tally.ts";
+import { isLenient, tally } from "../metrics/tally.ts";
 import type { Run } from "./complete.ts";
 import { type GridPoint, perBudget } from "./points.ts";
-import { isLenient } from "./spellings.ts";
 
 /** Draws for what is no accuracy. */
 const COST_DRAWS = { resamples: 2000 };

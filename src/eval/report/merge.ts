@@ -22,10 +22,10 @@ export interface Records {
 }
 
 /**
- * Puts recordings together. A setting or model of one name that differs between folders, be it in how chains are drawn
- * or how long they think, gets its folder's name behind it; where seeds, sampling or machines differ a note says so. Throws `bad-file` where a task of one name has other
- * problems in another folder, or where two folders have the same setting on the same task: `bad-argument` for a folder
- * that is given twice.
+ * Puts recordings together. A setting or model of one name that differs between folders, be it in how its chains are
+ * drawn or how long they think, gets its folder's name behind it; where seeds, sampling, machines or a task's code
+ * differ a note says so. Throws `bad-file` where a task of one name has other problems in another folder, or where two
+ * folders have the same setting on the same task: `bad-argument` for a folder that is given twice.
  */
 export function mergeRecords(recordings: readonly Recording[]): Records {
   const paths = recordings.map(({ folder }) => resolve(folder));

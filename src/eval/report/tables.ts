@@ -5,7 +5,7 @@ import { best, equalCost, equalReads, gaps, meanGaps } from "./compare-tables.ts
 import type { SettingResult } from "./measure.ts";
 import { BUDGETS } from "./points.ts";
 import type { TaskReport } from "./report.ts";
-import { grades, merges } from "./spellings.ts";
+import { grades, merges } from "./spelling-tables.ts";
 import type { Cell, Table } from "./table.ts";
 
 /** Those with rows. */
