@@ -100,7 +100,8 @@ test("a w-subset's cost: reads add up, peaks add to the prompt once, a prompt's 
   near(costOf(uneven, 2, "peakKeys"), (100 + 190 + 190) / 3);
   near(costOf(uneven, 3, "peakKeys"), 190);
   const many = Array.from({ length: 40 }, (_, i) => row("a", i, "1", { prompt, peakKeys: 40 + (i % 7) }));
-  const drawn = costOf({ problem: "a", chains: many }, 20, "peakKeys"); // too many to list: 97.5 on average, give or take 6.4
+  // Too many to list: 97.5 on average, give or take 6.4.
+  const drawn = costOf({ problem: "a", chains: many }, 20, "peakKeys");
   const normal = 97.5 + 2.5 * 0.652 + 6.4 * 0.3697; // the mean of the larger of 100 and a normal number
   near(drawn, normal, 0.25);
   assert.equal(drawn, costOf({ problem: "a", chains: many }, 20, "peakKeys"));
