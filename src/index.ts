@@ -12,6 +12,45 @@ export { type Evaluated, type EvaluateEvent, type EvaluateOptions, evaluate } fr
 export type { RecordedChain, RecordHead } from "./eval/harness/record.ts";
 export type { SettingChoice } from "./eval/harness/setting.ts";
 export type { StandingRow, SummaryRow } from "./eval/harness/standing.ts";
+export { aggregatedAtK, type GradedBallots } from "./eval/metrics/aggregated.ts";
+export {
+  type ChainRow,
+  type Expected,
+  type Fault,
+  type Gathered,
+  gather,
+  gatherAll,
+  type ProblemChains,
+  type PromptCost,
+  type Spelling,
+  type Tie,
+} from "./eval/metrics/chain.ts";
+export { type Budget, costOf } from "./eval/metrics/cost.ts";
+export { averageScore, majorityAtK, passAtAll, passAtK } from "./eval/metrics/estimators.ts";
+export {
+  accuracyAt,
+  type Frontier,
+  type FrontierGap,
+  frontierGap,
+  frontierOf,
+  type Gap,
+  gapOf,
+  meansOf,
+  type Point,
+  pointOf,
+  type Setting as PointSetting,
+} from "./eval/metrics/frontier.ts";
+export {
+  bootstrapMean,
+  type Interval,
+  pairedBootstrap,
+  type Resampling,
+  scoreInterval,
+  wilson,
+} from "./eval/metrics/interval.ts";
+export { type Loop, loopOf } from "./eval/metrics/loops.ts";
+export { meanOverSubsets, type Score as MeanScore, type SubsetOptions } from "./eval/metrics/majority.ts";
+export { type Tally, tally } from "./eval/metrics/tally.ts";
 export { makeReport, type Report as EvaluationReport, type ReportOptions } from "./eval/report/report.ts";
 export { writeReport } from "./eval/report/write.ts";
 export { type Reproduced, type ReproduceEvent, type ReproduceOptions, reproduce } from "./eval/reproduce/reproduce.ts";

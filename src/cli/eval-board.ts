@@ -1,4 +1,5 @@
 import { createLogUpdate } from "log-update";
+import { duration } from "../base/duration.ts";
 import { visible } from "../base/visible.ts";
 import type { EvaluateEvent } from "../eval/harness/evaluate.ts";
 import type { StandingRow, SummaryRow } from "../eval/harness/standing.ts";
@@ -6,7 +7,6 @@ import type { Interval } from "../eval/metrics/interval.ts";
 import { count, counted, table } from "./format.ts";
 import { note } from "./open.ts";
 import { redraws } from "./terminal.ts";
-import { duration } from "./training-progress.ts";
 
 type Start = EvaluateEvent & { type: "start" };
 
@@ -103,25 +103,55 @@ const average = ({ by, average: value }: StandingRow): string =>
 const jointName = ({ by, width }: { by: StandingRow["by"]; width: number }): string =>
   by === "vote" ? `maj@${width}` : by === "pass" ? `pass@${width}` : "";
 
-function standingTable(rows: readonly StandingRow[]): string {
-  return byTask(rows, ["problems", "avg@1", "together", "CR", "reads"], (row) => [
-    `${row.problems} of ${row.of}`,
-    average(row),
-    row.joint === null ? "-" : `${jointName(row)} ${percent(row.joint)}`,
-    row.cr.toFixed(2),
-    count(row.reads),
-  ]);
+/** How good a row is, more being better; null: nothing is known yet. */
+const worth = ({ average, joint, by }: StandingRow): number | null =>
+  average === null ? null : by === "perplexity" ? -average : (joint ?? average);
+
+/** Rows of each task by what they read, and whether no cheaper or equally dear one scores as well. */
+export function frontierRows<T>(rows: readonly T[], standingOf: (row: T) => StandingRow): [row: T, isBest: boolean][] {
+  const tasks = Map.groupBy(rows, (row) => standingOf(row).task);
+  return [...tasks.values()].flatMap((some) => {
+    const known = (row: T) => Number(worth(standingOf(row)) !== null);
+    const order = some.toSorted((a, b) => {
+      const [x, y] = [standingOf(a), standingOf(b)];
+      return known(b) - known(a) || x.reads - y.reads || (worth(y) ?? 0) - (worth(x) ?? 0);
+    });
+    let reached = Number.NEGATIVE_INFINITY;
+    return order.map((row): [T, boolean] => {
+      const score = worth(standingOf(row));
+      const isBest = score !== null && score > reached;
+      if (isBest) reached = score;
+      return [row, isBest];
+    });
+  });
+}
+
+const LEGEND = "* best for its reads";
+
+export function standingTable(rows: readonly StandingRow[]): string {
+  return byTask(
+    frontierRows(rows, (row) => row),
+    ["problems", "avg@1", "together", "CR", "reads"],
+    (row) => [
+      `${row.problems} of ${row.of}`,
+      average(row),
+      row.joint === null ? "-" : `${jointName(row)} ${percent(row.joint)}`,
+      row.cr.toFixed(2),
+      count(row.reads),
+    ],
+  );
 }
 
 /** One table, each task's name over its settings. */
 function byTask<T extends { task: string; setting: string }>(
-  rows: readonly T[],
+  marked: readonly [row: T, isBest: boolean][],
   head: readonly string[],
   cells: (row: T) => string[],
 ): string {
+  const rows = marked.map(([row]) => row);
   const [names, line, ...settings] = table([
-    ["", ...head],
-    ...rows.map((row) => [`  ${visible(row.setting)}`, ...cells(row)]),
+    [LEGEND, ...head],
+    ...marked.map(([row, isBest]) => [`${isBest ? "*" : " "} ${visible(row.setting)}`, ...cells(row)]),
   ]).split("\n");
   const below = settings.flatMap((text, i) =>
     rows[i].task === rows[i - 1]?.task ? [text] : [visible(rows[i].task), text],
@@ -132,10 +162,11 @@ function byTask<T extends { task: string; setting: string }>(
 const within = ({ mean, low, high }: Interval, show: (value: number) => string): string =>
   `${show(mean)} [${show(low)}, ${show(high)}]`;
 
-/** The result: accuracies in percent with their 95% intervals by problem. */
+/** The result: accuracies in percent with their 95% intervals by problem, the cheapest setting of a task first. */
 export function summaryTable(rows: readonly SummaryRow[]): string {
   const head = ["problems", "avg@1 [95%]", "together [95%]", "CR", "reads", "tokens"];
-  return byTask(rows, [...head, "cut off", "no answer", "failed", "looped"], (row) => [
+  const means = (row: SummaryRow) => ({ ...row, average: row.average?.mean ?? null, joint: row.joint?.mean ?? null });
+  return byTask(frontierRows(rows, means), [...head, "cut off", "no answer", "failed", "looped"], (row) => [
     String(row.problems),
     row.average === null ? "-" : within(row.average, row.by === "perplexity" ? (value) => value.toFixed(3) : percent),
     row.joint === null ? "-" : `${jointName(row)} ${within(row.joint, percent)}`,

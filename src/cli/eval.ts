@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { duration } from "../base/duration.ts";
 import { badArgument, HyperthinkError } from "../base/errors.ts";
 import type { TaskChoice } from "../eval/harness/asked.ts";
 import { type EvaluateEvent, evaluate } from "../eval/harness/evaluate.ts";
@@ -13,7 +14,6 @@ import { columns, counted } from "./format.ts";
 import { interruptible, note, noteIdle, noteMoot, open } from "./open.ts";
 import { type DrawFlags, drawOptions, embedded, type ModelFlags, modelOptions, TEMPLATE_VARIABLE } from "./options.ts";
 import { choice, texts, variables, whole } from "./parse.ts";
-import { duration } from "./training-progress.ts";
 
 interface Flags extends ModelFlags, DrawFlags {
   task: string[];

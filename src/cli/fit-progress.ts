@@ -1,6 +1,6 @@
+import { duration } from "../base/duration.ts";
 import type { FitProgress } from "../train/fit.ts";
 import { redraws } from "./terminal.ts";
-import { duration } from "./training-progress.ts";
 
 const WORDS = { reading: "reading prompt", learning: "learned layer", judging: "judging by prompt" };
 /** Milliseconds between lines where nothing can be redrawn. */

@@ -5,7 +5,7 @@ import { meanGaps } from "../eval/report/compare-tables.ts";
 import type { LineOf } from "../eval/report/lines.ts";
 import { makeReport, type TaskReport } from "../eval/report/report.ts";
 import { type Cell, told, type Unit } from "../eval/report/table.ts";
-import { problemLine } from "../eval/report/words.ts";
+import { problemLine, wallTimes } from "../eval/report/words.ts";
 import { writeReport } from "../eval/report/write.ts";
 import { counted, table } from "./format.ts";
 import { note } from "./open.ts";
@@ -52,7 +52,7 @@ async function run(folders: string[], { out, json, setting, ...flags }: Flags): 
   if (json) console.log(JSON.stringify(report));
   else {
     for (const task of report.tasks) console.log(`${taskText(task)}\n`);
-    for (const text of report.notes) note(text);
+    for (const text of [...wallTimes(report), ...report.notes]) note(text);
   }
   if (out !== undefined) note(`${counted(files.length, "file")} in ${out}, report.html among them`);
 }

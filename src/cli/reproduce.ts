@@ -1,5 +1,6 @@
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
+import { duration } from "../base/duration.ts";
 import { HyperthinkError } from "../base/errors.ts";
 import { EXPERIMENTS, type Experiment } from "../eval/reproduce/plan.ts";
 import { LENGTHS, type ReproduceEvent, reproduce } from "../eval/reproduce/reproduce.ts";
@@ -9,7 +10,6 @@ import { count, counted } from "./format.ts";
 import { interruptible, note, open } from "./open.ts";
 import { embedded } from "./options.ts";
 import { listOf, number, whole, wholeList } from "./parse.ts";
-import { duration } from "./training-progress.ts";
 
 interface Flags {
   out: string;

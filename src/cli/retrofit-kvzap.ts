@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
+import { duration } from "../base/duration.ts";
 import { badArgument } from "../base/errors.ts";
 import { mean } from "../base/mean.ts";
 import { RECIPE } from "../model/recipe.ts";
@@ -17,7 +18,6 @@ import { count, size, table } from "./format.ts";
 import { interruptible, note, open } from "./open.ts";
 import { choice, whole } from "./parse.ts";
 import { checkSpelling, generatedData } from "./training-data.ts";
-import { duration } from "./training-progress.ts";
 
 /** Flags of the fit, most of which it shares with the trainers. */
 export interface KvzapFlags {

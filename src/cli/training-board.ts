@@ -1,4 +1,5 @@
 import { basename, join, resolve } from "node:path";
+import { duration } from "../base/duration.ts";
 import { RECIPE } from "../model/recipe.ts";
 import { readJson } from "../model/source.ts";
 import { writeAside } from "../train/aside.ts";
@@ -7,7 +8,7 @@ import { type JournalEntry, readJournal } from "../train/journal.ts";
 import { trainingPlot } from "../train/plot.ts";
 import { JOURNAL } from "../train/run.ts";
 import { size } from "./format.ts";
-import { duration, openTrainingProgress } from "./training-progress.ts";
+import { openTrainingProgress } from "./training-progress.ts";
 
 export const PLOT = "training.svg";
 

@@ -1,3 +1,4 @@
+import { duration } from "../base/duration.ts";
 import { count } from "./format.ts";
 import { redraws } from "./terminal.ts";
 
@@ -137,10 +138,3 @@ class Status {
 }
 
 const short = (loss: number): string => (Math.abs(loss) < 1 ? loss.toPrecision(3) : loss.toFixed(3));
-
-/** "45 s", "12 min", "3 h 20 min". */
-export function duration(seconds: number): string {
-  if (seconds < 59.5) return `${Math.round(seconds)} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}

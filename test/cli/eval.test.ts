@@ -6,8 +6,8 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { statusLine, summaryTable } from "../../src/cli/eval-board.ts";
-import type { SummaryRow } from "../../src/eval/harness/standing.ts";
+import { standingTable, statusLine, summaryTable } from "../../src/cli/eval-board.ts";
+import type { StandingRow, SummaryRow } from "../../src/eval/harness/standing.ts";
 import { withFolder } from "../support/checkpoint.ts";
 import { program } from "../support/program.ts";
 import { chainsOf, headOf } from "../support/records.ts";
@@ -25,10 +25,13 @@ describe("eval", () => {
       const first = run(out, ...task, ...settings);
       assert.equal(first.code, 0, first.err);
       const rows = first.out.trimEnd().split("\n");
-      assert.match(rows[0], /^ +problems +avg@1 \[95%\] +together \[95%\] +CR +reads +tokens +cut off +no answer/);
+      assert.match(
+        rows[0],
+        /^\* best for its reads +problems +avg@1 \[95%\] +together \[95%\] +CR +reads +tokens +cut off +no answer/,
+      );
       assert.equal(rows[2], "beads:low=2,high=3,distractors=1");
-      assert.match(rows[3], /^ {2}full 200-2-1 +4 +[\d.]+ \[.*maj@2 [\d.]+ \[.* 1\.00 /);
-      assert.match(rows[4], /^ {2}tova 200-2-4 +4 /);
+      assert.match(rows[3], /^\* tova 200-2-4 +4 /); // the cheaper one
+      assert.match(rows[4], /^[* ] full 200-2-1 +4 +[\d.]+ \[.*maj@2 [\d.]+ \[.* 1\.00 /);
       assert.match(first.err, /note: left out: full 200-2-4 \(.*\); tova 200-2-1 \(/);
       assert.match(first.err, /^0 of 16 chains$/m);
       assert.match(first.err, /^16 of 16 chains, [\d,]+ tokens\/s$/m);
@@ -126,7 +129,7 @@ describe("eval", () => {
       );
       const { code: after, out: table } = program([...args, "--out", out]);
       assert.equal(after, 0);
-      assert.match(table, / {2}full 400-8-1 +30 /);
+      assert.match(table, /^\* full 400-8-1 +30 /m);
       assert.equal(chainsOf(out).length, 240);
     }));
 });
@@ -150,11 +153,11 @@ test("the result's table: accuracies in percent, perplexities as they are, names
     ...row,
     ...{ task: "texts", by: "perplexity", average: { mean: 12.3456, low: 11, high: 13 }, joint: null },
   };
-  const lines = summaryTable([row, { ...row, setting: "dms" }, text]).split("\n");
+  const lines = summaryTable([row, { ...row, setting: "dms", reads: 2000 }, text]).split("\n");
   assert.equal(lines[2], "t\\u{1b}[2J");
   const cells = lines.map((line) => line.trim().split(/ {2,}/));
   assert.deepEqual(cells[3], [
-    "full",
+    "* full",
     "2",
     "50.0 [25.0, 100.0]",
     "pass@4 100.0 [40.0, 100.0]",
@@ -169,4 +172,39 @@ test("the result's table: accuracies in percent, perplexities as they are, names
   assert.equal(cells[4][0], "dms");
   assert.equal(lines[5], "texts");
   assert.deepEqual(cells[6].slice(2, 4), ["12.346 [11.000, 13.000]", "-"]);
+});
+
+test("a frontier as it forms: the cheapest first, and a mark where no cheaper setting of a task scores as well", () => {
+  const row = (
+    setting: string,
+    reads: number,
+    joint: number | null,
+    other: Partial<StandingRow> = {},
+  ): StandingRow => ({
+    ...{ task: "t", setting, problems: 2, of: 4, width: 2, by: "vote", average: joint, joint, cr: 1, reads, tokens: 9 },
+    ...{ abstained: 0, truncated: 0, failed: 0, looped: 0 },
+    ...other,
+  });
+  const text = (setting: string, reads: number, average: number) =>
+    row(setting, reads, null, { task: "texts", by: "perplexity", average });
+  const rows = [
+    row("dear", 900, 0.7),
+    row("none yet", 0, null, { problems: 0 }),
+    row("cheap", 100, 0.5, { average: 0.1 }), // by what its chains score together
+    row("worse", 400, 0.4, { average: 0.9 }),
+    row("no better", 300, 0.5),
+    row("as dear", 900, 0.6),
+    text("high", 50, 12),
+    text("low", 60, 9),
+  ];
+  const lines = standingTable(rows)
+    .split("\n")
+    .map((line) => line.split(/ {2,}\d/)[0]);
+  assert.match(lines[0], /^\* best for its reads/);
+  assert.deepEqual(lines.slice(2), [
+    "t",
+    ...["* cheap", "  no better", "  worse", "* dear", "  as dear", "  none yet"],
+    "texts",
+    ...["* high", "* low"],
+  ]);
 });

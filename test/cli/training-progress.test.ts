@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { duration, openTrainingProgress, type TrainingStep } from "../../src/cli/training-progress.ts";
+import { duration } from "../../src/base/duration.ts";
+import { openTrainingProgress, type TrainingStep } from "../../src/cli/training-progress.ts";
 
 /** A progress that writes into a list, by a clock of the test's own. */
 function open(terminal: { isTTY: boolean; columns?: number }) {

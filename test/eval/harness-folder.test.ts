@@ -1,10 +1,15 @@
 // What is left in a folder whatever ends the program, and which runs may go on in it.
 import assert from "node:assert/strict";
-import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { appendFileSync, existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { EndedChain } from "../../src/eval/harness/chains.ts";
 import { ENDED_FILE, Folder, type Place, placeKey } from "../../src/eval/harness/folder.ts";
+import { LOCK_FILE } from "../../src/eval/harness/lock.ts";
 import { CHAINS_FILE, HEAD_FILE, type RecordedChain, type RecordHead } from "../../src/eval/harness/record.ts";
 import type { Fingerprints } from "../../src/eval/harness/resume.ts";
 import { withFolder } from "../support/checkpoint.ts";
@@ -147,6 +152,74 @@ test("a value is one line, whatever the width", () =>
     again.close();
   }));
 
+test("one program at a time; one that was killed is none", () =>
+  withFolder({}, async (path) => {
+    const lock = join(path, LOCK_FILE);
+    const folder = await open(path);
+    await assert.rejects(open(path), {
+      code: "bad-argument",
+      message: new RegExp(`another program writes to it, process ${process.pid} on .*: expected one at a time`),
+    });
+    assert.ok(existsSync(lock));
+    folder.close();
+    assert.ok(!existsSync(lock));
+
+    // Another program, while it runs and after it was killed.
+    const held = `import { FolderLock } from ${JSON.stringify(new URL("../../src/eval/harness/lock.ts", import.meta.url).href)};
+      FolderLock.take(${JSON.stringify(path)}); console.log("held"); setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", held], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await once(child.stdout, "data");
+    const gone = once(child, "exit");
+    await assert.rejects(open(path), { message: new RegExp(`process ${child.pid} on `) });
+    child.kill("SIGKILL");
+    await gone;
+    (await open(path)).close();
+    assert.ok(!existsSync(lock));
+
+    // Numbers of processes are given again: this one has another start.
+    const [pid, host] = [process.pid, hostname()];
+    if (existsSync("/proc/self/stat")) {
+      writeFileSync(lock, JSON.stringify({ pid, host, started: "1" }));
+      (await open(path)).close();
+    }
+    writeFileSync(lock, "{"); // killed while it wrote this
+    // Perhaps another writes it at this moment.
+    await assert.rejects(open(path), { message: /another program writes to it: expected one at a time/ });
+    utimesSync(lock, 0, 0);
+    (await open(path)).close();
+    writeFileSync(lock, JSON.stringify({ pid: 1, host: "elsewhere", started: "1" }));
+    await assert.rejects(open(path), {
+      message: /process 1 on elsewhere: .*or remove .*writer\.json where there is none/,
+    });
+    assert.deepEqual(JSON.parse(readFileSync(lock, "utf8")).host, "elsewhere");
+  }));
+
+test("wall time adds up over the programs that ran; where an older one did, it is not known", () =>
+  withFolder({}, async (path) => {
+    const file = join(path, HEAD_FILE);
+    const seconds = () => JSON.parse(readFileSync(file, "utf8")).seconds;
+    const first = await open(path);
+    assert.equal(seconds(), 0);
+    await sleep(30);
+    const told = await first.noteSeconds();
+    assert.equal(seconds(), told.seconds);
+    assert.ok(told.seconds! > 0.02 && told.seconds! < 20);
+    first.close();
+    writeFileSync(file, JSON.stringify({ ...head, seconds: 1000 }));
+    const second = await open(path);
+    await sleep(30);
+    const { seconds: sum } = await second.noteSeconds();
+    assert.ok(sum! > 1000.02 && sum! < 1020, `${sum}`);
+    second.close();
+    writeFileSync(file, JSON.stringify(head));
+    const third = await open(path);
+    await third.noteSeconds();
+    third.close();
+    assert.equal(seconds(), undefined);
+  }));
+
 describe("which runs may go on", () => {
   test("Python of another version is refused, where both versions are known", async () => {
     const on = (python?: string): RecordHead => ({
@@ -199,6 +272,25 @@ describe("which runs may go on", () => {
     await differs({ ...head, tasks: [{ ...head.tasks[0], kind: "pass" }, head.tasks[1]] }, /task t: kind was "vote"/);
   });
 
+  test("other code that grades is refused once it would be mixed with what is there", () =>
+    withFolder({}, async (path) => {
+      const by = (code?: string) => ({ ...head, tasks: [{ ...head.tasks[0], code }, head.tasks[1]] });
+      (await open(path, by("one"))).close();
+      const folder = await open(path, by("two")); // nothing was graded
+      for (const chain of [0, 1, 2]) await folder.writeEnded(p, ended(chain));
+      folder.close();
+      const third = await open(path, by("three"));
+      await third.writeGraded(whole(p));
+      third.close();
+      await assert.rejects(open(path, by("four")), {
+        code: "bad-argument",
+        message:
+          /task t has other code \("three", now "four"\), which may grade otherwise than the chains that are there/,
+      });
+      (await open(path, by())).close(); // not known: an older program, or an object from elsewhere
+      (await open(path, by("five"))).close();
+    }));
+
   test("tasks, settings and problems may come, paths may move; what was done stays", () =>
     withFolder({}, async (path) => {
       await begin(path);
@@ -211,7 +303,8 @@ describe("which runs may go on", () => {
       const folder = await open(path, more);
       assert.deepEqual([...folder.graded.keys()], [placeKey(p)]);
       folder.close();
-      assert.deepEqual(JSON.parse(readFileSync(join(path, HEAD_FILE), "utf8")), more);
+      const { seconds, ...told } = JSON.parse(readFileSync(join(path, HEAD_FILE), "utf8"));
+      assert.deepEqual([told, typeof seconds], [more, "number"]);
       await assert.rejects(open(path, head), { message: /setting three is not given; task new is not given/ });
     }));
 

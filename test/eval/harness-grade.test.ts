@@ -52,6 +52,31 @@ test("answers equal in mathematics share the key and the score of the lowest cha
   assert.deepEqual(faults, []);
 });
 
+test("each spelling says how it was found equal to another, and to the gold one", async () => {
+  const rows = await grade(["\\boxed{1/\\sqrt{2}}", "\\boxed{2}", "\\boxed{\\frac{\\sqrt2}{2}}", "\\boxed{2}"]);
+  assert.deepEqual(
+    rows.map(({ merged }) => merged && [merged.spelling, merged.other]),
+    [undefined, undefined, ["\\frac{\\sqrt2}{2}", "1/\\sqrt{2}"], undefined],
+  );
+  const { by, why, key } = rows[2].merged!;
+  assert.ok(by !== "undecided" && why.length > 0 && key !== rows[2].key);
+  const { gold, answer, by: decided } = rows[0].graded!;
+  assert.deepEqual([gold, answer, decided !== "undecided"], [item.gold, "1/\\sqrt{2}", true]);
+  assert.deepEqual(rows[2].graded, rows[0].graded); // one answer, graded once
+  assert.equal(rows[1].graded, undefined);
+  // Three spellings, of which two may be tied by the third: each has its tie.
+  const three = await grade(["\\boxed{x/2}", "\\boxed{0.5x}", "\\boxed{\\frac{3x}{6}}"]);
+  const other = three.filter(({ merged }) => merged);
+  assert.equal(other.length, 2);
+  assert.equal(new Set(other.map(({ merged }) => merged!.key)).size, 2);
+  // More lenient than the vote: a unit that the gold does not have.
+  const metres = { ...question, item: { ...item, gold: "5" } };
+  const [lenient, plain] = await grade(["\\boxed{5\\text{ m}}", "\\boxed{5}"], task, metres);
+  assert.deepEqual([lenient.score, plain.score, plain.graded], [1, 1, undefined]);
+  assert.match(lenient.graded!.why, /lenient/);
+  assert.notEqual(lenient.key, plain.key);
+});
+
 test("the order in which chains end changes nothing", async () => {
   const texts = ["\\boxed{0.5x}", "\\boxed{x/2}", "none here", "\\boxed{\\frac{x}{2}}", "\\boxed{3}"];
   const rows = await grade(texts);
@@ -166,4 +191,22 @@ test("a grade that is none ends the run, by the task's name", async () => {
       code: "bad-argument",
       message: /task mine: expected a grade from 0 to 1 of problem p, got/,
     });
+});
+
+test("an extraction that is none ends the run, by the task's name", async () => {
+  const said = { kind: "answer", text: "3", key: "3" };
+  for (const wrong of [
+    { ...said, key: 3 },
+    { ...said, text: undefined },
+    { kind: "abstain" },
+    { kind: "x" },
+    null,
+    "3",
+  ])
+    await assert.rejects(grade(["\\boxed{3}"], { ...task, extract: () => wrong as never }), {
+      code: "bad-argument",
+      message: /task mine: expected extract to give \{ kind: "answer", text, key \} or .*, of problem p, got/,
+    });
+  const promised = (async () => said) as never;
+  await assert.rejects(grade(["\\boxed{3}"], { ...task, extract: promised }), { code: "bad-argument" });
 });

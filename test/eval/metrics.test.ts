@@ -94,6 +94,17 @@ test("a w-subset's cost: reads add up, peaks add to the prompt once, a prompt's 
   const flat = { ...prompt, peakKeys: 40 };
   const alone = { problem: "a", chains: chains.map((chain) => ({ ...chain, prompt: flat })) };
   near(costOf(alone, 2, "peakKeys"), (pair(0, 1) + pair(0, 2) + pair(1, 2)) / 3);
+  // The mean of what each subset took: a prompt's own peak counts in those that stay below it alone.
+  const uneven = { problem: "a", chains: [40, 40, 190].map((peakKeys, i) => row("a", i, "1", { prompt, peakKeys })) };
+  near(costOf(uneven, 1, "peakKeys"), (100 + 100 + 190) / 3);
+  near(costOf(uneven, 2, "peakKeys"), (100 + 190 + 190) / 3);
+  near(costOf(uneven, 3, "peakKeys"), 190);
+  const many = Array.from({ length: 40 }, (_, i) => row("a", i, "1", { prompt, peakKeys: 40 + (i % 7) }));
+  // Too many to list: 97.5 on average, give or take 6.4.
+  const drawn = costOf({ problem: "a", chains: many }, 20, "peakKeys");
+  const normal = 97.5 + 2.5 * 0.652 + 6.4 * 0.3697; // the mean of the larger of 100 and a normal number
+  near(drawn, normal, 0.25);
+  assert.equal(drawn, costOf({ problem: "a", chains: many }, 20, "peakKeys"));
   assert.throws(() => costOf(problem, 4, "reads"), { code: "bad-argument" });
   assert.throws(() => costOf(problem, 0, "reads"), { code: "bad-argument" });
 });
@@ -112,7 +123,8 @@ test("estimators of k chains are unbiased over 10,000 runs of 6", () => {
     const kind = kinds[[0.35, 0.65, 0.8, 1].findIndex((below) => u < below)];
     return row("a", i, kind.key, { reads: kind.reads, peakKeys: 10 + kind.reads / 10, tokens: kind.reads / 20 });
   };
-  const truth = { avg: 0.35, maj: 0, pass: 1 - 0.65 ** 3, reads: 0, peak: 0 };
+  const truth = { avg: 0.35, maj: 0, pass: 1 - 0.65 ** 3, reads: 0, peak: 0, dense: 0 };
+  const READ = 260; // keys at most while the prompt was read: about half of all runs of three take more
   for (const a of kinds)
     for (const b of kinds)
       for (const c of kinds) {
@@ -123,7 +135,9 @@ test("estimators of k chains are unbiased over 10,000 runs of 6", () => {
         const best = Math.max(0, ...votes.map(count));
         if (votes.find((key) => count(key) === best) === "1") truth.maj += chance;
         truth.reads += chance * three.reduce((sum, { reads }) => sum + reads, 0);
-        truth.peak += chance * (10 + three.reduce((sum, { reads }) => sum + reads / 10, 0));
+        const peak = 10 + three.reduce((sum, { reads }) => sum + reads / 10, 0);
+        truth.peak += chance * peak;
+        truth.dense += chance * Math.max(READ, peak);
       }
   const runs = Array.from({ length: 10_000 }, (_, i) => ({
     problem: String(i),
@@ -145,6 +159,14 @@ test("estimators of k chains are unbiased over 10,000 runs of 6", () => {
   within(
     runs.map((run) => costOf(run, 3, "peakKeys")),
     truth.peak,
+  );
+  const dense = runs.map(({ problem, chains }) => ({
+    problem,
+    chains: chains.map((each) => ({ ...each, prompt: { ...each.prompt, peakKeys: READ } })),
+  }));
+  within(
+    dense.map((run) => costOf(run, 3, "peakKeys")),
+    truth.dense,
   );
   // The yardstick finds a usual mistake: silent chains left out.
   const talkative = runs.map(({ problem, chains }) => ({ problem, chains: chains.filter(({ key }) => key !== null) }));

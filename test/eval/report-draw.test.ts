@@ -107,7 +107,7 @@ for (const [name, made] of Object.entries(edges))
         const png = await pngOf(svg, 1);
         assert.equal(Buffer.from(png.subarray(1, 4)).toString(), "PNG");
       }
-    const html = htmlOf({ folders: ["f"], models: [], baseline: null, notes: [], tasks });
+    const html = htmlOf({ folders: ["f"], seconds: [null], models: [], baseline: null, notes: [], tasks });
     assert.doesNotMatch(html, /NaN|undefined/);
   });
 

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { htmlOf } from "../../src/eval/report/html.ts";
+import { markdownReport } from "../../src/eval/report/markdown.ts";
 import { mergeRecords } from "../../src/eval/report/merge.ts";
 import { readRecord } from "../../src/eval/report/read.ts";
 import { makeReport } from "../../src/eval/report/report.ts";
@@ -28,6 +30,13 @@ test("chains come by task and setting, without their texts", () =>
     assert.equal(rows.length, 6);
     assert.deepEqual(Object.keys(rows[0]).includes("text"), false);
     assert.equal(rows[5].problem, "p2");
+  }));
+
+test("as many problems as a task may have", () =>
+  withScratch(async (folder) => {
+    const problems = Array.from({ length: 200_001 }, (_, i) => ({ id: `p${i}` }));
+    writeRecord(folder, { ...files, "run.json": JSON.stringify({ ...head, tasks: [{ ...head.tasks[0], problems }] }) });
+    assert.equal((await readRecord(folder)).head.tasks[0].problems.length, 200_001);
   }));
 
 test("a torn last line is passed over and told; a file without chains, too", () =>
@@ -102,6 +111,17 @@ async function withRecordings<T>(
   return result!;
 }
 
+test("wall times of runs are told where a record has them", () =>
+  withScratch(async (folder) => {
+    writeRecord(join(folder, "a"), withHead({ seconds: 3900 }));
+    writeRecord(join(folder, "b"), recordFiles({ ...made, tasks: [{ spec: "other", fingerprint: "other" }] }));
+    const report = await makeReport([join(folder, "a"), join(folder, "b")]);
+    assert.deepEqual(report.seconds, [3900, null]);
+    for (const text of [htmlOf(report), markdownReport(report, () => "x").replaceAll("\\", "")])
+      assert.match(text, /a ran for 1 h 5 min \(wall time/);
+    assert.doesNotMatch(htmlOf(report), /b ran for/);
+  }));
+
 test("folders together: other settings and other tasks join", async () => {
   const both = await recordings(made, { ...made, settings: [setting("dms", 1024, 2, 4, "retrofit")] });
   assert.deepEqual(
@@ -143,12 +163,59 @@ test("folders together: one name for two models or settings gets its folder's", 
   assert.equal(both.chains.get("sums")!.get("full 1k-2-1 @ b")!.length, 6);
 });
 
+test("folders together: depths and samplings of one setting stand beside each other", async () => {
+  const ids = async (a: Partial<Made>, b: Partial<Made>) =>
+    (await recordings({ ...made, ...a }, { ...made, ...b })).settings.map(({ id }) => id);
+  const drawn = (sampling: Record<string, number | string | null>) => ({ head: { sampling } });
+  const both = [full.id, `${full.id} @ b`];
+  assert.deepEqual(await ids(drawn({ thinkMost: 500 }), drawn({ thinkMost: 1000 })), both);
+  assert.deepEqual(await ids(drawn({ temperature: 1, stop: null }), drawn({ temperature: 0.6 })), both);
+  const own = (depth: object) => ({ settings: [{ ...full, ...depth }] });
+  assert.deepEqual(await ids(own({ thinkMost: 900 }), own({ thinkMost: 800 })), both);
+  assert.deepEqual(await ids(own({}), own({ nudges: 1 })), both);
+  // What an older record says nothing of is left to the task in a newer one.
+  await assert.rejects(ids(drawn({ topP: 1, topK: null }), drawn({ topP: 1, later: null })), /expected it in one/);
+});
+
+test("each is compared with the full cache that thought as long", async () => {
+  const dms = setting("dms", 1024, 2, 4);
+  const deep = (thinkMost: number) => ({ ...made, settings: [full, dms], head: { sampling: { thinkMost } } });
+  await withScratch(async (folder) => {
+    const folders = [500, 900].map((most, i) => {
+      writeRecord(join(folder, "ab"[i]), recordFiles(deep(most)));
+      return join(folder, "ab"[i]);
+    });
+    const [{ settings }] = (await makeReport(folders)).tasks;
+    assert.deepEqual(
+      settings.map(({ id, difference }) => [id, difference?.baseline]),
+      [
+        [full.id, undefined],
+        [dms.id, full.id],
+        [`${full.id} @ b`, undefined],
+        [`${dms.id} @ b`, `${full.id} @ b`],
+      ],
+    );
+  });
+});
+
 test("folders together: other seeds, sampling or machines are told", async () => {
   const other = { ...made, settings: [setting("dms", 1024, 2, 4)], head: { sampling: { temperature: 0.6 }, seed: 1 } };
   const { notes } = await recordings(made, other);
   assert.equal(notes.length, 2);
   assert.match(notes[0], /b has another seed than .*a: 1, not 0/);
   assert.match(notes[1], /another sampling than .*"temperature":0.6\}, not \{"temperature":1\}/);
+});
+
+test("folders together: other code that grades is told", async () => {
+  const by = (policy: string, code?: string) => ({
+    ...made,
+    settings: [setting(policy, 1024, 2, 1)],
+    tasks: [{ code }],
+  });
+  assert.deepEqual((await recordings(by("full", "one"), by("dms", "one"))).notes, []);
+  assert.deepEqual((await recordings(by("full"), by("dms", "one"))).notes, []);
+  const { notes } = await recordings(by("full", "one"), by("dms", "two"));
+  assert.match(notes.join(), /task "sums": other code in .*b than in .*a, which may grade otherwise: two, not one$/);
 });
 
 test("folders that contradict each other are refused by name", async () => {

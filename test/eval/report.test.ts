@@ -9,6 +9,8 @@ import { pairedBootstrap } from "../../src/eval/metrics/interval.ts";
 import { linesOf, runOf } from "../../src/eval/report/lines.ts";
 import { widthsOf } from "../../src/eval/report/points.ts";
 import { makeReport, type Report, type ReportOptions } from "../../src/eval/report/report.ts";
+import { csvOf } from "../../src/eval/report/table.ts";
+import { tablesOf } from "../../src/eval/report/tables.ts";
 import { type Made, recordFiles, setting, withScratch, writeRecord } from "../support/made-record.ts";
 import { row } from "../support/rows.ts";
 
@@ -264,12 +266,52 @@ test("values: one line a problem whatever the width; of texts exp of the mean lo
   assert.deepEqual([frontiers, equalCosts, notes], [[], [], []]);
   const [choices] = (await report({ ...made, tasks: [{ kind: "value" }] })).tasks;
   near(choices.settings[0].average.mean, 0.375);
-  // A text that could not be read has no perplexity, and breaks nothing.
+  // A window that failed has no perplexity: it is left out everywhere and named, and no number is infinite.
   const failed = { key: null, score: 0, end: "failed", reads: 0, fullReads: 0, tokens: 0 } as const;
-  const [none] = (await report({ ...made, chain: (_, __, c) => (c > 0 ? null : { ...failed }) })).tasks;
-  assert.equal(none.settings[0].average.mean, Number.POSITIVE_INFINITY);
-  assert.equal(none.settings[0].failed.chains, 2);
-  assert.equal(none.settings[0].achieved.mean, 1);
+  const fails = (p: number, { policy }: RecordedSetting) => p === 0 && policy === "dms";
+  const some = await report({
+    ...made,
+    chain: (p, s, c) => (c === 0 && fails(p, s) ? { ...failed } : made.chain(p, s, c, "")),
+  });
+  const [left] = some.tasks;
+  assert.deepEqual(left.problems, { asked: 2, compared: 1, unfinished: 0, faulty: 1 });
+  near(left.settings[0].average.mean, 4);
+  near(left.settings[1].average.mean, 8);
+  assert.match(left.notes.join(), /dms 1k-4-4: problem p0, chain 0: it failed, and has no perplexity/);
+  assert.doesNotMatch(JSON.stringify(some), /null,"low"|"mean":null/);
+  await assert.rejects(report({ ...made, chain: (_, __, c) => (c > 0 ? null : { ...failed }) }), {
+    code: "bad-file",
+    message: /no problem of sums is complete in all settings\..*p0, chain 0: it failed, and has no perplexity/,
+  });
+});
+
+test("merged spellings and lenient grades are counted and listed", async () => {
+  const merged = { key: "2/4", spelling: "2/4", other: "=1/2", by: "form", why: "the same parts" };
+  const graded = { gold: "0.5", answer: "50%", by: "form", why: "one key; lenient: a percentage" };
+  const exact = { ...graded, why: "the same parts" };
+  const chain = (p: number, _: RecordedSetting, c: number) => ({
+    ...(c > 1 && p === 0 ? { merged } : {}),
+    ...(p === 1 ? { graded: c === 0 ? graded : exact } : {}),
+  });
+  const made = await report({ problems: 2, settings: [full], chain });
+  const [task] = made.tasks;
+  assert.deepEqual([task.settings[0].merged, task.settings[0].lenient], [2, 1]);
+  assert.deepEqual(
+    task.ties.map(({ problem, chains, spelling }) => [problem, chains, spelling]),
+    [["p0", [2, 3], "2/4"]],
+  );
+  assert.deepEqual(
+    task.grades.map(({ problem, chains }) => [problem, chains]),
+    [
+      ["p1", [0]],
+      ["p1", [1, 2, 3]],
+    ],
+  );
+  const tables = tablesOf(task);
+  const csv = (name: string) => csvOf([{ task: "t", table: tables.find((table) => table.name === name)! }]);
+  assert.match(csv("merges"), /^t,full 1k-4-1,p0,2\/4,'=1\/2,form,the same parts,2 3\r$/m);
+  assert.match(csv("grades"), /^t,full 1k-4-1,p1,0\.5,50%,1,yes,form,one key; lenient: a percentage,0\r$/m);
+  assert.match(csv("chains"), /,merged,lenient,/);
 });
 
 test("budgets that a record does not tell of have no frontier; failures without cost break no interval", async () => {

@@ -1,13 +1,14 @@
 // Tasks with their problems, as a model is asked them.
 
-import { badFile } from "../../base/errors.ts";
 import { encodePrompt } from "../../request/prompt.ts";
 import type { Session } from "../../request/session.ts";
 import { votingTemplate } from "../../scale/voting.ts";
 import { fingerprintOf } from "../../train/fingerprint.ts";
 import { windows } from "../compare/texts.ts";
 import { someOf } from "../tasks/questions.ts";
-import type { Asked, ChoiceItem, Item, ItemOptions, Style, Task, TextTask, VoteTask } from "../tasks/task.ts";
+import type { Asked, ChoiceItem, Item, ItemOptions, Style, Task, TextItem, TextTask, VoteTask } from "../tasks/task.ts";
+import { codeOf } from "./code.ts";
+import { checkAsked, checkItems } from "./items.ts";
 import type { RecordedTask } from "./record.ts";
 
 export interface TaskChoice {
@@ -47,7 +48,7 @@ export interface AskOptions {
   template?: Record<string, unknown>;
 }
 
-/** Makes or reads a task's problems. Throws as its `items` does, and `bad-file` where two have one id. */
+/** Makes or reads a task's problems. Throws as its `items` does, and `bad-file` as `checkItems` and `checkAsked` do. */
 export async function askTask(
   session: Session,
   { spec, task, data }: TaskChoice,
@@ -56,18 +57,17 @@ export async function askTask(
   const tokensOf: ItemOptions["tokensOf"] = async (prompt) =>
     (await encodePrompt(session, prompt, { template: votingTemplate(template) })).ids.length;
   const options: ItemOptions = { data, seed, count: limit, style, tokensOf };
-  const parts = await partsOf(session, task, options);
+  const parts = await partsOf(session, spec, task, options);
   const { problems } = parts;
-  const ids = problems.map(({ id }) => id);
-  const twice = ids.find((id, i) => ids.indexOf(id) !== i);
-  if (ids.length === 0 || twice !== undefined)
-    throw badFile(`task ${spec}: expected problems with an id each, got ${ids.length ? `${twice} twice` : "none"}`);
+  if (task.kind === "perplexity") checkItems(spec, "vote", problems); // its windows
   const hashes = problems.map((problem) => fingerprintOf(problem));
   const { name, source } = task;
+  const code = await codeOf(spec);
   const recorded: RecordedTask = {
     ...{ spec, name, source },
     fingerprint: fingerprintOf(hashes),
     problems: problems.map(({ id, group }) => (group === undefined ? { id } : { id, group })),
+    ...(code === undefined ? {} : { code }),
     kind: task.kind === "vote" ? (task.by ?? "vote") : "value",
     ...(task.kind === "perplexity" ? { measure: "perplexity" } : {}),
     ...(task.kind === "vote" && task.runsOn ? { programs: await task.runsOn() } : {}),
@@ -77,20 +77,27 @@ export async function askTask(
 
 type Parts = AskedTask extends infer T ? (T extends unknown ? Omit<T, "recorded" | "hashes"> : never) : never;
 
-async function partsOf(session: Session, task: Task, options: ItemOptions): Promise<Parts> {
-  if (task.kind === "loglikelihood") return { kind: task.kind, problems: await task.items(options) };
-  if (task.kind === "perplexity") return windowsOf(session, task, options);
+async function partsOf(session: Session, spec: string, task: Task, options: ItemOptions): Promise<Parts> {
+  const items = await task.items(options);
+  checkItems(spec, task.kind, items);
+  if (task.kind === "loglikelihood") return { kind: task.kind, problems: items as ChoiceItem[] };
+  if (task.kind === "perplexity") return windowsOf(session, task, items as TextItem[], options);
   const question = (item: Item): Question => ({
     ...{ id: item.id, group: item.group, item },
-    asked: task.ask(item, options.style ?? "chat"),
+    asked: checkAsked(spec, item.id, task.ask(item, options.style ?? "chat")),
   });
-  return { kind: task.kind, task, problems: (await task.items(options)).map(question) };
+  return { kind: task.kind, task, problems: (items as Item[]).map(question) };
 }
 
-async function windowsOf(session: Session, task: TextTask, options: ItemOptions): Promise<Parts> {
+async function windowsOf(
+  session: Session,
+  task: TextTask,
+  texts: readonly TextItem[],
+  options: ItemOptions,
+): Promise<Parts> {
   const { count, length, prefix } = task.windows;
   const problems: Window[] = [];
-  for (const { id, text } of await task.items(options)) {
+  for (const { id, text } of texts) {
     const ids = await session.tokenizer.encode(text, { special: false });
     const every = windows(ids, count, length);
     problems.push(...every.map((window, i) => ({ id: `${id}/${i}`, group: id, ids: window })));

@@ -115,8 +115,14 @@ export async function evaluate(
     }
     checkComplete(head, folder);
     await folder.finish();
-    return { head, rows: standings.summary(), chains: progress.chains, seconds: (performance.now() - started) / 1000 };
+    return {
+      head: await folder.noteSeconds(),
+      rows: standings.summary(),
+      chains: progress.chains,
+      seconds: (performance.now() - started) / 1000,
+    };
   } catch (error) {
+    await folder?.noteSeconds().catch(() => {}); // what went wrong is told first
     if (signal?.aborted) throw stopped(options.out);
     throw error;
   } finally {

@@ -8,11 +8,15 @@ import { cleanAside, writeJsonAtomic } from "../../train/aside.ts";
 import { type ChainRow, gatherAll } from "../metrics/chain.ts";
 import type { EndedChain } from "./chains.ts";
 import { endsWhole, keepLines, LineWriter, wholeLines } from "./lines.ts";
+import { FolderLock } from "./lock.ts";
 import { CHAINS_FILE, HEAD_FILE, RECORD_VERSION, type RecordedChain, type RecordHead } from "./record.ts";
 import { checkResume, type Fingerprints } from "./resume.ts";
 
 /** Chains that ended, of problems whose other chains run on: answers of all are compared before any is graded. */
 export const ENDED_FILE = "ended.jsonl";
+
+/** Milliseconds between notes of the time that was spent. */
+const NOTED = 10_000;
 
 /** Where a chain belongs. */
 export interface Place {
@@ -29,7 +33,10 @@ export const widthOf = (head: RecordHead, { task, setting }: Omit<Place, "proble
     ? 1
     : (head.settings.find(({ id }) => id === setting)?.width ?? 0);
 
-/** Open for one program at a time. A killed one loses no chain that had ended, and none is there twice. */
+/**
+ * Open for one program at a time, which a lock sees to. A killed one loses no chain that had ended, and none is there
+ * twice.
+ */
 export class Folder {
   readonly path: string;
   /** Chains of whole problems as they were found here, without their texts, by `placeKey`. */
@@ -38,26 +45,48 @@ export class Folder {
   readonly ended = new Map<string, EndedChain[]>();
   readonly #chains: LineWriter;
   readonly #ended: LineWriter;
+  readonly #lock: FolderLock;
+  readonly #head: RecordHead;
+  readonly #opened = performance.now();
+  #noted = this.#opened;
 
-  private constructor(path: string) {
+  /** `head`: with the seconds that were spent before. */
+  private constructor(path: string, lock: FolderLock, head: RecordHead) {
     this.path = path;
+    this.#lock = lock;
+    this.#head = head;
     this.#chains = new LineWriter(join(path, CHAINS_FILE));
     this.#ended = new LineWriter(join(path, ENDED_FILE));
   }
 
-  /** Makes a folder, or goes on in one. Throws `bad-argument` as `checkResume`, `bad-file` for damaged lines. */
+  /**
+   * Makes a folder, or goes on in one. Throws `bad-argument` as `checkResume` and `FolderLock.take`, `bad-file` for
+   * damaged lines.
+   */
   static async open(path: string, head: RecordHead, fingerprints: Fingerprints): Promise<Folder> {
     await mkdir(path, { recursive: true }).catch((error: Error) => {
       throw badArgument(`${path}: expected a folder that can be made and written: ${error.message}`);
     });
+    const lock = FolderLock.take(path);
+    try {
+      return await Folder.#begin(path, lock, head, fingerprints);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  static async #begin(path: string, lock: FolderLock, head: RecordHead, fingerprints: Fingerprints): Promise<Folder> {
     await cleanAside(path);
     const old = await readHead(path);
-    if (old) checkResume(path, old, head, fingerprints);
+    if (old) checkResume(path, old, head, { fingerprints, graded: await gradedTasks(path, old, head) });
     else if (await stat(join(path, CHAINS_FILE)).catch(() => null))
       throw badFile(`${path}: expected ${HEAD_FILE} beside ${CHAINS_FILE}, found none: name another folder`);
-    await writeJsonAtomic(join(path, HEAD_FILE), head);
+    const seconds = old ? old.seconds : 0;
+    const told = typeof seconds === "number" ? { ...head, seconds } : head;
+    await writeJsonAtomic(join(path, HEAD_FILE), told);
     const found = await findChains(path, head);
-    const folder = new Folder(path);
+    const folder = new Folder(path, lock, told);
     for (const [key, rows] of found.graded) folder.graded.set(key, rows);
     for (const [key, chains] of found.ended) folder.ended.set(key, chains);
     return folder;
@@ -69,8 +98,19 @@ export class Folder {
   }
 
   /** All chains of a problem, graded. */
-  writeGraded(chains: readonly RecordedChain[]): Promise<void> {
-    return this.#chains.write(chains);
+  async writeGraded(chains: readonly RecordedChain[]): Promise<void> {
+    await this.#chains.write(chains);
+    if (performance.now() - this.#noted > NOTED) await this.noteSeconds();
+  }
+
+  /** Writes down the seconds that were spent until now. Gives the record's head with them. */
+  async noteSeconds(): Promise<RecordHead> {
+    const { seconds } = this.#head;
+    if (seconds === undefined) return this.#head;
+    this.#noted = performance.now();
+    const head = { ...this.#head, seconds: seconds + (this.#noted - this.#opened) / 1000 };
+    await writeJsonAtomic(join(this.path, HEAD_FILE), head);
+    return head;
   }
 
   /** All is done: what only a run that goes on would read is removed. */
@@ -81,6 +121,7 @@ export class Folder {
   close(): void {
     this.#chains.close();
     this.#ended.close();
+    this.#lock.release();
   }
 }
 
@@ -96,6 +137,15 @@ async function readHead(path: string): Promise<RecordHead | null> {
   if (!lists || !objects || !head.tasks.every(({ problems }) => Array.isArray(problems)))
     throw badFile(`${file}: expected models, tasks with problems, settings, sampling and machine of an evaluation`);
   return head;
+}
+
+/** Specs of tasks whose code is another than it was and of which there are chains; others are not looked for. */
+async function gradedTasks(path: string, old: RecordHead, now: RecordHead): Promise<Set<string>> {
+  const code = new Map(now.tasks.map((task) => [task.spec, task.code]));
+  const found = new Set<string>();
+  if (old.tasks.every((task) => task.code === code.get(task.spec))) return found;
+  for await (const { value } of wholeLines(join(path, CHAINS_FILE))) found.add((value as Place | null)?.task ?? "");
+  return found;
 }
 
 interface Found {

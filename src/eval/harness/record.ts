@@ -10,6 +10,8 @@ import type { ProgramPlace } from "../tasks/task.ts";
 export const RECORD_VERSION = 1;
 export const HEAD_FILE = "run.json";
 export const CHAINS_FILE = "chains.jsonl";
+/** Most characters of an id, a group, a spec. */
+export const MOST_NAME = 500;
 
 /** One model under one policy and one budget, on all problems of all tasks. */
 export interface RecordedSetting extends ScalingBudget {
@@ -41,6 +43,8 @@ export interface RecordedTask {
   /** sha256 of the problems as they were asked, golds included. */
   fingerprint: string;
   problems: readonly { id: string; group?: string }[];
+  /** What reads and grades replies: "hyperthink 0.1.0", or the sha256 of a module of the user's. Absent: not known. */
+  code?: string;
   /**
    * vote: answers of chains; pass: one right chain is enough, as programs can be checked; value: no chains, and one
    * number as the score of chain 0: 1 where the likeliest choice is right.
@@ -63,6 +67,11 @@ export interface RecordHead {
   sampling: Record<string, number | string | null>;
   /** Device, instruction set and types of numbers: what equal bits depend on. */
   machine: { device: string; isa: string; dtype: string };
+  /**
+   * Wall time of all programs that ran it, as each was batched, from when they opened the folder: of one that was
+   * killed up to its last note, some seconds before. Absent: an older program ran a part of it.
+   */
+  seconds?: number;
 }
 
 /** A line of chains.jsonl. */
@@ -76,7 +85,5 @@ export interface RecordedChain extends ChainRow {
   why: string | null;
   /** Of programs: what was found of the answer. Its detail is untrusted text. */
   judged?: Judged;
-  /** Confidence of the chain by DeepConf's measures, where it was asked for. */
-  confidence?: number;
   loop: Loop | null;
 }

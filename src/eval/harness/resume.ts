@@ -2,6 +2,12 @@ import { badArgument } from "../../base/errors.ts";
 import { brief } from "../../model/brief.ts";
 import type { RecordedTask, RecordHead } from "./record.ts";
 
+export interface Known {
+  fingerprints: Fingerprints;
+  /** Specs of tasks of which chains were graded: other code would grade the next ones otherwise. */
+  graded: ReadonlySet<string>;
+}
+
 /** What a task's problems of these ids would have as their fingerprint now; null where one is gone. */
 export type Fingerprints = (task: string, ids: readonly string[]) => string | null;
 
@@ -9,14 +15,14 @@ export type Fingerprints = (task: string, ids: readonly string[]) => string | nu
  * Throws `bad-argument` where an evaluation cannot go on in the folder of another: it names what differs. Settings,
  * tasks and problems may have come; none may have gone or changed.
  */
-export function checkResume(out: string, old: RecordHead, now: RecordHead, fingerprints: Fingerprints): void {
+export function checkResume(out: string, old: RecordHead, now: RecordHead, known: Known): void {
   const differences = [
     ...values("", { seed: old.seed }, { seed: now.seed }),
     ...values("", old.sampling, now.sampling),
     ...values("", { ...old.machine }, { ...now.machine }),
     ...named("model", old.models, now.models, ({ name }) => name, modelDifferences),
     ...named("setting", old.settings, now.settings, ({ id }) => id, settingDifferences),
-    ...named("task", old.tasks, now.tasks, ({ spec }) => spec, taskDifferences(fingerprints)),
+    ...named("task", old.tasks, now.tasks, ({ spec }) => spec, taskDifferences(known)),
   ];
   if (differences.length > 0)
     throw badArgument(
@@ -42,8 +48,9 @@ function named<T>(
   nameOf: (one: T) => string,
   differences: (before: T, after: T, called: string) => string[],
 ): string[] {
+  const byName = new Map(now.map((one) => [nameOf(one), one]));
   return old.flatMap((before) => {
-    const after = now.find((one) => nameOf(one) === nameOf(before));
+    const after = byName.get(nameOf(before));
     const called = `${what} ${nameOf(before)}`;
     return after === undefined ? [`${called} is not given`] : differences(before, after, called);
   });
@@ -62,15 +69,20 @@ const settingDifferences = (
 ): string[] => values(`${called}: `, before, after);
 
 const taskDifferences =
-  (fingerprints: Fingerprints) =>
+  ({ fingerprints, graded }: Known) =>
   (before: RecordedTask, after: RecordedTask, called: string): string[] => {
     if (before.kind !== after.kind) return [change(`${called}: kind`, before.kind, after.kind)];
     const ids = before.problems.map(({ id }) => id);
-    const gone = ids.find((id) => !after.problems.some((problem) => problem.id === id));
+    const here = new Set(after.problems.map(({ id }) => id));
+    const gone = ids.find((id) => !here.has(id));
     if (gone !== undefined)
       return [`${called} had problem ${brief(gone)} of ${ids.length}, now it has ${after.problems.length} without it`];
-    if (fingerprints(before.spec, ids) !== before.fingerprint)
-      return [`${called} has other problems than it had, or asks them otherwise`];
+    const same = fingerprints(before.spec, ids) === before.fingerprint;
+    if (!same) return [`${called} has other problems than it had, or asks them otherwise`];
     const [old, now] = [before.programs?.python, after.programs?.python];
-    return old === undefined || now === undefined || old === now ? [] : [change(`${called}: Python`, old, now)];
+    const python = old === undefined || now === undefined || old === now ? [] : [change(`${called}: Python`, old, now)];
+    const isOther = before.code !== undefined && after.code !== undefined && before.code !== after.code;
+    if (!isOther || !graded.has(before.spec)) return python;
+    const codes = `${brief(before.code)}, now ${brief(after.code)}`;
+    return [...python, `${called} has other code (${codes}), which may grade otherwise than the chains that are there`];
   };

@@ -4,8 +4,9 @@ import { badArgument } from "../../base/errors.ts";
 import { mean } from "../../base/mean.ts";
 import type { ChainRow } from "../metrics/chain.ts";
 import { passAtAll } from "../metrics/estimators.ts";
-import { bootstrapMean, type Interval, scoreInterval } from "../metrics/interval.ts";
+import { type Interval, scoreInterval } from "../metrics/interval.ts";
 import { gradedMajAtK } from "../metrics/majority.ts";
+import { hasPerplexity, lossesOf, perplexityInterval } from "../metrics/perplexity.ts";
 import type { RecordedSetting, RecordedTask } from "./record.ts";
 
 /** A row of a table: one task under one setting. */
@@ -15,7 +16,7 @@ export interface StandingRow {
   problems: number; // graded so far
   of: number;
   width: number;
-  /** The mean score of chains; of values their mean; of texts the perplexity; null: no problem yet. */
+  /** The mean score of chains; of values their mean; of texts the perplexity of windows with one; null: none yet. */
   average: number | null;
   /** What a vote of all chains of a problem scores, or whether one is right; null where there are no chains. */
   joint: number | null;
@@ -39,8 +40,8 @@ export interface SummaryRow extends Omit<StandingRow, "average" | "joint"> {
 export class Standing {
   readonly #task: RecordedTask;
   readonly #setting: RecordedSetting;
-  readonly #averages: number[] = [];
-  readonly #joint: number[] = [];
+  readonly #averages: number[] = []; // of texts those of windows that have a perplexity
+  readonly #joint: number[] = []; // of every problem
   readonly #counts = { chains: 0, abstained: 0, truncated: 0, failed: 0, looped: 0 };
   readonly #sums = { reads: 0, fullReads: 0, tokens: 0 };
 
@@ -52,7 +53,7 @@ export class Standing {
   /** All chains of one problem. */
   add(chains: readonly ChainRow[]): void {
     const scores = chains.map(({ score }) => score);
-    this.#averages.push(mean(scores));
+    if (!this.#task.measure || chains.every(hasPerplexity)) this.#averages.push(mean(scores));
     this.#joint.push(this.#task.kind === "pass" ? passAtAll([{ problem: "", chains }]).mean : voteOf(chains));
     for (const chain of chains) {
       this.#counts.chains++;
@@ -68,11 +69,12 @@ export class Standing {
     const { spec, kind, measure, problems } = this.#task;
     const { chains, ...counts } = this.#counts;
     const { reads, fullReads, tokens } = this.#sums;
-    const done = this.#averages.length;
+    const done = this.#joint.length;
+    const average = measure ? Math.exp(mean(lossesOf(this.#averages))) : mean(this.#averages);
     return {
       ...{ task: spec, setting: this.#setting.id, problems: done, of: problems.length },
       width: kind === "value" ? 1 : this.#setting.width,
-      average: done === 0 ? null : measure ? Math.exp(mean(losses(this.#averages))) : mean(this.#averages),
+      average: this.#averages.length === 0 ? null : average,
       joint: done === 0 || kind === "value" ? null : mean(this.#joint),
       by: measure ?? kind,
       cr: reads > 0 ? fullReads / reads : 1,
@@ -84,7 +86,7 @@ export class Standing {
 
   summary(): SummaryRow {
     const row = this.row();
-    const intervalOf = this.#task.measure ? perplexity : scoreInterval;
+    const intervalOf = this.#task.measure ? perplexityInterval : scoreInterval;
     return {
       ...row,
       average: row.average === null ? null : intervalOf(this.#averages, DRAWS),
@@ -100,14 +102,6 @@ function voteOf(chains: readonly ChainRow[]): number {
   const grades = new Map(chains.flatMap(({ key, score }) => (key === null ? [] : [[key, score] as const])));
   return gradedMajAtK([{ keys, grades }], chains.length, { work: 0, subsets: 1 }).mean;
 }
-
-/** Of texts whose windows are equally long: exp of the mean loss. */
-function perplexity(reciprocals: readonly number[], draws: typeof DRAWS): Interval {
-  const { mean, low, high } = bootstrapMean(losses(reciprocals), draws);
-  return { mean: Math.exp(mean), low: Math.exp(low), high: Math.exp(high) };
-}
-
-const losses = (reciprocals: readonly number[]): number[] => reciprocals.map((score) => -Math.log(score));
 
 /** All standings of an evaluation, by task and then by setting. */
 export class Standings {

@@ -13,6 +13,23 @@ export interface PromptCost {
   peakBytes: number;
 }
 
+/** How a spelling was found to be another's answer, by the vote. */
+export interface Tie {
+  key: string; // its own, before it took the other's
+  spelling: string;
+  other: string; // the spelling that it was found equal to
+  by: string; // key, form, symbolic, numeric
+  why: string;
+}
+
+/** How an answer was found equal to the gold one where their keys differ, by the grader. */
+export interface Spelling {
+  gold: string;
+  answer: string;
+  by: string;
+  why: string; // in words, with where it was lenient
+}
+
 /** One chain of one problem: a line of a run's record. Plain data, from whatever program. */
 export interface ChainRow {
   problem: string;
@@ -31,6 +48,10 @@ export interface ChainRow {
   seconds: number;
   /** The pattern that its end repeats; null or absent: none was found, or looked for. */
   loop?: Loop | null;
+  /** Absent: its spelling is the first of its key, or only like the first. */
+  merged?: Tie;
+  /** Absent: it is right by its key, or is not. */
+  graded?: Spelling;
   prompt: PromptCost;
 }
 

@@ -1,6 +1,6 @@
 // How chains ended, and how long they were: what explains an accuracy.
 
-import type { ProblemChains } from "./chain.ts";
+import type { ProblemChains, Spelling } from "./chain.ts";
 
 /** Counts of chains. One may be in several: cut off without an answer is both. */
 export interface Tally {
@@ -38,3 +38,6 @@ export function tally(problems: readonly ProblemChains[]): Tally {
     },
   };
 }
+
+/** Whether the grader took for the gold answer what a vote keeps apart: its words say so. */
+export const isLenient = ({ why }: Pick<Spelling, "why">): boolean => /\blenient\b/.test(why);

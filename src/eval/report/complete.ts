@@ -2,7 +2,15 @@
 
 import { visible } from "../../base/visible.ts";
 import type { RecordedSetting, RecordedTask } from "../harness/record.ts";
-import { type Fault, gather, type ProblemChains } from "../metrics/chain.ts";
+import {
+  type ChainRow,
+  type Expected,
+  type Fault,
+  type Gathered,
+  gather,
+  type ProblemChains,
+} from "../metrics/chain.ts";
+import { hasPerplexity } from "../metrics/perplexity.ts";
 import type { Records } from "./merge.ts";
 
 /** One setting on the problems that are compared. */
@@ -39,7 +47,7 @@ export function complete(task: RecordedTask, { settings, chains }: Pick<Records,
   for (const setting of begun) {
     const rows = chains.get(task.spec)!.get(setting.id)!;
     const width = task.kind === "value" ? 1 : setting.width;
-    const { problems, faults } = gather(rows, { problems: asked, width });
+    const { problems, faults } = gathered(task, rows, { problems: asked, width });
     const real = faults.filter(({ kind }) => kind !== "missing");
     if (real.length > 0) notes.push(faultNote(setting.id, real));
     if (problems.length > 0) {
@@ -63,6 +71,18 @@ export function complete(task: RecordedTask, { settings, chains }: Pick<Records,
     faulty: bad,
     notes,
   };
+}
+
+/** Of texts, a window that failed is a fault: there is no perplexity to compare. */
+function gathered({ measure }: RecordedTask, rows: readonly ChainRow[], expected: Expected): Gathered {
+  const found = gather(rows, expected);
+  if (measure !== "perplexity") return found;
+  const [problems, failed] = [true, false].map((has) =>
+    found.problems.filter(({ chains }) => chains.every(hasPerplexity) === has),
+  );
+  const why = "it failed, and has no perplexity";
+  const faults = failed.map(({ problem }): Fault => ({ kind: "value", problem, chain: 0, why }));
+  return { problems, faults: [...found.faults, ...faults] };
 }
 
 const faultNote = (id: string, faults: readonly Fault[]): string =>

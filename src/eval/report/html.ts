@@ -6,7 +6,7 @@ import { drawFigure, figuresOf } from "./figures/index.ts";
 import type { Report, TaskReport } from "./report.ts";
 import { type Cell, heading, type Table, told, type Unit } from "./table.ts";
 import { tablesOf } from "./tables.ts";
-import { modelLine, problemLine } from "./words.ts";
+import { modelLine, problemLine, wallTimes } from "./words.ts";
 
 const STYLE = `
 body { font: 14px/1.45 Helvetica, Arial, sans-serif; color: #222; background: #fff; margin: 2em auto }
@@ -33,7 +33,7 @@ ${TIP_STYLE}
 const RULES = "default-src 'none'; style-src 'unsafe-inline'";
 
 /** The whole report as HTML: points of figures tell what they are under the mouse. */
-export function htmlOf({ folders, models, notes, tasks }: Report): string {
+export function htmlOf({ folders, seconds, models, notes, tasks }: Report): string {
   const title = `Report: ${tasks.map(({ spec }) => spec).join(", ")}`;
   return [
     "<!doctype html>",
@@ -43,7 +43,7 @@ export function htmlOf({ folders, models, notes, tasks }: Report): string {
     `<title>${escaped(title)}</title><style>${STYLE}</style></head><body>`,
     element("h1", {}, escaped(title)),
     element("p", {}, `Of ${folders.map((folder) => element("code", {}, escaped(folder))).join(", ")}.`),
-    list(models.map((model) => escaped(modelLine(model)))),
+    list([...models.map(modelLine), ...wallTimes({ folders, seconds })].map(escaped)),
     list(notes.map(escaped), "note"),
     ...tasks.map(section),
     "</body></html>",

@@ -40,10 +40,21 @@ export const runOf = (setting: RecordedSetting, width: number): string => {
   return size === "" || size.startsWith("CR ") ? name : `${name.slice(0, name.lastIndexOf("-"))} ${size}`;
 };
 
-/** The full cache under the same length and width, of the same model where it has one; null: there is none. */
-export function fullOf(setting: RecordedSetting, settings: readonly RecordedSetting[]): RecordedSetting | null {
+/**
+ * The full cache under the same length and width; of several the one that thought as long, then the one that was drawn
+ * alike, then the one of the same model. null: there is none.
+ */
+export function fullOf<S extends RecordedSetting & { sampling?: string }>(
+  setting: S,
+  settings: readonly S[],
+): S | null {
   const alike = settings.filter(
     ({ policy, length, width }) => familyOf(policy) === FULL && length === setting.length && width === setting.width,
   );
-  return alike.find(({ model }) => model === setting.model) ?? alike[0] ?? null;
+  const { thinkMost, nudges, sampling, model } = setting;
+  const likeness = (other: S) =>
+    4 * Number(other.thinkMost === thinkMost && other.nudges === nudges) +
+    2 * Number(other.sampling === sampling) +
+    Number(other.model === model);
+  return alike.reduce<S | null>((best, each) => (best && likeness(best) >= likeness(each) ? best : each), null);
 }

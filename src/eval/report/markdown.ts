@@ -2,18 +2,18 @@ import { figuresOf } from "./figures/index.ts";
 import type { Report, TaskReport } from "./report.ts";
 import { markdownOf, markdownText } from "./table.ts";
 import { tablesOf } from "./tables.ts";
-import { modelLine, problemLine } from "./words.ts";
+import { modelLine, problemLine, wallTimes } from "./words.ts";
 
 /** The whole report as Markdown. `fileOf`: where a task's figure lies, of its name. */
 export function markdownReport(
-  { folders, models, notes, tasks }: Report,
+  { folders, seconds, models, notes, tasks }: Report,
   fileOf: (task: TaskReport, figure: string) => string,
 ): string {
   const list = (items: readonly string[]) => items.map((item) => `- ${markdownText(item)}`).join("\n");
   const parts = [
     `# Report`,
     `Of ${folders.map(markdownText).join(", ")}. Intervals are 95%, by problem.`,
-    list(models.map(modelLine)),
+    list([...models.map(modelLine), ...wallTimes({ folders, seconds })]),
     list(notes),
     ...tasks.flatMap((task) => [
       `## ${markdownText(task.spec)}`,

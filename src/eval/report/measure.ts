@@ -6,7 +6,8 @@ import type { ChainRow, ProblemChains } from "../metrics/chain.ts";
 import type { Budget } from "../metrics/cost.ts";
 import { averageScore } from "../metrics/estimators.ts";
 import { bootstrap, bootstrapMean, type Interval, pairedBootstrap, scoreInterval } from "../metrics/interval.ts";
-import { tally } from "../metrics/tally.ts";
+import { lossesOf, perplexityInterval } from "../metrics/perplexity.ts";
+import { isLenient, tally } from "../metrics/tally.ts";
 import type { Run } from "./complete.ts";
 import { type GridPoint, perBudget } from "./points.ts";
 
@@ -54,6 +55,9 @@ export interface SettingResult {
   truncated: Share;
   failed: Share;
   looped: Share;
+  /** Chains whose spelling was taken for another's, and those that the grader was lenient with. */
+  merged: number;
+  lenient: number;
   /** Tokens drawn, of chains. */
   tokens: { mean: Interval; p10: number; p25: number; median: number; p75: number; p90: number; most: number };
   seconds: Interval; // a chain, as it was batched
@@ -75,6 +79,7 @@ export function measure(
     chains: count,
     share: scoreInterval(problems.map(({ chains }) => chains.filter(is).length / chains.length)),
   });
+  const count = (is: (chain: ChainRow) => boolean) => problems.flatMap((p) => p.chains.filter(is)).length;
   const meanOf = (of: (chain: ChainRow) => number) => perChain(problems, of);
   const { id, policy, model, length, width, cr } = setting;
   return {
@@ -97,6 +102,8 @@ export function measure(
     truncated: share(truncated, ({ end }) => end === "truncated"),
     failed: share(failed, ({ end }) => end === "failed"),
     looped: share(looped, ({ loop }) => loop != null),
+    merged: count(({ merged }) => merged !== undefined),
+    lenient: count(({ graded }) => graded !== undefined && isLenient(graded)),
     tokens: {
       mean: meanOf((chain) => chain.tokens),
       p10: at(0.1),
@@ -118,13 +125,8 @@ export function measure(
 /** The mean score of problems; of texts exp of their mean loss, where windows are equally long. */
 export function averageOf(problems: readonly ProblemChains[], { measure }: Pick<RecordedTask, "measure">): Interval {
   const scores = averageScore(problems).perProblem;
-  if (measure !== "perplexity") return scoreInterval(scores);
-  const { mean: loss, low, high } = bootstrapMean(lossesOf(scores), COST_DRAWS);
-  return { mean: Math.exp(loss), low: Math.exp(low), high: Math.exp(high) };
+  return measure === "perplexity" ? perplexityInterval(scores, COST_DRAWS) : scoreInterval(scores);
 }
-
-/** In nats a token; a score is the reciprocal of a window's perplexity. */
-const lossesOf = (scores: readonly number[]): number[] => scores.map((score) => -Math.log(score));
 
 const perChain = (problems: readonly ProblemChains[], of: (chain: ChainRow) => number): Interval =>
   bootstrapMean(

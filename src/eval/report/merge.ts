@@ -1,24 +1,31 @@
 import { basename, resolve } from "node:path";
 import { badArgument, badFile } from "../../base/errors.ts";
 import { visible } from "../../base/visible.ts";
-import type { RecordedModel, RecordedSetting, RecordedTask } from "../harness/record.ts";
+import type { RecordedModel, RecordedSetting, RecordedTask, RecordHead } from "../harness/record.ts";
 import type { Chains, Recording } from "./read.ts";
+
+/** A setting with how its chains were drawn, as one text: what its folder says for all of its settings. */
+export interface SampledSetting extends RecordedSetting {
+  sampling: string;
+}
 
 /** Several recordings as one. */
 export interface Records {
   folders: string[];
+  /** Wall time of each folder's run; null: it does not tell. */
+  seconds: (number | null)[];
   models: RecordedModel[];
   tasks: RecordedTask[];
-  settings: RecordedSetting[];
+  settings: SampledSetting[];
   chains: Chains;
   notes: string[];
 }
 
 /**
- * Puts recordings together. A setting or model of one name that differs between folders gets its folder's name behind
- * it; where seeds, sampling or machines differ a note says so. Throws `bad-file` where a task of one name has other
- * problems in another folder, or where two folders have the same setting on the same task: `bad-argument` for a folder
- * that is given twice.
+ * Puts recordings together. A setting or model of one name that differs between folders, be it in how its chains are
+ * drawn or how long they think, gets its folder's name behind it; where seeds, sampling, machines or a task's code
+ * differ a note says so. Throws `bad-file` where a task of one name has other problems in another folder, or where two
+ * folders have the same setting on the same task: `bad-argument` for a folder that is given twice.
  */
 export function mergeRecords(recordings: readonly Recording[]): Records {
   const paths = recordings.map(({ folder }) => resolve(folder));
@@ -28,16 +35,18 @@ export function mergeRecords(recordings: readonly Recording[]): Records {
   const places = names.map((name, i) => (names.filter((other) => other === name).length > 1 ? paths[i] : name));
   const models = new Map<string, RecordedModel>();
   const tasks = new Map<string, RecordedTask & { folder: string }>();
-  const settings = new Map<string, RecordedSetting>();
+  const settings = new Map<string, SampledSetting>();
   const chains: Chains = new Map();
+  const notes: string[] = [];
   const from = new Map<string, string>(); // folder by task and setting
   for (const [i, { folder, head, chains: own }] of recordings.entries()) {
     const modelNames = new Map(
       head.models.map((model) => [model.name, entered(models, "name", model, places[i], sameModel)]),
     );
+    const sampling = samplingText(head.sampling);
     const ids = new Map(
       head.settings.map((setting) => {
-        const named = { ...setting, model: modelNames.get(setting.model)! };
+        const named = { ...setting, model: modelNames.get(setting.model)!, sampling };
         return [setting.id, entered(settings, "id", named, places[i], sameSetting)];
       }),
     );
@@ -46,6 +55,10 @@ export function mergeRecords(recordings: readonly Recording[]): Records {
       if (known && !sameTask(known, task))
         throw badFile(
           `task "${visible(task.spec)}": other problems in ${known.folder} than in ${folder} (fingerprints ${visible(known.fingerprint.slice(0, 12))} and ${visible(task.fingerprint.slice(0, 12))}): report them apart`,
+        );
+      if (known?.code !== undefined && task.code !== undefined && known.code !== task.code)
+        notes.push(
+          `task "${visible(task.spec)}": other code in ${folder} than in ${known.folder}, which may grade otherwise: ${short(task.code)}, not ${short(known.code)}`,
         );
       if (!known) tasks.set(task.spec, { ...task, folder });
       const rows = chains.get(task.spec) ?? new Map();
@@ -63,11 +76,12 @@ export function mergeRecords(recordings: readonly Recording[]): Records {
   }
   return {
     folders: recordings.map(({ folder }) => folder),
+    seconds: recordings.map(({ head }) => head.seconds ?? null),
     models: [...models.values()],
     tasks: [...tasks.values()].map(({ folder: _, ...task }) => task),
     settings: [...settings.values()],
     chains,
-    notes: [...recordings.flatMap(({ notes }) => notes), ...differing(recordings)],
+    notes: [...recordings.flatMap((recording) => recording.notes), ...differing(recordings), ...notes],
   };
 }
 
@@ -87,8 +101,16 @@ function entered<K extends string, T extends Record<K, string>>(
 
 const sameModel = (a: RecordedModel, b: RecordedModel) => a.fingerprint === b.fingerprint;
 
-const sameSetting = (a: RecordedSetting, b: RecordedSetting) =>
-  (["policy", "model", "length", "width", "cr"] as const).every((name) => a[name] === b[name]);
+const SETTING = ["policy", "model", "length", "width", "cr", "thinkMost", "nudges", "sampling"] as const;
+const sameSetting = (a: SampledSetting, b: SampledSetting) => SETTING.every((name) => a[name] === b[name]);
+
+/** What is said of chains, in one order; what is left to the task or checkpoint, or is not known yet, is not there. */
+const samplingText = (sampling: RecordHead["sampling"]): string =>
+  JSON.stringify(
+    Object.entries(sampling)
+      .filter(([, value]) => value !== null)
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
 
 const sameTask = (a: RecordedTask, b: RecordedTask) =>
   a.fingerprint === b.fingerprint &&

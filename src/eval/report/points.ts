@@ -1,7 +1,6 @@
 import type { RecordedSetting, RecordedTask } from "../harness/record.ts";
 import { type Budget, costOf } from "../metrics/cost.ts";
-import { majorityAtK, passAtK } from "../metrics/estimators.ts";
-import type { Point } from "../metrics/frontier.ts";
+import { type Point, pointOf } from "../metrics/frontier.ts";
 import type { Run } from "./complete.ts";
 
 export const BUDGETS: readonly Budget[] = ["reads", "tokens", "peakKeys", "peakBytes"];
@@ -28,14 +27,11 @@ export const widthsOf = (width: number): number[] => {
 
 /** A run's points: by pass@w where answers can be checked, else by the vote. */
 export function gridOf({ setting, problems }: Run, kind: RecordedTask["kind"]): GridPoint[] {
-  return widthsOf(problems[0].chains.length).map((width) => ({
-    setting,
-    width,
-    problems: problems.map(({ problem }) => problem),
-    accuracy: (kind === "pass" ? passAtK(problems, width)! : majorityAtK(problems, width)).perProblem,
-    costs: perBudget((budget) => problems.map((problem) => costOf(problem, width, budget))),
-    failed: problems.reduce((sum, { chains }) => sum + chains.filter(({ end }) => end === "failed").length, 0),
-  }));
+  return widthsOf(problems[0].chains.length).map((width) => {
+    const costs = perBudget((budget) => problems.map((problem) => costOf(problem, width, budget)));
+    const point = pointOf(problems, { ...setting, width }, "reads", kind === "pass" ? "pass" : "vote");
+    return { setting, width, problems: point.problems, accuracy: point.accuracy, costs, failed: point.failed };
+  });
 }
 
 /** The same as a frontier of one budget takes it. */

@@ -12,6 +12,7 @@ import { differ, measure, type SettingResult } from "./measure.ts";
 import { mergeRecords, type Records } from "./merge.ts";
 import { BUDGETS, gridOf } from "./points.ts";
 import { readRecord } from "./read.ts";
+import { type FoundGrade, type FoundTie, gradesOf, tiesOf } from "./spellings.ts";
 
 export interface ReportOptions {
   /** A setting's id that all others are compared with; default: the full cache of the same length and width. */
@@ -41,11 +42,16 @@ export interface TaskReport {
   gaps: LineGap[];
   equalCosts: EqualCost[];
   groups: GroupResult[];
+  /** Spellings that were taken for one answer, and answers that equal the gold one in another spelling. */
+  ties: FoundTie[];
+  grades: FoundGrade[];
 }
 
 /** Everything that tables and figures show, as plain data: accuracies from 0 to 1, costs of all chains of a problem. */
 export interface Report {
   folders: string[];
+  /** Wall time of each folder's run: of all its settings together, as they were batched. null: it does not tell. */
+  seconds: (number | null)[];
   models: RecordedModel[];
   baseline: string | null;
   notes: string[];
@@ -82,8 +88,8 @@ export function reportOf(all: Records, { baseline, settings, lines: by }: Report
         .slice(0, 3)
         .join(". ")}`,
     );
-  const { folders, models, notes } = all;
-  return { folders, models, baseline: baseline ?? null, notes, tasks };
+  const { folders, seconds, models, notes } = all;
+  return { folders, seconds, models, baseline: baseline ?? null, notes, tasks };
 }
 
 function taskReport(
@@ -96,8 +102,7 @@ function taskReport(
   const { spec, name, source, kind, measure: measured } = task;
   const head = { spec, name, source, kind, measure: measured, notes };
   const counts = { asked: task.problems.length, compared: problems.length, unfinished, faulty };
-  if (problems.length === 0)
-    return { ...head, problems: counts, settings: [], frontiers: [], gaps: [], equalCosts: [], groups: [] };
+  if (problems.length === 0) return { ...head, problems: counts, ...NOTHING };
   const grids = new Map(runs.map((run) => [run.setting.id, gridOf(run, kind)]));
   const present = runs.map(({ setting }) => setting);
   const baseOf = (setting: RecordedSetting): RecordedSetting | null =>
@@ -131,8 +136,12 @@ function taskReport(
           equalCosts: equalCosts(perLine),
         }),
     groups: measured ? [] : groupsOf(task, runs),
+    ties: tiesOf(runs),
+    grades: gradesOf(runs),
   };
 }
+
+const NOTHING = { settings: [], frontiers: [], gaps: [], equalCosts: [], groups: [], ties: [], grades: [] };
 
 /** The line that another is compared with: its baseline's, else the full cache's, of its model where it has one. */
 function lineOfBase(

@@ -5,13 +5,14 @@ import { best, equalCost, equalReads, gaps, meanGaps } from "./compare-tables.ts
 import type { SettingResult } from "./measure.ts";
 import { BUDGETS } from "./points.ts";
 import type { TaskReport } from "./report.ts";
+import { grades, merges } from "./spelling-tables.ts";
 import type { Cell, Table } from "./table.ts";
 
 /** Those with rows. */
 export const tablesOf = (task: TaskReport): Table[] =>
   (task.kind === "value"
     ? [values, costs, byGroup, groups]
-    : [accuracy, costs, ends, meanGaps, best, equalReads, byGroup, gaps, groups, points, equalCost]
+    : [accuracy, costs, ends, meanGaps, best, equalReads, byGroup, merges, grades, gaps, groups, points, equalCost]
   )
     .map((table) => table(task))
     .filter(({ rows }) => rows.length > 0);
@@ -104,7 +105,7 @@ const ends = ({ settings }: TaskReport): Table => ({
   name: "chains",
   title: "How chains ended",
   about:
-    "Counts, and shares in percent. All of these chains count in every accuracy. Loops: one pattern of tokens fills the end.",
+    "Counts, and shares in percent. All of these chains count in every accuracy. Loops: one pattern of tokens fills the end. Merged: the spelling of an answer was taken for another's. Lenient: graded more leniently than answers vote.",
   columns: [
     column("setting", "setting", "text"),
     column("chains", "chains", "count"),
@@ -112,6 +113,8 @@ const ends = ({ settings }: TaskReport): Table => ({
       column(name, name, "count"),
       column(`${name}_share`, `${name} of chains`, "share", true),
     ]),
+    column("merged", "merged", "count"),
+    column("lenient", "lenient", "count"),
     column("tokens", "tokens a chain", "number", true),
     column("median", "median", "count"),
     column("p90", "90th percentile", "count"),
@@ -121,6 +124,8 @@ const ends = ({ settings }: TaskReport): Table => ({
     s.id,
     s.chains,
     ...ENDS.flatMap((name): Cell[] => [s[name].chains, s[name].share]),
+    s.merged,
+    s.lenient,
     s.tokens.mean,
     s.tokens.median,
     s.tokens.p90,

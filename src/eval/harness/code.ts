@@ -1,0 +1,31 @@
+// Which code makes, reads and grades a task's problems: chains that two of them graded are not to be mixed.
+
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { taskRecipes } from "../tasks/index.ts";
+import { isModule, isQuestionFile } from "../tasks/open.ts";
+import { parseTaskSpec } from "../tasks/recipe.ts";
+
+const { name, version } = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8"));
+
+/**
+ * Of a module of the user's the sha256 of its text, without what it imports; of what is ours this package's version;
+ * undefined of an object that came from elsewhere.
+ */
+export async function codeOf(spec: string): Promise<string | undefined> {
+  if (isModule(spec)) {
+    const text = await readFile(resolve(spec)).catch(() => null);
+    return text === null ? undefined : `sha256 ${createHash("sha256").update(text).digest("hex")}`;
+  }
+  return isQuestionFile(spec) || isOurs(spec) ? `${name} ${version}` : undefined;
+}
+
+function isOurs(spec: string): boolean {
+  try {
+    return taskRecipes.some((recipe) => recipe.name === parseTaskSpec(spec).name);
+  } catch {
+    return false;
+  }
+}
