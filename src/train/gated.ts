@@ -40,6 +40,10 @@ export async function originOf(options: RetrofitPlan): Promise<Origin> {
   const config = await loadConfig(source, gates, options.note);
   const { dms } = config;
   const holder = gates ?? source;
+  if (options.start && dms)
+    throw badArgument(
+      `--init kvzap: expected a model without gates, ${holder.path} has them already: leave out --init`,
+    );
   const found = dms && { path: holder.path, dms, json: await holder.json("config.json") };
   const settings = settledForm(options.retrofit, found);
   const json = await source.json("config.json");

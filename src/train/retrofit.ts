@@ -133,12 +133,8 @@ const RANDOM = 0x7219e2;
 /** What a run begins from. Throws as `retrofit` does before it computes: what can be told without the data. */
 export async function checkRetrofit(options: RetrofitPlan): Promise<Origin> {
   const origin = await originOf(options);
-  const { source, config, gates, settings } = origin;
+  const { config, settings } = origin;
   checkSettings(options.settings, config.contextLength);
-  if (options.start && config.dms)
-    throw badArgument(
-      `--init kvzap: expected a model without gates, ${gates?.path ?? source.path} has them already: leave out --init`,
-    );
   check(settings, options);
   checkMemory(shapeOf(origin, options), options.memory);
   if (options.start) checkFitMemory(options.start.estimate(config), options.memory);
