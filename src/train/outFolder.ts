@@ -1,11 +1,10 @@
 // The folder that a run writes: nobody's model, and one process's at a time.
-import { mkdir, readdir, readFile, realpath, rename, rm, rmdir, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { mkdir, readdir, realpath, rmdir } from "node:fs/promises";
+import { resolve } from "node:path";
 import { badArgument } from "../base/errors.ts";
 import { RECIPE } from "../model/recipe.ts";
 import { openSource } from "../model/source.ts";
-import { writeFault } from "./aside.ts";
+import { FolderLock } from "./lock.ts";
 import { CHECKPOINTS, JOURNAL } from "./run.ts";
 
 /** Files of a model, of gates or of a LoRA. */
@@ -31,83 +30,22 @@ export async function checkOut(out: string, reads: readonly string[]): Promise<v
 
 const placeOf = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));
 
-const LOCK = "run.lock";
-/** Folders that runs of this process write. */
-const held = new Set<string>();
-
 /**
- * Makes the folder where it is not there, and claims it until it is disposed of. What a dead process had claimed is
- * free. Throws `bad-argument` where another run writes there or has ended, or nothing can be written.
+ * Makes the folder where it is not there, and claims it until it is disposed of. Throws `bad-argument` where another
+ * program writes there or has ended meanwhile, or nothing can be written.
  */
 export async function claimFolder(out: string): Promise<AsyncDisposable> {
   const fresh = await mkdir(out, { recursive: true }).catch((error: Error) => {
     throw badArgument(`${out}: expected a folder that can be made and written: ${error.message}`);
   });
-  const place = await placeOf(out);
-  const file = join(place, LOCK);
-  while (!(await made(file))) {
-    const pid = await holderOf(file);
-    if (pid === process.pid ? held.has(place) : pid !== null && lives(pid)) throw taken(out, pid!);
-    await removeOf(file, pid, out);
-  }
-  held.add(place);
+  const lock = FolderLock.take(out);
   const leave = async () => {
-    held.delete(place);
-    await rm(file, { force: true });
-    if (fresh !== undefined) await rmdir(place).catch(() => {}); // one that stayed empty
+    lock.release();
+    if (fresh !== undefined) await rmdir(out).catch(() => {}); // one that stayed empty
   };
   await checkOut(out, []).catch(async (error) => {
-    await leave(); // another run has ended there meanwhile
+    await leave();
     throw error;
   });
   return { [Symbol.asyncDispose]: leave };
-}
-
-const taken = (out: string, pid: number) =>
-  badArgument(
-    `${out}: process ${pid} writes a run there: expected another --out, or that run ended; ` +
-      `if that process is none, remove ${join(out, LOCK)}`,
-  );
-
-/** Whether the lock is this process's now. */
-async function made(file: string): Promise<boolean> {
-  try {
-    await writeFile(file, String(process.pid), { flag: "wx" });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw await writeFault(error, file, 0);
-  }
-}
-
-/** The process whose lock it is; null where it died before it said so, or gave it up meanwhile. */
-async function holderOf(file: string): Promise<number | null> {
-  for (let tries = 0; tries < 3; tries++) {
-    const text = await readFile(file, "utf8").catch(() => "");
-    if (/^\d{1,10}$/.test(text)) return Number(text);
-    await sleep(50);
-  }
-  return null;
-}
-
-/** Removes the lock of a dead process; one that another run has put in its place meanwhile is put back. */
-async function removeOf(file: string, pid: number | null, out: string): Promise<void> {
-  const aside = `${file}.old-${process.pid}`;
-  const moved = await rename(file, aside).then(
-    () => true,
-    () => false,
-  );
-  if (!moved) return;
-  const now = await holderOf(aside);
-  if (now === null || now === pid) return rm(aside, { force: true });
-  await rename(aside, file);
-  throw taken(out, now);
-}
-
-function lives(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }

@@ -1,7 +1,5 @@
 // What is left in a folder whatever ends the program, and which runs may go on in it.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { appendFileSync, existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
@@ -9,10 +7,11 @@ import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EndedChain } from "../../src/eval/harness/chains.ts";
 import { ENDED_FILE, Folder, type Place, placeKey } from "../../src/eval/harness/folder.ts";
-import { LOCK_FILE } from "../../src/eval/harness/lock.ts";
 import { CHAINS_FILE, HEAD_FILE, type RecordedChain, type RecordHead } from "../../src/eval/harness/record.ts";
 import type { Fingerprints } from "../../src/eval/harness/resume.ts";
+import { LOCK_FILE } from "../../src/train/lock.ts";
 import { withFolder } from "../support/checkpoint.ts";
+import { otherWriter } from "../support/writer.ts";
 
 const task = (spec: string, ids: readonly string[], kind: "vote" | "value" = "vote"): RecordHead["tasks"][number] => ({
   ...{ spec, name: spec, source: "here", kind },
@@ -165,16 +164,9 @@ test("one program at a time; one that was killed is none", () =>
     assert.ok(!existsSync(lock));
 
     // Another program, while it runs and after it was killed.
-    const held = `import { FolderLock } from ${JSON.stringify(new URL("../../src/eval/harness/lock.ts", import.meta.url).href)};
-      FolderLock.take(${JSON.stringify(path)}); console.log("held"); setInterval(() => {}, 1000);`;
-    const child = spawn(process.execPath, ["--input-type=module", "-e", held], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    await once(child.stdout, "data");
-    const gone = once(child, "exit");
-    await assert.rejects(open(path), { message: new RegExp(`process ${child.pid} on `) });
-    child.kill("SIGKILL");
-    await gone;
+    const { pid: other, kill } = await otherWriter(path);
+    await assert.rejects(open(path), { message: new RegExp(`process ${other} on `) });
+    await kill();
     (await open(path)).close();
     assert.ok(!existsSync(lock));
 

@@ -1,15 +1,15 @@
 // Where a run writes: no model is lost there, and one process writes at a time.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { HyperthinkError } from "../../src/base/errors.ts";
 import { RECIPE } from "../../src/model/recipe.ts";
+import { LOCK_FILE } from "../../src/train/lock.ts";
 import { checkOut, claimFolder } from "../../src/train/outFolder.ts";
 import { CHECKPOINTS, JOURNAL } from "../../src/train/run.ts";
 import { withFolder } from "../support/checkpoint.ts";
+import { otherWriter } from "../support/writer.ts";
 import { tinyPretrain, tinyRetrofit } from "./runs.ts";
 
 const inFolder = (work: (dir: string) => Promise<void>) => withFolder({}, work);
@@ -19,7 +19,6 @@ const isRefused = (message: RegExp) => (error: unknown) => {
   return true;
 };
 const short = { settings: { steps: 1, heldOutWindows: 0 } };
-const LOCK = "run.lock";
 
 describe("a folder for a result", () => {
   test("is not the model that is read, which stays as it was", () =>
@@ -72,14 +71,14 @@ describe("a claim on a folder", () => {
       const out = join(dir, "out");
       {
         await using _ = await claimFolder(out);
-        await assert.rejects(claimFolder(`${out}/.`), isRefused(/writes a run there/));
-        assert.ok(existsSync(join(out, LOCK)));
+        await assert.rejects(claimFolder(`${out}/.`), isRefused(/another program writes to it/));
+        assert.ok(existsSync(join(out, LOCK_FILE)));
         writeFileSync(join(out, "kept"), "");
       }
       assert.deepEqual(readdirSync(out), ["kept"]);
       writeFileSync(join(out, RECIPE), "{}"); // by a run that ended since it was looked at
       await assert.rejects(claimFolder(out), isRefused(/holds a finished run/));
-      assert.ok(!existsSync(join(out, LOCK)));
+      assert.ok(!existsSync(join(out, LOCK_FILE)));
       {
         await using _ = await claimFolder(join(dir, "empty"));
       }
@@ -89,33 +88,22 @@ describe("a claim on a folder", () => {
   test("of a process that lives stands, and its run stays as it is; that of a dead one is taken over", () =>
     inFolder(async (dir) => {
       const out = join(dir, "out");
-      mkdirSync(out);
-      const other = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" });
       const half = join(out, CHECKPOINTS, ".step-000003.tmp-17"); // what the other is writing
       mkdirSync(half, { recursive: true });
       writeFileSync(join(out, JOURNAL), '{"step":0}\n');
-      writeFileSync(join(out, LOCK), String(other.pid));
+      const { pid, kill } = await otherWriter(out);
       try {
-        const named = isRefused(new RegExp(`process ${other.pid} writes a run there.*remove .*${LOCK}`));
-        await assert.rejects(tinyPretrain(out, short), named);
+        await assert.rejects(
+          tinyPretrain(out, short),
+          isRefused(new RegExp(`process ${pid} on .*remove .*${LOCK_FILE}`)),
+        );
         assert.ok(existsSync(half));
         assert.equal(readFileSync(join(out, JOURNAL), "utf8"), '{"step":0}\n');
       } finally {
-        other.kill("SIGKILL");
-        await once(other, "exit");
+        await kill();
       }
       await tinyPretrain(out, short);
-      assert.ok(!existsSync(join(out, LOCK)) && existsSync(join(out, RECIPE)));
-    }));
-
-  test("whose process died before it wrote its number, or had this one's, is free", () =>
-    inFolder(async (dir) => {
-      for (const text of ["", String(process.pid), "no number"]) {
-        writeFileSync(join(dir, LOCK), text);
-        await using _ = await claimFolder(dir);
-        assert.equal(readFileSync(join(dir, LOCK), "utf8"), String(process.pid));
-      }
-      assert.deepEqual(readdirSync(dir), []);
+      assert.ok(!existsSync(join(out, LOCK_FILE)) && existsSync(join(out, RECIPE)));
     }));
 
   test("of a folder that cannot be made is an error that says so", () =>

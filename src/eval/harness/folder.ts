@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { badArgument, badFile } from "../../base/errors.ts";
 import { readJson } from "../../model/source.ts";
 import { cleanAside, writeJsonAtomic } from "../../train/aside.ts";
+import { FolderLock } from "../../train/lock.ts";
 import { type ChainRow, gatherAll } from "../metrics/chain.ts";
 import type { EndedChain } from "./chains.ts";
 import { endsWhole, keepLines, LineWriter, wholeLines } from "./lines.ts";
-import { FolderLock } from "./lock.ts";
 import { CHAINS_FILE, HEAD_FILE, RECORD_VERSION, type RecordedChain, type RecordHead } from "./record.ts";
 import { checkResume, type Fingerprints } from "./resume.ts";
 
