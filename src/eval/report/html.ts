@@ -14,7 +14,8 @@ h1 { font-size: 1.5em }
 h2 { font-size: 1.25em; margin-top: 2em; border-bottom: 1px solid #ccc }
 h3 { font-size: 1.05em; margin: 1.6em 0 .2em }
 body { max-width: 1100px; padding: 0 1em }
-p, li, figcaption { max-width: 46em }
+p, li { max-width: 46em }
+figcaption { max-width: 32em }
 .about, figcaption { color: #555 }
 .note { background: #fff8e0 }
 code { overflow-wrap: anywhere }
