@@ -24,7 +24,7 @@ const write = (name: string, count: number) => {
 const [first, second] = [write("a.jsonl", 150), write("b.jsonl", 100)];
 
 const read = (data: string[], seed: number, length = 64) => {
-  const flags = { data, seed, length, learn: "all", long: "cut" } as Partial<TrainingFlags>;
+  const flags = { data, seed, length, learn: "all", long: "cut", out: folder } as Partial<TrainingFlags>;
   return trainingData(flags as TrainingFlags, beads, 512, new AbortController().signal);
 };
 const piecesOf = (pieces: Pieces, count = pieces.count) =>
