@@ -27,7 +27,7 @@ const candidates = [
   { label: "full", policy: session.policy("full"), cr: null },
   { label: "mine", policy: largest, cr: null },
 ];
-const ids = await session.tokenizer.encode(question.repeat(4), { special: false });
+const ids = await session.tokenizer.encode(question.repeat(8), { special: false });
 const run = await new Comparison(session, candidates, { prefix: 60 }).run(0, ids);
 for (const { label, kl, cr } of summarise([run], candidates, session.config.kvHeads))
   console.log(`${label}: KL ${kl.mean.toFixed(4)} at CR ${cr.toFixed(2)}`);

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { duration } from "../base/duration.ts";
 import { badArgument, HyperthinkError } from "../base/errors.ts";
@@ -79,7 +80,7 @@ export function registerEval(program: Command): void {
 A run that was stopped or killed goes on with the same command: no chain is lost or run twice. More tasks, settings or a
 higher --limit may come; what differs otherwise is refused by name. docs/eval.md says what the folder holds.
 Examples:
-  hyperthink eval --task beads --policy full --policy tova --budget 440-8-1,440-8-4 --out runs/beads
+  hyperthink eval --task abacus --limit 20 --policy full --policy tova --budget 1k-8-1,1k-8-4 --out runs/abacus
   hyperthink eval --task gsm8k --data bench/ --setting full=DIR:full:4k-8-1 --setting dms=DIR+ADAPTER:dms:4k-8-4 --out runs/gsm8k
 Tasks (hyperthink tasks NAME has one's protocol, source and settings):
 ${columns(taskRecipes.map(({ name, settings, summary }) => [`  ${name}`, Object.keys(settings).join(", "), summary]))}`,
@@ -153,6 +154,10 @@ function giveData(tasks: readonly TaskChoice[], data: readonly string[]): void {
   for (const text of data) {
     const [, name, path] = /^([\w.-]+)=(.+)$/s.exec(text) ?? [];
     const isNamed = tasks.some(({ task }) => task.name === name);
+    if (name !== undefined && !isNamed && !existsSync(text))
+      throw badArgument(
+        `--data ${text}: expected TASK to be one of ${tasks.map(({ task }) => task.name).join(", ")}, or a path`,
+      );
     const [key, value] = isNamed ? [name, path] : [null, text];
     if (paths.has(key))
       throw badArgument(

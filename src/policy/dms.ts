@@ -30,12 +30,13 @@ export const dms: Recipe = {
   },
   make(model, options) {
     const trained = gatesOf("dms", model);
-    if (options.cr !== undefined && options.cr !== 1 && options.cr !== trained.cr)
-      throw refuse(
-        "dms",
-        `--cr ${trained.cr} (what this checkpoint was trained for) or 1 (gates off); move --threshold for other ratios`,
-        options.cr,
-      );
+    if (options.cr !== undefined && options.cr !== 1 && options.cr !== trained.cr) {
+      const own =
+        trained.cr === 1
+          ? "--threshold 0 in place of a ratio (these gates achieved less than 1.5)"
+          : `--cr ${trained.cr} (what this checkpoint was trained for)`;
+      throw refuse("dms", `${own} or 1 (gates off); move --threshold for other ratios`, options.cr);
+    }
     if (options.cr === 1) return { ...KEEP_ALL, name: "dms", key: "dms off" };
     const threshold = real("dms", options, "threshold", 0);
     const window = whole("dms", options, "window", trained.window);

@@ -33,6 +33,17 @@ export async function cleanAside(folder: string): Promise<void> {
       await rm(join(folder, name), { force: true });
 }
 
+/**
+ * Makes a folder for what is written into it, or takes one that holds such things already: at least one name that is
+ * `own`, or nothing. Throws `bad-argument` where it holds others' files alone, and as `writeAside` does.
+ */
+export async function takeFolder(folder: string, own: RegExp, what: string): Promise<void> {
+  await makeFolder(folder);
+  const names = await readdir(folder);
+  if (names.length > 0 && !names.some((name) => own.test(name)))
+    throw badArgument(`${folder} holds ${names.sort()[0]} and nothing of ${what}: expected a new or an empty folder`);
+}
+
 /** Throws as `writeAside` does. */
 export async function makeFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true }).catch(async (error) => {

@@ -307,7 +307,16 @@ describe("which runs may go on", () => {
       await assert.rejects(open(path), { code: "bad-file", message: /expected version 1 .*, got 2/ });
       writeFileSync(join(path, HEAD_FILE), '{"version": 1, "models": []}');
       await assert.rejects(open(path), { code: "bad-file", message: /expected models, tasks with problems, settings/ });
-      await assert.rejects(open(join(path, HEAD_FILE)), { code: "bad-argument", message: /a folder that can be made/ });
+      await assert.rejects(open(join(path, HEAD_FILE)), {
+        code: "bad-argument",
+        message: /a folder that can be written/,
+      });
       assert.deepEqual(readdirSync(path).sort(), [CHAINS_FILE, HEAD_FILE]);
+    }));
+
+  test("so is a model's", () =>
+    withFolder({ "config.json": "{}" }, async (path) => {
+      await assert.rejects(open(path), { code: "bad-argument", message: /holds config\.json and nothing of an eval/ });
+      assert.deepEqual(readdirSync(path), ["config.json"]);
     }));
 });

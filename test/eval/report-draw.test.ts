@@ -1,6 +1,6 @@
 // What a report draws and writes: figures without a browser, and words of others that stay words.
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parse } from "csv-parse/sync";
@@ -162,6 +162,14 @@ test("a folder: every name there, CSV that reads back, Markdown whose figures ar
     assert.equal(Number(rows[0].avg), report.tasks[0].settings[0].average.mean);
     assert.equal(Number(rows[0].avg_high), report.tasks[0].settings[0].average.high);
     await writeReport(report, out); // over itself
+    const notes = join(out, "..", "notes");
+    mkdirSync(notes);
+    writeFileSync(join(notes, "report.md"), "a user's");
+    await assert.rejects(writeReport(report, notes), {
+      code: "bad-argument",
+      message: /holds report\.md and nothing of/,
+    });
+    assert.equal(readFileSync(join(notes, "report.md"), "utf8"), "a user's");
     const file = join(folder, "file");
     writeFileSync(file, "");
     await assert.rejects(writeReport(report, file), { code: "bad-argument" });

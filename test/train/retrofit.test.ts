@@ -188,7 +188,7 @@ describe("what a retrofit saves", () => {
 
   test("a form that is saved by steps names the ratio that it achieved; without held-out text the nominal one", async () => {
     const crOf = (folder: string) => JSON.parse(readFileSync(join(folder, "config.json"), "utf8")).dms_cr;
-    const given = { saveEach: 3, retrofit: { train: "gates", ramp: { from: 1, cr: 4, perUnit: 1.2 } } } as const;
+    const given = { saveEach: 3, retrofit: { train: "gates", ramp: { from: 1, cr: 3.5, perUnit: 1 } } } as const;
     const { out, entries } = await run({ ...given, settings: { ...settings, steps: 4, evaluateEach: 4 } });
     const third = entries.find(({ step }) => step === 3)!;
     assert.ok(third.heldOutCr! >= 1 && third.heldOut! >= 0);

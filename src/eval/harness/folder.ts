@@ -1,11 +1,11 @@
 // The folder of an evaluation: what it is of, chains of whole problems, and until then those that ended.
 
-import { mkdir, rm, stat } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { badArgument, badFile } from "../../base/errors.ts";
+import { badFile } from "../../base/errors.ts";
 import { readJson } from "../../model/source.ts";
-import { cleanAside, writeJsonAtomic } from "../../train/aside.ts";
-import { FolderLock } from "../../train/lock.ts";
+import { cleanAside, takeFolder, writeJsonAtomic } from "../../train/aside.ts";
+import { FolderLock, LOCK_FILE } from "../../train/lock.ts";
 import { type ChainRow, gatherAll } from "../metrics/chain.ts";
 import type { EndedChain } from "./chains.ts";
 import { endsWhole, keepLines, LineWriter, wholeLines } from "./lines.ts";
@@ -14,6 +14,8 @@ import { checkResume, type Fingerprints } from "./resume.ts";
 
 /** Chains that ended, of problems whose other chains run on: answers of all are compared before any is graded. */
 export const ENDED_FILE = "ended.jsonl";
+
+const OWN = new RegExp(`^(${[HEAD_FILE, CHAINS_FILE, ENDED_FILE, LOCK_FILE].join("|")})`);
 
 /** Milliseconds between notes of the time that was spent. */
 const NOTED = 10_000;
@@ -64,9 +66,7 @@ export class Folder {
    * damaged lines.
    */
   static async open(path: string, head: RecordHead, fingerprints: Fingerprints): Promise<Folder> {
-    await mkdir(path, { recursive: true }).catch((error: Error) => {
-      throw badArgument(`${path}: expected a folder that can be made and written: ${error.message}`);
-    });
+    await takeFolder(path, OWN, "an evaluation");
     const lock = FolderLock.take(path);
     try {
       return await Folder.#begin(path, lock, head, fingerprints);

@@ -1,3 +1,4 @@
+import { takeFolder } from "../../train/aside.ts";
 import { figuresOf } from "./figures/index.ts";
 import { htmlOf } from "./html.ts";
 import { markdownReport } from "./markdown.ts";
@@ -10,10 +11,11 @@ const FIGURES = "figures";
 
 /**
  * Writes report.html, report.md, report.json, a CSV a table and figures/ with an SVG and a PNG each into a folder, over
- * what has these names there. Gives their names. Throws `bad-argument` where that cannot be written, `no-memory` where
- * the disk is full.
+ * an earlier report. Gives their names. Throws `bad-argument` where that cannot be written or holds other things,
+ * `no-memory` where the disk is full.
  */
 export async function writeReport(report: Report, folder: string): Promise<string[]> {
+  await takeFolder(folder, /^report\.json$/, "a report");
   const output = await OutputFolder.open(folder, FIGURES);
   const slugs = slugsOf(report.tasks.map(({ spec }) => spec));
   const fileOf = ({ spec }: TaskReport, figure: string) => `${FIGURES}/${slugs.get(spec)}.${figure}`;

@@ -1,10 +1,9 @@
 // What a reproduction remembers beside its records: what it is of, what was calibrated, and how fast it went.
 
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { badArgument, badFile } from "../../base/errors.ts";
 import { readJson } from "../../model/source.ts";
-import { writeFault, writeJsonAtomic } from "../../train/aside.ts";
+import { takeFolder, writeJsonAtomic } from "../../train/aside.ts";
 import type { Calibrated } from "./calibrate.ts";
 
 const FILE = "reproduce.json";
@@ -41,11 +40,7 @@ export interface State {
  * be those of the runs. Throws `bad-argument` where the folder is of another reproduction, `bad-file`.
  */
 export async function openState(out: string, of: State["of"]): Promise<State> {
-  try {
-    await mkdir(out, { recursive: true });
-  } catch (error) {
-    throw await writeFault(error, out, 0);
-  }
+  await takeFolder(out, /^(reproduce\.json|calibration)/, "a reproduction");
   const file = join(out, FILE);
   const found = (await readJson(file)) as State | null;
   if (found === null) return { version: VERSION, of, measured: {}, groups: {}, tokens: 0, seconds: 0 };

@@ -7,7 +7,7 @@
 // Source: a text file of the user's; WikiText-2 (arXiv 1609.07843) is the field's.
 
 import { basename } from "node:path";
-import { badFile } from "../../base/errors.ts";
+import { badArgument, badFile } from "../../base/errors.ts";
 import { readText } from "../compare/texts.ts";
 import type { TaskRecipe } from "./recipe.ts";
 
@@ -23,12 +23,16 @@ export const perplexity: TaskRecipe = {
     length: { about: "tokens of each", default: 2048, least: 2, most: 1 << 22 },
     prefix: { about: "of these, read as a prompt", default: 1024, least: 1, most: 1 << 22 },
   },
-  make: ({ windows, length, prefix }) => ({
-    kind: "perplexity",
-    windows: { count: windows, length, prefix },
-    items: async ({ data }) => {
-      if (data === undefined) throw badFile("perplexity: expected a text file, got none: say where it is");
-      return [{ id: basename(data), text: await readText(data) }];
-    },
-  }),
+  make: ({ windows, length, prefix }) => {
+    if (prefix >= length)
+      throw badArgument(`task perplexity: expected prefix below length, got prefix=${prefix} of length=${length}`);
+    return {
+      kind: "perplexity",
+      windows: { count: windows, length, prefix },
+      items: async ({ data }) => {
+        if (data === undefined) throw badFile("perplexity: expected a text file, got none: say where by --data FILE");
+        return [{ id: basename(data), text: await readText(data) }];
+      },
+    };
+  },
 };

@@ -30,7 +30,9 @@ export async function findData(published: Published, options: ItemOptions): Prom
       published.files.find((name) => names.includes(name)) ?? names.sort().find((name) => published.parts?.test(name));
     if (found) return join(data, found);
     throw badFile(
-      `${data}: expected a file, or a folder with ${published.files.join(" or ")}, found ${info ? "none of these in it" : "none"}`,
+      published.files.length === 0
+        ? `${data}: expected a file of problems, found ${info ? "a folder" : "none"}`
+        : `${data}: expected a file, or a folder with ${published.files.join(" or ")}, found ${info ? "none of these in it" : "none"}`,
     );
   }
   const hub = options.hub ?? hubCache(process.env);
@@ -42,7 +44,7 @@ export async function findData(published: Published, options: ItemOptions): Prom
   throw badFile(
     `expected a file (${published.files.join(", ")}), got none` +
       (repositories ? `, and ${hub} does not hold ${repositories}` : "") +
-      ": say where it is",
+      ": say where by --data PATH",
   );
 }
 
