@@ -195,7 +195,7 @@ test("unfinished: only problems that all settings have are compared, and what is
       [dms.id, 24],
     ],
   );
-  assert.match(notes[0], /no chains yet of tova 1k-4-4/);
+  assert.match(notes[0], /no chains of tova 1k-4-4/);
   assert.match(notes[1], /h2o 1k-4-4 is left out: it has no problem with all of its chains yet/);
   await assert.rejects(report({ ...made, chain: (_, __, c) => (c === 0 ? {} : null) }), {
     code: "bad-file",

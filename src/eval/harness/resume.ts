@@ -76,7 +76,9 @@ const taskDifferences =
     const here = new Set(after.problems.map(({ id }) => id));
     const gone = ids.find((id) => !here.has(id));
     if (gone !== undefined)
-      return [`${called} had problem ${brief(gone)} of ${ids.length}, now it has ${after.problems.length} without it`];
+      return [
+        `${called} had problem ${brief(gone)} of ${ids.length}, now it has ${after.problems.length} without it (a lower --limit takes another folder)`,
+      ];
     const same = fingerprints(before.spec, ids) === before.fingerprint;
     if (!same) return [`${called} has other problems than it had, or asks them otherwise`];
     const [old, now] = [before.programs?.python, after.programs?.python];

@@ -43,7 +43,7 @@ export function complete(task: RecordedTask, { settings, chains }: Pick<Records,
   const faulty = new Set<string>();
   const begun = settings.filter(({ id }) => chains.get(task.spec)!.get(id)?.length);
   const absent = settings.filter((setting) => !begun.includes(setting)).map(({ id }) => visible(id));
-  if (absent.length > 0) notes.push(`no chains yet of ${some(absent)}`);
+  if (absent.length > 0) notes.push(`no chains of ${some(absent)}`);
   for (const setting of begun) {
     const rows = chains.get(task.spec)!.get(setting.id)!;
     const width = task.kind === "value" ? 1 : setting.width;
