@@ -24,6 +24,8 @@ const DISPLAY = /^(?:\\\[[\s\S]*?\\\]|\$\$[^$]*\$\$)/;
 const ASIDE = /,?\s(?:(?:because|since|which|where|given|so|as)\b|(?:when|if)\b(?![\s\S]*\d))[\s\S]*$/;
 /** "12 (see step 4)", but neither "3 (mod 7)" nor "12 (if n is odd)". */
 const BRACKETED = /\s\((?!if|when|for|where|or|and)[^()]*\s[a-z]{2}[^()]*\)$|\s\(see\s[^()]*\)$/;
+/** "12 within \boxed{}", as small models repeat what they were asked for. */
+const EMPTY_BOX = /(?:^|\s)(?:(?:with)?in\s)?\\(?:boxed|fbox)\s?\{\s?\}$/;
 const LEAD_IN =
   /^(?:(?:therefore|thus|then|simply|just|indeed|about|approximately|roughly),?\s+|(?:大?[约約]|一?共有?|合計)(?=[\s\d]))/i;
 const PROSE =
@@ -116,6 +118,7 @@ function sentence(text: string): { said: string; display: boolean } {
   const said = end
     .replace(ASIDE, "")
     .replace(BRACKETED, "")
+    .replace(EMPTY_BOX, "")
     .replace(/(?:\s|\p{Extended_Pictographic}\ufe0f?)+$/u, "");
   return { said, display: false };
 }

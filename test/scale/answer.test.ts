@@ -137,6 +137,16 @@ test("the final answer in words", () => {
   ]);
 });
 
+test("an empty box that repeats what was asked for is no part of an answer", () => {
+  table([
+    ["So, the final answer is within \\boxed{}.", "no-answer"],
+    ["So 20 + 20 = 40.\n\nThe final answer is within \\boxed{}.", "last-number 40"],
+    ["The answer is 40.\n\nThe final answer is within \\boxed{}.", "final-answer 40"],
+    ["The final answer is 12 within \\boxed{}.", "final-answer 12"],
+    ["So, Brady has 10 dollars within \\boxed{}.", "last-number 10"],
+  ]);
+});
+
 test("the last number stands alone or is none", () => {
   table([
     ["Thus he has 18 apples.", "last-number 18"],
