@@ -4,7 +4,7 @@ import { badArgument, HyperthinkError } from "../base/errors.ts";
 import { ABACUS_TOKENS } from "../eval/abacus/problems.ts";
 import type { Candidate } from "../eval/compare/compare.ts";
 import { recipes } from "../policy/index.ts";
-import { parseSpec } from "../policy/spec.ts";
+import { parseSpec, withSetting } from "../policy/spec.ts";
 import type { LoadOptions, Session } from "../request/session.ts";
 import { type AccuracyFlags, accuracyRows } from "./compare-accuracy.ts";
 import { onText, type TextFlags, textTable } from "./compare-text.ts";
@@ -168,7 +168,7 @@ function makeCandidates(
     try {
       for (const cr of byRatio ? new Set(list) : [options.cr]) {
         const policy = session.policy(spec, { cr, tokens });
-        const label = byRatio ? `${spec}${spec.includes(":") ? "," : ":"}cr=${cr}` : spec;
+        const label = byRatio ? withSetting(spec, "cr", cr!) : spec;
         const replays = policy.cut?.watch.further ? { texts: replayTexts } : {};
         if (candidates.some((other) => other.label === label)) continue;
         candidates.push({

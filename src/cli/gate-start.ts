@@ -23,8 +23,8 @@ export function gateStart(flags: KvzapFlags & { adapter?: string[] }, signal: Ab
         progress.done,
       );
       process.stderr.write(
-        `gates begin as a surrogate that explains ${(100 * mean(fit.explained)).toFixed(0)}% of log scores, at CR ${ramp.from}
-`,
+        `gates begin as a surrogate that explains ${(100 * mean(fit.explained)).toFixed(0)}% of log scores, ` +
+          `at CR ${ramp.from}\n`,
       );
       return fit;
     },

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // The command line: a dispatch table, and the one place where errors become a line and an exit code.
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { HyperthinkError } from "../base/errors.ts";
+import { PROGRAM } from "../train/checkpoint.ts";
 import { registerCompare } from "./compare.ts";
 import { registerDemo } from "./demo.ts";
 import { registerEval } from "./eval.ts";
@@ -19,11 +19,9 @@ import { registerTasks } from "./tasks.ts";
 import { message } from "./terminal.ts";
 import { registerVerify } from "./verify.ts";
 
-const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
-
 const program = new Command("hyperthink")
   .description("Better answers from reasoning models out of the same memory.")
-  .version(version)
+  .version(PROGRAM.version)
   .showHelpAfterError("(--help shows what is expected)")
   .exitOverride();
 for (const register of [

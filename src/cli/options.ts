@@ -5,7 +5,7 @@ import type { KvFormat, WeightFormat } from "../device/device.ts";
 import { knowModels } from "../eval/harness/model.ts";
 import { chooseSettings } from "../eval/harness/setting.ts";
 import type { PolicyOptions } from "../policy/policy.ts";
-import { parseSpec } from "../policy/spec.ts";
+import { parseSpec, withSetting } from "../policy/spec.ts";
 import type { GenerateOptions } from "../request/generate.ts";
 import type { LoadOptions, Session } from "../request/session.ts";
 import type { Thinking } from "../request/thinking.ts";
@@ -227,7 +227,7 @@ function withFlags(spec: string, { window, threshold, protect }: SamplingFlags):
   const more = Object.entries({ window, threshold, protect } satisfies PolicyOptions).filter(
     ([name, value]) => value !== undefined && options[name as keyof PolicyOptions] !== value,
   );
-  return more.reduce((text, [name, value]) => `${text}${text.includes(":") ? "," : ":"}${name}=${value}`, spec);
+  return more.reduce((text, [name, value]) => withSetting(text, name, value!), spec);
 }
 
 export const generateOptions = (

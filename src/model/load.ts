@@ -1,4 +1,5 @@
 import { HyperthinkError, noMemory } from "../base/errors.ts";
+import { gib } from "../base/gib.ts";
 import { type Device, WEIGHT_FORMATS, type WeightFormat } from "../device/device.ts";
 import { openLoras } from "./adapters.ts";
 import { allocate } from "./allocate.ts";
@@ -126,7 +127,6 @@ function checkMemory(
     }, 0);
   const more = loras.reduce((sum, lora) => sum + lora.bytes, 0);
   if (bytes + more <= machine) return;
-  const gib = (n: number) => `${(n / 2 ** 30).toFixed(1)} GiB`;
   throw noMemory(
     `the weights take ${gib(bytes)} as ${weights}${more ? ` and their adapters ${gib(more)}` : ""}, this machine has ${gib(machine)}: expected a smaller model${weights === "f32" ? ", or --weights bf16" : ""}`,
   );

@@ -63,6 +63,10 @@ export function parseSpec(text: string): Spec {
   return { name, options };
 }
 
+/** A spec with one more setting. */
+export const withSetting = (spec: string, name: string, value: string | number): string =>
+  `${spec}${spec.includes(":") ? "," : ":"}${name}=${value}`;
+
 /** A policy without what sets its budget: one line of a plot. Any text will do. */
 export function familyOf(text: string): string {
   const [name, ...settings] = text.split(/[:,]/);

@@ -35,7 +35,10 @@ const STATE = "state.json";
 const TENSORS = "state.safetensors";
 const KEPT = 2;
 
-const { version: program } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+/** What package.json says of this program. */
+export const PROGRAM: { name: string; version: string } = JSON.parse(
+  readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
+);
 
 const nameOf = (step: number): string => `step-${String(step).padStart(6, "0")}`;
 const stepOf = (name: string): number => Number(/^step-(\d{6,})$/.exec(name)?.[1] ?? Number.NaN);
@@ -59,7 +62,7 @@ export async function writeCheckpoint(dir: string, state: RunState, tensors: rea
     const { step, cursor, settings, data } = state;
     const file: StateFile = {
       version: VERSION,
-      program,
+      program: PROGRAM.version,
       step,
       cursor,
       data,

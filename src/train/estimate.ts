@@ -1,5 +1,6 @@
 // What a run will take, told before it starts.
 import { noMemory } from "../base/errors.ts";
+import { gib } from "../base/gib.ts";
 import type { Device } from "../device/device.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { entries, tensorTable } from "../model/names.ts";
@@ -87,8 +88,6 @@ export interface Forecasting {
   onForecast?: (forecast: Forecast) => void;
   memory?: number; // bytes that the machine has; default: no limit
 }
-
-const gib = (n: number) => `${(n / 2 ** 30).toFixed(1)} GiB`;
 
 /** Throws `no-memory` where the machine has less than a run takes. */
 export function checkMemory(shape: RunShape, memory = Number.POSITIVE_INFINITY): void {

@@ -1,5 +1,6 @@
 // What the fit of a surrogate will take, told before it starts.
 import { noMemory } from "../base/errors.ts";
+import { gib } from "../base/gib.ts";
 import type { Device } from "../device/device.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { entries, tensorTable } from "../model/names.ts";
@@ -43,7 +44,6 @@ export function estimateFit(
 
 /** Throws `no-memory` where the machine has less than a fit takes. */
 export function checkFitMemory({ bytes }: FitEstimate, memory = Number.POSITIVE_INFINITY): void {
-  const gib = (n: number) => `${(n / 2 ** 30).toFixed(1)} GiB`;
   if (bytes > memory)
     throw noMemory(
       `the fit of a surrogate takes about ${gib(bytes)}, this machine has ${gib(memory)}: expected a shorter --length ` +

@@ -18,9 +18,9 @@ export async function checkOut(out: string, reads: readonly string[]): Promise<v
   const there = await readdir(out).catch((): string[] => []);
   if (there.includes(RECIPE))
     throw badArgument(`${out} holds a finished run: expected another --out, or that folder removed`);
-  const own = await placeOf(out);
+  const own = await resolved(out);
   for (const path of reads)
-    if ((await placeOf((await openSource(path)).path)) === own)
+    if ((await resolved((await openSource(path)).path)) === own)
       throw badArgument(`${out}: this run reads that folder: expected another --out, so that it stays as it is`);
   const unfinished = [CHECKPOINTS, JOURNAL].every((name) => there.includes(name));
   const file = there.find((name) => MODEL.test(name));
@@ -28,7 +28,7 @@ export async function checkOut(out: string, reads: readonly string[]): Promise<v
     throw badArgument(`${out} holds ${file} already: expected another --out, or that folder removed`);
 }
 
-const placeOf = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));
+const resolved = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));
 
 /**
  * Makes the folder where it is not there, and claims it until it is disposed of. Throws `bad-argument` where another

@@ -1,14 +1,12 @@
 // Which code makes, reads and grades a task's problems: chains that two of them graded are not to be mixed.
 
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { taskRecipes } from "../tasks/index.ts";
+import { PROGRAM } from "../../train/checkpoint.ts";
+import { recipeOfTask } from "../tasks/index.ts";
 import { isModule, isQuestionFile } from "../tasks/open.ts";
 import { parseTaskSpec } from "../tasks/recipe.ts";
-
-const { name, version } = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8"));
 
 /**
  * Of a module of the user's the sha256 of its text, without what it imports; of what is ours this package's version;
@@ -19,12 +17,13 @@ export async function codeOf(spec: string): Promise<string | undefined> {
     const text = await readFile(resolve(spec)).catch(() => null);
     return text === null ? undefined : `sha256 ${createHash("sha256").update(text).digest("hex")}`;
   }
-  return isQuestionFile(spec) || isOurs(spec) ? `${name} ${version}` : undefined;
+  return isQuestionFile(spec) || isOurs(spec) ? `${PROGRAM.name} ${PROGRAM.version}` : undefined;
 }
 
 function isOurs(spec: string): boolean {
   try {
-    return taskRecipes.some((recipe) => recipe.name === parseTaskSpec(spec).name);
+    recipeOfTask(parseTaskSpec(spec).name);
+    return true;
   } catch {
     return false;
   }

@@ -9,7 +9,7 @@ import { FolderLock, LOCK_FILE } from "../../train/lock.ts";
 import { type ChainRow, gatherAll } from "../metrics/chain.ts";
 import type { EndedChain } from "./chains.ts";
 import { endsWhole, keepLines, LineWriter, wholeLines } from "./lines.ts";
-import { CHAINS_FILE, HEAD_FILE, RECORD_VERSION, type RecordedChain, type RecordHead } from "./record.ts";
+import { areOther, CHAINS_FILE, HEAD_FILE, RECORD_VERSION, type RecordedChain, type RecordHead } from "./record.ts";
 import { checkResume, type Fingerprints } from "./resume.ts";
 
 /** Chains that ended, of problems whose other chains run on: answers of all are compared before any is graded. */
@@ -143,7 +143,7 @@ async function readHead(path: string): Promise<RecordHead | null> {
 async function gradedTasks(path: string, old: RecordHead, now: RecordHead): Promise<Set<string>> {
   const code = new Map(now.tasks.map((task) => [task.spec, task.code]));
   const found = new Set<string>();
-  if (old.tasks.every((task) => task.code === code.get(task.spec))) return found;
+  if (!old.tasks.some((task) => areOther(task.code, code.get(task.spec)))) return found;
   for await (const { value } of wholeLines(join(path, CHAINS_FILE))) found.add((value as Place | null)?.task ?? "");
   return found;
 }

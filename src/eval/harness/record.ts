@@ -74,6 +74,10 @@ export interface RecordHead {
   seconds?: number;
 }
 
+/** Whether two records say different things where both say one: older programs did not write all fields. */
+export const areOther = <T>(before: T | undefined, after: T | undefined): boolean =>
+  before !== undefined && after !== undefined && before !== after;
+
 /** A line of chains.jsonl. */
 export interface RecordedChain extends ChainRow {
   task: string; // a task's spec

@@ -1,6 +1,6 @@
 import { badArgument } from "../../base/errors.ts";
 import { brief } from "../../model/brief.ts";
-import type { RecordedTask, RecordHead } from "./record.ts";
+import { areOther, type RecordedTask, type RecordHead } from "./record.ts";
 
 export interface Known {
   fingerprints: Fingerprints;
@@ -82,9 +82,8 @@ const taskDifferences =
     const same = fingerprints(before.spec, ids) === before.fingerprint;
     if (!same) return [`${called} has other problems than it had, or asks them otherwise`];
     const [old, now] = [before.programs?.python, after.programs?.python];
-    const python = old === undefined || now === undefined || old === now ? [] : [change(`${called}: Python`, old, now)];
-    const isOther = before.code !== undefined && after.code !== undefined && before.code !== after.code;
-    if (!isOther || !graded.has(before.spec)) return python;
+    const python = areOther(old, now) ? [change(`${called}: Python`, old, now)] : [];
+    if (!areOther(before.code, after.code) || !graded.has(before.spec)) return python;
     const codes = `${brief(before.code)}, now ${brief(after.code)}`;
     return [...python, `${called} has other code (${codes}), which may grade otherwise than the chains that are there`];
   };

@@ -1,7 +1,13 @@
 import { basename, resolve } from "node:path";
 import { badArgument, badFile } from "../../base/errors.ts";
 import { visible } from "../../base/visible.ts";
-import type { RecordedModel, RecordedSetting, RecordedTask, RecordHead } from "../harness/record.ts";
+import {
+  areOther,
+  type RecordedModel,
+  type RecordedSetting,
+  type RecordedTask,
+  type RecordHead,
+} from "../harness/record.ts";
 import type { Chains, Recording } from "./read.ts";
 
 /** A setting with how its chains were drawn, as one text: what its folder says for all of its settings. */
@@ -56,9 +62,9 @@ export function mergeRecords(recordings: readonly Recording[]): Records {
         throw badFile(
           `task "${visible(task.spec)}": other problems in ${known.folder} than in ${folder} (fingerprints ${visible(known.fingerprint.slice(0, 12))} and ${visible(task.fingerprint.slice(0, 12))}): report them apart`,
         );
-      if (known?.code !== undefined && task.code !== undefined && known.code !== task.code)
+      if (known && areOther(known.code, task.code))
         notes.push(
-          `task "${visible(task.spec)}": other code in ${folder} than in ${known.folder}, which may grade otherwise: ${short(task.code)}, not ${short(known.code)}`,
+          `task "${visible(task.spec)}": other code in ${folder} than in ${known.folder}, which may grade otherwise: ${short(task.code!)}, not ${short(known.code!)}`,
         );
       if (!known) tasks.set(task.spec, { ...task, folder });
       const rows = chains.get(task.spec) ?? new Map();

@@ -1,6 +1,5 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { writeAside, writeFault } from "../../train/aside.ts";
+import { makeFolder, writeAside } from "../../train/aside.ts";
 import { drawFigure } from "./figures/index.ts";
 import { pngOf } from "./png.ts";
 
@@ -16,11 +15,7 @@ export class OutputFolder {
 
   /** `inner`: a folder within, made too. Throws `bad-argument` where that cannot be, `no-memory` for a full disk. */
   static async open(path: string, inner: string): Promise<OutputFolder> {
-    try {
-      await mkdir(join(path, inner), { recursive: true });
-    } catch (error) {
-      throw await writeFault(error, path, 0);
-    }
+    await makeFolder(join(path, inner));
     return new OutputFolder(path);
   }
 

@@ -3,6 +3,7 @@
 // Windows and buffers are an eighth to a half of their authors', whose models keep thousands of keys: here about a
 // hundred live, and a buffer of 128 would leave no budget.
 
+import { withSetting } from "../../policy/spec.ts";
 import type { Knob } from "./calibrate.ts";
 
 export interface Rival {
@@ -71,8 +72,7 @@ export const unrunRemarks = (leftOut: typeof LEFT_OUT): string[] =>
   leftOut.map(({ names, why }) => `${names.join(", ")}: UNRUN, as ${why}.`);
 
 /** A policy at a value of its knob. */
-export const policyAt = (policy: string, { name }: Knob, value: number): string =>
-  `${policy}${policy.includes(":") ? "," : ":"}${name}=${value}`;
+export const policyAt = (policy: string, { name }: Knob, value: number): string => withSetting(policy, name, value);
 
 /** Gates that are asked for more or less than they were trained for. Their logits reach far. */
 export const threshold: Knob = { name: "threshold", gentle: 60, harsh: -20, start: 0, step: 0.05, log: false };
