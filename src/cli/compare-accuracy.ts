@@ -7,7 +7,7 @@ import { readText } from "../eval/compare/texts.ts";
 import { accuracy, meanReads, type Problem, type ProblemRun, percent, runProblems } from "../eval/race.ts";
 import type { Session } from "../request/session.ts";
 import { table } from "./format.ts";
-import { redraws } from "./terminal.ts";
+import { openStatusLine } from "./status-line.ts";
 
 export interface AccuracyFlags {
   problems?: string;
@@ -36,15 +36,20 @@ export async function accuracyRows(
   const { width, seed, maxTokens } = flags;
   const problems = await readProblems(flags.problems!, seed);
   const rows: AccuracyRow[] = [];
+  const status = openStatusLine(process.stderr);
   for (const { label, policy, spec } of candidates) {
     let done = 0;
-    progress(label, done, problems.length); // the first ones take a while
+    const show = () => status.show(`${label}: problem ${done} of ${problems.length}`);
+    show(); // the first ones take a while
     const runs = await runProblems(session, problems, width, {
       seed,
       policy: spec ?? policy,
       maxTokens,
       signal,
-      onRun: () => progress(label, ++done, problems.length),
+      onRun: () => {
+        done++;
+        show();
+      },
     });
     rows.push({
       policy: label,
@@ -57,7 +62,7 @@ export async function accuracyRows(
       tokens: sum(runs, (r) => r.tokens.reduce((a, b) => a + b, 0)) / (runs.length * width),
     });
   }
-  if (redraws(process.stderr)) process.stderr.write("\r\x1b[K");
+  status.clear();
   const text = table([
     ["policy", "problems", "avg@1 [95%]", `maj@${width} [95%]`, "CR", "reads a chain", "tokens"],
     ...rows.map((row) => [
@@ -71,10 +76,6 @@ export async function accuracyRows(
     ]),
   ]);
   return { rows, text };
-}
-
-function progress(label: string, done: number, all: number): void {
-  if (redraws(process.stderr)) process.stderr.write(`\r${label}: problem ${done} of ${all} \x1b[K`);
 }
 
 const sum = (runs: readonly ProblemRun[], of: (run: ProblemRun) => number): number =>

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { appendFile, readdir, readFile, realpath, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { duration } from "../base/duration.ts";
 import { badArgument, HyperthinkError } from "../base/errors.ts";
 import { type Candidate, Comparison, type TextRun } from "../eval/compare/compare.ts";
 import { checkReference, checkTokens } from "../eval/compare/reference.ts";
@@ -9,7 +10,7 @@ import { readText, windows } from "../eval/compare/texts.ts";
 import type { Session } from "../request/session.ts";
 import { counted, size, table } from "./format.ts";
 import type { ModelFlags } from "./options.ts";
-import { redraws } from "./terminal.ts";
+import { openStatusLine } from "./status-line.ts";
 
 export interface TextFlags {
   text?: string;
@@ -55,12 +56,12 @@ export async function onText(
   const runs = resume ? await readRuns(resume, settings) : [];
   const started = performance.now();
   const before = runs.length;
+  const status = openStatusLine(process.stderr);
   const progress = (text: number, done: number) => {
-    if (!redraws(process.stderr)) return;
     const share = (runs.length - before + done / candidates.length) / (texts - before);
     const left = ((performance.now() - started) * (1 - share)) / share / 1000;
-    process.stderr.write(
-      `\rtext ${text + 1} of ${texts}, policy ${done} of ${candidates.length}, about ${Math.ceil(left)} s left \x1b[K`,
+    status.show(
+      `text ${text + 1} of ${texts}, policy ${done} of ${candidates.length}${share > 0 ? `, ${duration(left)} left` : ""}`,
     );
   };
   const comparison = new Comparison(session, candidates, {
@@ -82,7 +83,7 @@ export async function onText(
     runs.push(result);
     if (resume) await appendFile(resume, `${JSON.stringify(result)}\n`);
   }
-  if (redraws(process.stderr)) process.stderr.write("\r\x1b[K");
+  status.clear();
   return summarise(runs, candidates, session.config.kvHeads);
 }
 

@@ -18,7 +18,7 @@ import { count, counted, table } from "./format.ts";
 import { interruptible, note, open } from "./open.ts";
 import { embedded, type ModelFlags } from "./options.ts";
 import { choice, whole } from "./parse.ts";
-import { redraws } from "./terminal.ts";
+import { openStatusLine } from "./status-line.ts";
 
 type Flags = Pick<ModelFlags, "device" | "threads"> & {
   problems: number;
@@ -87,7 +87,7 @@ async function race(
   signal: AbortSignal,
 ): Promise<ProblemRun[]> {
   const started = performance.now();
-  const { stderr } = process;
+  const status = flags.json ? null : openStatusLine(process.stderr);
   let done = 0;
   const runs = await runProblems(session, problems, width, {
     seed: 1000 * flags.seed,
@@ -95,15 +95,14 @@ async function race(
     signal,
     onRun: () => {
       done++;
-      if (redraws(stderr) && !flags.json)
-        stderr.write(`\r${name}: ${done} of ${counted(problems.length, "problem")}, ${counted(width, "chain")} each `);
+      status?.show(`${name}: ${done} of ${counted(problems.length, "problem")}, ${counted(width, "chain")} each`);
     },
   });
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
-  const clear = redraws(stderr) ? "\r\x1b[K" : "";
+  status?.clear();
   if (!flags.json)
-    stderr.write(
-      `${clear}${name}: ${counted(problems.length, "problem")}, ${counted(width, "chain")} each, ${seconds} s\n`,
+    process.stderr.write(
+      `${name}: ${counted(problems.length, "problem")}, ${counted(width, "chain")} each, ${seconds} s\n`,
     );
   return runs;
 }

@@ -119,7 +119,7 @@ export function frontierRows<T>(rows: readonly T[], standingOf: (row: T) => Stan
     let reached = Number.NEGATIVE_INFINITY;
     return order.map((row): [T, boolean] => {
       const score = worth(standingOf(row));
-      const isBest = score !== null && score > reached;
+      const isBest = score !== null && standingOf(row).average !== 0 && score > reached; // nothing right is not best
       if (isBest) reached = score;
       return [row, isBest];
     });

@@ -72,7 +72,7 @@ export async function loadWeights(
   try {
     files.push(await Safetensors.open(source));
     if (options.adapter) files.push(await Safetensors.open(options.adapter));
-    const found = match(config, files, source.path, note);
+    const found = match(config, files, source.path, note, options.adapter?.path);
     loras.push(...(await openLoras(options.loras ?? [], config, files[0], note)));
     checkMemory(config, options, loras);
     const added = await readLoras(loras);

@@ -13,14 +13,16 @@ export interface Found {
 }
 
 /**
- * Each wanted tensor (by its first name) where it lies. `note` hears of tensors that are there and not used. Throws one
- * `bad-model` that tells all that does not fit: a tensor nobody knows may be part of what the model computes.
+ * Each wanted tensor (by its first name) where it lies, in the model at `path` or in the gates that `adapter` lays over
+ * it. `note` hears of tensors that are there and not used. Throws one `bad-model` that tells all that does not fit: a
+ * tensor nobody knows may be part of what the model computes.
  */
 export function match(
   config: ModelConfig,
   files: readonly Safetensors[],
   path: string,
   note: Note,
+  adapter?: string,
 ): Map<string, Found> {
   const found = new Map<string, Found>();
   const places = files.map((file) => ({ file, names: usualNames(file, config) }));
@@ -54,13 +56,20 @@ export function match(
     tell("wrong", faults.wrong),
     tell("unknown", [...left]),
   ].filter((text) => text !== null);
-  if (told.length)
-    throw badModel(
-      `${path}: the tensors do not fit config.json (${config.architecture}, ${config.layers} layers); ${[...told, ...advice].join("; ")}`,
-    );
+  if (told.length) {
+    const form = `${config.architecture}, ${config.layers} layers`;
+    const faulty = [...faults.missing, ...faults.wrong, ...left];
+    const isOther = adapter !== undefined && faults.twice.length === 0 && faulty.every((name) => GATE.test(name));
+    const what = isOther
+      ? `${adapter}: its gates do not fit ${path} (${form}): expected gates that were trained for this model`
+      : `${path}: the tensors do not fit config.json (${form})`;
+    throw badModel([what, ...told, ...(isOther ? [] : advice)].join("; "));
+  }
   if (beside.length) note(tell("tensors that a language model does not use were left out", beside)!);
   return found;
 }
+
+const GATE = /\.dms_/;
 
 const HEADLESS =
   "it is a base model without a head: save the AutoModelForCausalLM, or set tie_word_embeddings to true in config.json " +
