@@ -6,6 +6,7 @@ import type { Candidate } from "../eval/compare/compare.ts";
 import { recipes } from "../policy/index.ts";
 import { parseSpec, withSetting } from "../policy/spec.ts";
 import type { LoadOptions, Session } from "../request/session.ts";
+import { type ScalingBudget, scalingBudgets } from "../scale/budget.ts";
 import { type AccuracyFlags, accuracyRows } from "./compare-accuracy.ts";
 import { onText, type TextFlags, textTable } from "./compare-text.ts";
 import { counted } from "./format.ts";
@@ -16,6 +17,7 @@ import { plotSvg } from "./plot.ts";
 
 interface CompareFlags extends ModelFlags, AccuracyFlags, TextFlags {
   cr: number[];
+  budget?: ScalingBudget[];
   replayTexts: number;
   plot?: string;
   json?: boolean;
@@ -43,6 +45,11 @@ export function registerCompare(program: Command): void {
     .option("--replay-texts <n>", "windows for policies that replay the prompt, which is slow", whole, 4)
     .option("--prefix <n>", "tokens of a window that are its prompt", whole, 512)
     .option("--scored <n>", "tokens of a window that are fed one by one after it", whole, 512)
+    .option(
+      "--budget <list>",
+      "problems: LENGTH-WIDTH-CR, such as 1k-4-2,1k-4-8 of one length and width, instead of --max-tokens, --width and --cr",
+      scalingBudgets,
+    )
     .option("--width <n>", "problems: chains each", whole, 4)
     .option("--max-tokens <n>", `problems: most new tokens a chain (abacus: ${ABACUS_TOKENS})`, whole, 440)
     .option("--seed <n>", "problems: seed of problems and chains", whole, 0)
@@ -61,7 +68,7 @@ ride in a pass, each by decode attention.
 Examples:
   hyperthink compare --model DIR --text book.txt snapkv h2o random --plot kl.svg
   hyperthink compare --model DIR --adapter LORA_DIR --reference DIR --text book.txt
-  hyperthink compare --problems abacus:40 full tova:cr=2`,
+  hyperthink compare --problems abacus:40 --budget 1k-4-2,1k-4-4 h2o tova`,
   );
   command.action(run);
 }
@@ -75,20 +82,21 @@ function ratios(text: string): number[] {
 /** Flags that only one of the two kinds of comparison has a use for. */
 const ONLY = {
   text: ["reference", "texts", "replayTexts", "prefix", "scored", "plot", "resume"],
-  problems: ["width", "maxTokens", "seed"],
+  problems: ["budget", "width", "maxTokens", "seed"],
 };
 const flagOf = (name: string): string => `--${name.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)}`;
 
-async function run(specs: string[], flags: CompareFlags, command: Command): Promise<void> {
-  if ((flags.text === undefined) === (flags.problems === undefined))
+async function run(specs: string[], given: CompareFlags, command: Command): Promise<void> {
+  if ((given.text === undefined) === (given.problems === undefined))
     throw badArgument("expected --text FILE or --problems beads|abacus|FILE, one of them");
+  const [used, other] = given.text === undefined ? (["problems", "text"] as const) : (["text", "problems"] as const);
+  const stray = ONLY[other].find((name) => command.getOptionValueSource(name) === "cli");
+  if (stray) throw badArgument(`${flagOf(stray)} belongs to --${other}: expected it not with --${used}`);
+  const flags = { ...given, ...fromBudgets(given.budget, command) };
   const least = { texts: 1, prefix: 1, scored: 2, width: 1, maxTokens: 1, replayTexts: 1 } as const;
   for (const [name, n] of Object.entries(least))
     if (flags[name as keyof typeof least] < n)
       throw badArgument(`${flagOf(name)}: expected at least ${n}, got ${flags[name as keyof typeof least]}`);
-  const [used, other] = flags.text === undefined ? (["problems", "text"] as const) : (["text", "problems"] as const);
-  const stray = ONLY[other].find((name) => command.getOptionValueSource(name) === "cli");
-  if (stray) throw badArgument(`${flagOf(stray)} belongs to --${other}: expected it not with --${used}`);
   const signal = interruptible();
   if (flags.plot && !flags.reference && specs.length > 0 && specs.every((spec) => parseSpec(spec).name === "full"))
     throw badArgument("--plot: expected a policy besides full, whose divergence is nothing");
@@ -96,7 +104,8 @@ async function run(specs: string[], flags: CompareFlags, command: Command): Prom
   if (flags.resume) await writable(flags.resume);
   await using session = await open({ ...loadOptions(flags, flags.text ? "abacus" : "abacus-dms-4x"), signal });
   await using reference = flags.reference === undefined ? null : await open({ ...referenceOptions(flags), signal });
-  const longer = /^abacus\b/.test(flags.problems ?? "") && command.getOptionValueSource("maxTokens") !== "cli";
+  const isSaid = flags.budget !== undefined || command.getOptionValueSource("maxTokens") === "cli";
+  const longer = /^abacus\b/.test(flags.problems ?? "") && !isSaid;
   const maxTokens = longer ? ABACUS_TOKENS : flags.maxTokens;
   const tokens = flags.text ? flags.prefix + flags.scored : maxTokens;
   const chosen = specs.length ? [...new Set(specs)] : recipes.map(({ name }) => name);
@@ -125,6 +134,22 @@ async function run(specs: string[], flags: CompareFlags, command: Command): Prom
   if (!flags.json)
     for (const label of idle) note(`${label} evicted nothing here: its budget, window or floor was never exceeded`);
   for (const { name, why } of unrun) note(`UNRUN ${name}: ${why}`);
+}
+
+/** Length, width and ratios that --budget says. Throws `bad-argument` where it says several, or other flags say too. */
+function fromBudgets(
+  budgets: readonly ScalingBudget[] | undefined,
+  command: Command,
+): Partial<Pick<CompareFlags, "maxTokens" | "width" | "cr">> {
+  if (budgets === undefined) return {};
+  const twice = ["maxTokens", "width", "cr"].find((name) => command.getOptionValueSource(name) === "cli");
+  if (twice) throw badArgument(`--budget says what ${flagOf(twice)} says: expected one of them`);
+  const [{ length, width }] = budgets;
+  if (budgets.some((other) => other.length !== length || other.width !== width))
+    throw badArgument(
+      "--budget: expected budgets of one length and width, which all policies are compared at; eval takes mixed ones",
+    );
+  return { maxTokens: length, width, cr: budgets.map(({ cr }) => cr) };
 }
 
 /** The untouched model, held as the other one. */

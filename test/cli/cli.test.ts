@@ -206,6 +206,12 @@ describe("the other verbs", () => {
       rows.map((row: { policy: string }) => row.policy),
       ["full", "streaming:cr=2"],
     );
+    const budgets = (...args: string[]) => run(["compare", "streaming", "--problems", "beads:2", "--json", ...args]);
+    const told = JSON.parse(budgets("--budget", "60-2-2").out).rows;
+    assert.deepEqual(told, rows); // length, width and ratio by another name
+    assert.match(budgets("--budget", "60-2-2,60-3-4").err, /--budget: expected budgets of one length and width/);
+    assert.match(budgets("--budget", "60-2-2", "--width", "2").err, /--budget says what --width says/);
+    assert.match(run([...common, "--text", "README.md", "--budget", "60-2-2"]).err, /--budget belongs to --problems/);
     for (const wrong of [
       ["--texts", "0"],
       ["--scored", "1"],
