@@ -64,6 +64,24 @@ for (let seed = 0; seed < Number(args.seeds); seed++)
       const own = ["--seed", String(10 * stage + seed)];
       RUNS.push({ name: `${kind}-${seed}/${ratio}x`, options: [...from, ...train, ...options, ...own] });
     });
+/** The recipe of the shipped 2x and 4x, but for when a key goes. Without a window what is nominal is achieved. */
+const AT_ONCE = ["--eviction", "immediate"];
+RUNS.push(
+  {
+    name: "immediate-0/2x",
+    options: [
+      ...["--model", model, ...START, ...FULL, ...AT_ONCE],
+      ...["--cr-from", "2", "--cr", "2", "--steps", "400", "--seed", "0"],
+    ],
+  },
+  {
+    name: "immediate-0/4x",
+    options: [
+      ...["--model", join(args.out, "immediate-0/2x"), "--teacher", model, ...FULL, ...AT_ONCE],
+      ...["--cr-from", "2", "--cr", "4", "--cr-steps", "40", "--steps", "800", "--seed", "10"],
+    ],
+  },
+);
 const PARTS: [name: string, options: string[]][] = [
   ["base", [...START, ...FULL]],
   ["immediate", [...START, ...FULL, "--eviction", "immediate"]],

@@ -2,7 +2,8 @@
 // policies on other text.
 //   node bench/smollm2.ts --corpora DIR [--model models/smollm2-135m-instruct] [--chats 200] [--out models] [--list]
 // DIR holds wikitext2-valid.txt (the validation text of WikiText-2) and tinystories_train_0.txt. Chats are the model's
-// own. A part that is there is not made again; an interrupted retrofit goes on.
+// own; later runs read three times as many, those of the first among them. A part that is there is not made again; an
+// interrupted retrofit goes on.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -94,6 +95,7 @@ const RUNS: { out: string; chats: string; options: string[] }[] = [
   },
 ];
 for (const { out, chats: own, options } of RUNS) {
+  if (out === first && existsSync(join(two, "training.json"))) continue; // what it is for is there
   const all = ["--model", args.model, ...data(own).flatMap((path) => ["--data", path]), ...COMMON, ...options];
   console.error(`hyperthink retrofit ${all.join(" ")} --out ${out}`);
   if (!args.list) await retrofitted(all, out);

@@ -36,7 +36,7 @@ export async function accuracyRows(
   const { width, seed, maxTokens } = flags;
   const problems = await readProblems(flags.problems!, seed);
   const rows: AccuracyRow[] = [];
-  const status = openStatusLine(process.stderr);
+  using status = openStatusLine(process.stderr);
   for (const { label, policy, spec } of candidates) {
     let done = 0;
     const show = () => status.show(`${label}: problem ${done} of ${problems.length}`);
@@ -62,7 +62,6 @@ export async function accuracyRows(
       tokens: sum(runs, (r) => r.tokens.reduce((a, b) => a + b, 0)) / (runs.length * width),
     });
   }
-  status.clear();
   const text = table([
     ["policy", "problems", "avg@1 [95%]", `maj@${width} [95%]`, "CR", "reads a chain", "tokens"],
     ...rows.map((row) => [

@@ -56,7 +56,7 @@ export async function onText(
   const runs = resume ? await readRuns(resume, settings) : [];
   const started = performance.now();
   const before = runs.length;
-  const status = openStatusLine(process.stderr);
+  using status = openStatusLine(process.stderr);
   const progress = (text: number, done: number) => {
     const share = (runs.length - before + done / candidates.length) / (texts - before);
     const left = ((performance.now() - started) * (1 - share)) / share / 1000;
@@ -83,7 +83,6 @@ export async function onText(
     runs.push(result);
     if (resume) await appendFile(resume, `${JSON.stringify(result)}\n`);
   }
-  status.clear();
   return summarise(runs, candidates, session.config.kvHeads);
 }
 

@@ -3,6 +3,8 @@ import type { Command } from "commander";
 import { badArgument, HyperthinkError } from "../base/errors.ts";
 import { ABACUS_TOKENS } from "../eval/abacus/problems.ts";
 import type { Candidate } from "../eval/compare/compare.ts";
+import { knowModels } from "../eval/harness/model.ts";
+import { chooseSettings } from "../eval/harness/setting.ts";
 import { recipes } from "../policy/index.ts";
 import { parseSpec, withSetting } from "../policy/spec.ts";
 import type { LoadOptions, Session } from "../request/session.ts";
@@ -11,7 +13,7 @@ import { type AccuracyFlags, accuracyRows } from "./compare-accuracy.ts";
 import { onText, type TextFlags, textTable } from "./compare-text.ts";
 import { counted } from "./format.ts";
 import { interruptible, note, open } from "./open.ts";
-import { loadOptions, type ModelFlags, modelOptions } from "./options.ts";
+import { embedded, loadOptions, type ModelFlags, modelOptions } from "./options.ts";
 import { number, whole } from "./parse.ts";
 import { plotSvg } from "./plot.ts";
 
@@ -97,6 +99,7 @@ async function run(specs: string[], given: CompareFlags, command: Command): Prom
   for (const [name, n] of Object.entries(least))
     if (flags[name as keyof typeof least] < n)
       throw badArgument(`${flagOf(name)}: expected at least ${n}, got ${flags[name as keyof typeof least]}`);
+  if (flags.budget) await checkRatios(flags, specs, flags.budget);
   const signal = interruptible();
   if (flags.plot && !flags.reference && specs.length > 0 && specs.every((spec) => parseSpec(spec).name === "full"))
     throw badArgument("--plot: expected a policy besides full, whose divergence is nothing");
@@ -149,7 +152,27 @@ function fromBudgets(
     throw badArgument(
       "--budget: expected budgets of one length and width, which all policies are compared at; eval takes mixed ones",
     );
-  return { maxTokens: length, width, cr: budgets.map(({ cr }) => cr) };
+  return { maxTokens: length, width, cr: budgets.map(({ cr }) => cr).filter((cr) => cr > 1) }; // full is always there
+}
+
+/** Checks budgets against the model and the policies that were asked for, as `eval` does, before weights are loaded. */
+async function checkRatios(
+  { model, adapter = [], probe, context }: CompareFlags,
+  specs: readonly string[],
+  budgets: ScalingBudget[],
+): Promise<void> {
+  const path = model ?? embedded("abacus-dms-4x");
+  const models = await knowModels([{ path, adapters: adapter }], { probe, context });
+  const of = { model: { path, adapters: adapter }, all: true };
+  const ratios = budgets.filter(({ cr }) => cr > 1);
+  const asked = specs.filter((spec) => parseSpec(spec).name !== "full");
+  chooseSettings(
+    [
+      { ...of, policy: "full", budgets: [{ ...budgets[0], cr: 1 }] },
+      ...asked.map((policy) => ({ ...of, policy, budgets: ratios.length > 0 ? ratios : budgets })),
+    ],
+    models,
+  );
 }
 
 /** The untouched model, held as the other one. */

@@ -87,19 +87,21 @@ async function race(
   signal: AbortSignal,
 ): Promise<ProblemRun[]> {
   const started = performance.now();
-  const status = flags.json ? null : openStatusLine(process.stderr);
   let done = 0;
-  const runs = await runProblems(session, problems, width, {
-    seed: 1000 * flags.seed,
-    maxTokens: ABACUS_TOKENS,
-    signal,
-    onRun: () => {
-      done++;
-      status?.show(`${name}: ${done} of ${counted(problems.length, "problem")}, ${counted(width, "chain")} each`);
-    },
-  });
+  const work = async () => {
+    using status = flags.json ? null : openStatusLine(process.stderr);
+    return await runProblems(session, problems, width, {
+      seed: 1000 * flags.seed,
+      maxTokens: ABACUS_TOKENS,
+      signal,
+      onRun: () => {
+        done++;
+        status?.show(`${name}: ${done} of ${counted(problems.length, "problem")}, ${counted(width, "chain")} each`);
+      },
+    });
+  };
+  const runs = await work();
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
-  status?.clear();
   if (!flags.json)
     process.stderr.write(
       `${name}: ${counted(problems.length, "problem")}, ${counted(width, "chain")} each, ${seconds} s\n`,

@@ -20,6 +20,6 @@ export function fitProgress(
         done === 0 || done === total ? "" : `, ${duration(((clock() - started) / done / 1000) * (total - done))} left`;
       status.show(`${WORDS[now]} ${Math.min(total, now === "learning" ? done : done + 1)} of ${total}${left}`);
     },
-    done: () => status.clear(),
+    done: () => status[Symbol.dispose](),
   };
 }

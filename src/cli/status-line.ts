@@ -3,11 +3,9 @@ import { redraws } from "./terminal.ts";
 /** Milliseconds between lines where nothing can be redrawn. */
 const PAUSE = 10_000;
 
-/** How work goes on: one line that is redrawn where a terminal can, else a line now and then. */
-export interface StatusLine {
+/** How work goes on: one line, redrawn where a terminal can and gone at its end; else a line now and then. */
+export interface StatusLine extends Disposable {
   show(line: string): void;
-  /** Leaves nothing of it in place; the next one begins anew. */
-  clear(): void;
 }
 
 export function openStatusLine(
@@ -25,7 +23,7 @@ export function openStatusLine(
         stream.write(`${line}\n`);
       }
     },
-    clear() {
+    [Symbol.dispose]() {
       if (isLive) stream.write("\r\x1b[K");
     },
   };

@@ -59,11 +59,15 @@ export function match(
   if (told.length) {
     const form = `${config.architecture}, ${config.layers} layers`;
     const faulty = [...faults.missing, ...faults.wrong, ...left];
-    const isOther = adapter !== undefined && faults.twice.length === 0 && faulty.every((name) => GATE.test(name));
+    const isOther =
+      adapter !== undefined &&
+      faults.twice.length === 0 &&
+      faulty.every((name) => GATE.test(name)) &&
+      [...left].every((name) => files[1].tensors.has(name));
     const what = isOther
-      ? `${adapter}: its gates do not fit ${path} (${form}): expected gates that were trained for this model`
+      ? `${adapter}: its gates do not fit ${path} (${form}): expected gates that were trained for this model, in the form that their config.json says`
       : `${path}: the tensors do not fit config.json (${form})`;
-    throw badModel([what, ...told, ...(isOther ? [] : advice)].join("; "));
+    throw badModel([what, ...told, ...advice].join("; "));
   }
   if (beside.length) note(tell("tensors that a language model does not use were left out", beside)!);
   return found;

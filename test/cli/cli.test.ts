@@ -211,6 +211,12 @@ describe("the other verbs", () => {
     assert.deepEqual(told, rows); // length, width and ratio by another name
     assert.match(budgets("--budget", "60-2-2,60-3-4").err, /--budget: expected budgets of one length and width/);
     assert.match(budgets("--budget", "60-2-2", "--width", "2").err, /--budget says what --width says/);
+    assert.match(budgets("--budget", "16384k-1-8").err, /the context of [\w-]+, \d+ tokens, has no room for it/);
+    assert.match(budgets("--budget", "60-2-1").err, /streaming: expected a ratio above 1, got 1/);
+    assert.match(
+      run(["compare", "streaming:budget=30", "--problems", "beads:2", "--budget", "60-2-2"]).err,
+      /budget is given already/,
+    );
     assert.match(run([...common, "--text", "README.md", "--budget", "60-2-2"]).err, /--budget belongs to --problems/);
     for (const wrong of [
       ["--texts", "0"],

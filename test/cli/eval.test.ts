@@ -194,6 +194,7 @@ test("a frontier as it forms: the cheapest first, and a mark where no cheaper se
     row("worse", 400, 0.4, { average: 0.9 }),
     row("no better", 300, 0.5),
     row("as dear", 900, 0.6),
+    row("nothing right", 10, 0),
     text("high", 50, 12),
     text("low", 60, 9),
   ];
@@ -203,7 +204,7 @@ test("a frontier as it forms: the cheapest first, and a mark where no cheaper se
   assert.match(lines[0], /^\* best for its reads/);
   assert.deepEqual(lines.slice(2), [
     "t",
-    ...["* cheap", "  no better", "  worse", "* dear", "  as dear", "  none yet"],
+    ...["  nothing right", "* cheap", "  no better", "  worse", "* dear", "  as dear", "  none yet"],
     "texts",
     ...["* high", "* low"],
   ]);

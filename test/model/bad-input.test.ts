@@ -337,6 +337,27 @@ describe("adapters", () => {
         "model.safetensors": safetensors({ ...tensors, [`${alpha}.weight`]: f32([2, 8], new Array(16).fill(0)) }),
       },
     ));
+  test("gates of a deeper model", () =>
+    refuses(
+      good(),
+      /its gates do not fit .*unknown: model\.layers\.9\.self_attn\.dms_proj_alpha\.weight/,
+      "bad-model",
+      {
+        "config.json": gates,
+        "model.safetensors": safetensors({
+          ...tensors,
+          "model.layers.9.self_attn.dms_proj_alpha.weight": f32([1, 8], new Array(8).fill(0)),
+        }),
+      },
+    ));
+  test("are not blamed for the model's own faults", () => {
+    const { "model.norm.weight": _, ...rest } = llamaTensors();
+    const model = { ...good(), "model.safetensors": safetensors(rest) };
+    return refuses(model, /^(?!.*its gates).*do not fit config\.json.*missing: model\.norm\.weight/, "bad-model", {
+      "config.json": gates,
+      "model.safetensors": safetensors(tensors),
+    });
+  });
   test("over a model with gates", () =>
     refuses(
       {
