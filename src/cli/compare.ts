@@ -4,7 +4,7 @@ import { badArgument, HyperthinkError } from "../base/errors.ts";
 import { ABACUS_TOKENS } from "../eval/abacus/problems.ts";
 import type { Candidate } from "../eval/compare/compare.ts";
 import { knowModels } from "../eval/harness/model.ts";
-import { chooseSettings } from "../eval/harness/setting.ts";
+import { chooseSettings, hasOwnSize } from "../eval/harness/setting.ts";
 import { recipes } from "../policy/index.ts";
 import { parseSpec, withSetting } from "../policy/spec.ts";
 import type { LoadOptions, Session } from "../request/session.ts";
@@ -99,7 +99,7 @@ async function run(specs: string[], given: CompareFlags, command: Command): Prom
   for (const [name, n] of Object.entries(least))
     if (flags[name as keyof typeof least] < n)
       throw badArgument(`${flagOf(name)}: expected at least ${n}, got ${flags[name as keyof typeof least]}`);
-  if (flags.budget) await checkRatios(flags, specs, flags.budget);
+  const taken = flags.budget && (await ratiosOf(flags, specs, flags.budget));
   const signal = interruptible();
   if (flags.plot && !flags.reference && specs.length > 0 && specs.every((spec) => parseSpec(spec).name === "full"))
     throw badArgument("--plot: expected a policy besides full, whose divergence is nothing");
@@ -112,7 +112,7 @@ async function run(specs: string[], given: CompareFlags, command: Command): Prom
   const maxTokens = longer ? ABACUS_TOKENS : flags.maxTokens;
   const tokens = flags.text ? flags.prefix + flags.scored : maxTokens;
   const chosen = specs.length ? [...new Set(specs)] : recipes.map(({ name }) => name);
-  const { candidates, unrun } = makeCandidates(session, chosen, specs.length === 0, flags, tokens);
+  const { candidates, unrun } = makeCandidates(session, chosen, specs.length === 0, flags, tokens, taken);
   let idle: string[] = [];
   if (flags.problems !== undefined) {
     const rows = await accuracyRows(session, candidates, { ...flags, maxTokens }, signal);
@@ -155,24 +155,31 @@ function fromBudgets(
   return { maxTokens: length, width, cr: budgets.map(({ cr }) => cr).filter((cr) => cr > 1) }; // full is always there
 }
 
-/** Checks budgets against the model and the policies that were asked for, as `eval` does, before weights are loaded. */
-async function checkRatios(
+/**
+ * The ratios that each policy takes, as `eval` chooses them, before weights are loaded: a policy that names its own
+ * size takes none. Throws `bad-argument` for one that has no use for any.
+ */
+async function ratiosOf(
   { model, adapter = [], probe, context }: CompareFlags,
   specs: readonly string[],
-  budgets: ScalingBudget[],
-): Promise<void> {
-  const path = model ?? embedded("abacus-dms-4x");
-  const models = await knowModels([{ path, adapters: adapter }], { probe, context });
-  const of = { model: { path, adapters: adapter }, all: true };
+  budgets: readonly ScalingBudget[],
+): Promise<ReadonlyMap<string, number[]>> {
+  const choice = { path: model ?? embedded("abacus-dms-4x"), adapters: adapter };
+  const models = await knowModels([choice], { probe, context });
+  const plain = [{ ...budgets[0], cr: 1 }];
+  chooseSettings([{ model: choice, policy: "full", budgets: plain }], models); // the room in the context
   const ratios = budgets.filter(({ cr }) => cr > 1);
-  const asked = specs.filter((spec) => parseSpec(spec).name !== "full");
-  chooseSettings(
-    [
-      { ...of, policy: "full", budgets: [{ ...budgets[0], cr: 1 }] },
-      ...asked.map((policy) => ({ ...of, policy, budgets: ratios.length > 0 ? ratios : budgets })),
-    ],
-    models,
-  );
+  const taken = new Map<string, number[]>();
+  for (const policy of specs.filter((spec) => parseSpec(spec).name !== "full")) {
+    const own = hasOwnSize(policy) || ratios.length === 0 ? plain : ratios;
+    const { settings, leftOut } = chooseSettings([{ model: choice, policy, budgets: own }], models);
+    for (const text of leftOut) note(`left out: ${text}`);
+    taken.set(
+      policy,
+      settings.map(({ cr }) => cr),
+    );
+  }
+  return taken;
 }
 
 /** The untouched model, held as the other one. */
@@ -205,6 +212,7 @@ function makeCandidates(
   lenient: boolean,
   { cr: list, replayTexts }: CompareFlags,
   tokens: number | undefined,
+  taken?: ReadonlyMap<string, number[]>,
 ): { candidates: Candidate[]; unrun: { name: string; why: string }[] } {
   const candidates: Candidate[] = [{ label: "full", policy: session.policy("full"), cr: null }];
   const unrun: { name: string; why: string }[] = [];
@@ -214,7 +222,7 @@ function makeCandidates(
     const recipe = recipes.find((r) => r.name === name);
     const byRatio = recipe?.budgets.includes("cr") && options.cr === undefined && options.budget === undefined;
     try {
-      for (const cr of byRatio ? new Set(list) : [options.cr]) {
+      for (const cr of byRatio ? new Set(taken?.get(spec) ?? list) : [options.cr]) {
         const policy = session.policy(spec, { cr, tokens });
         const label = byRatio ? withSetting(spec, "cr", cr!) : spec;
         const replays = policy.cut?.watch.further ? { texts: replayTexts } : {};

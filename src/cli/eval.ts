@@ -25,6 +25,7 @@ interface Flags extends ModelFlags, DrawFlags {
   data?: string[];
   limit?: number;
   style?: Style;
+  thinkRoom?: number;
   batch?: number;
   templateVar?: Record<string, unknown>;
   json?: boolean;
@@ -70,6 +71,11 @@ export function registerEval(program: Command): void {
       "chat, or text: continued (default: chat where the model has a template)",
       choice("chat", "text"),
     )
+    .option(
+      "--think-room <n>",
+      "tokens of each budget's length that stay for the answer: thinking is cut so many before it",
+      whole,
+    )
     .option("--batch <n>", "chains in flight (default: as many as run at a time)", whole)
     .option("--template-var <name=value>", TEMPLATE_VARIABLE, variables)
     .option("--json", "print the result as one JSON line");
@@ -89,7 +95,11 @@ ${columns(taskRecipes.map(({ name, settings, summary }) => [`  ${name}`, Object.
 }
 
 async function run(flags: Flags): Promise<void> {
-  const settings = settingsOf(flags);
+  if (flags.thinkRoom !== undefined && flags.thinkMost !== undefined)
+    throw badArgument("--think-room says how much thinking each length has: leave out --think-most");
+  const settings = settingsOf(flags).map(
+    (each): SettingChoice => (flags.thinkRoom === undefined ? each : { ...each, depth: { room: flags.thinkRoom } }),
+  );
   const tasks: TaskChoice[] = [];
   for (const spec of flags.task) tasks.push({ spec, task: await openTask(spec) });
   giveData(tasks, flags.data ?? []);

@@ -35,7 +35,7 @@ export const dms: Recipe = {
         trained.cr === 1
           ? "--threshold 0 in place of a ratio (these gates achieved less than 1.5)"
           : `--cr ${trained.cr} (what this checkpoint was trained for)`;
-      throw refuse("dms", `${own} or 1 (gates off); move --threshold for other ratios`, options.cr);
+      throw refuse("dms", `${own} or 1 (gates off); dms:threshold=-1 and the like move it`, options.cr);
     }
     if (options.cr === 1) return { ...KEEP_ALL, name: "dms", key: "dms off" };
     const threshold = real("dms", options, "threshold", 0);

@@ -213,9 +213,14 @@ describe("the other verbs", () => {
     assert.match(budgets("--budget", "60-2-2", "--width", "2").err, /--budget says what --width says/);
     assert.match(budgets("--budget", "16384k-1-8").err, /the context of [\w-]+, \d+ tokens, has no room for it/);
     assert.match(budgets("--budget", "60-2-1").err, /streaming: expected a ratio above 1, got 1/);
-    assert.match(
-      run(["compare", "streaming:budget=30", "--problems", "beads:2", "--budget", "60-2-2"]).err,
-      /budget is given already/,
+    const mixed = run([
+      ...["compare", "dms", "streaming:budget=30", "tova", "-m", "models/beads-dms-full-4x", "--problems", "beads:2"],
+      ...["--budget", "60-2-2,60-2-4", "--json"],
+    ]);
+    assert.match(mixed.err, /note: left out: dms 60-2-2 \(/);
+    assert.deepEqual(
+      JSON.parse(mixed.out).rows.map(({ policy }: { policy: string }) => policy),
+      ["full", "dms", "streaming:budget=30", "tova:cr=2", "tova:cr=4"],
     );
     assert.match(run([...common, "--text", "README.md", "--budget", "60-2-2"]).err, /--budget belongs to --problems/);
     for (const wrong of [

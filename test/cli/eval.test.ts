@@ -45,6 +45,22 @@ describe("eval", () => {
       assert.doesNotMatch(again.err, /tokens\/s/); // nothing was left to do
     }));
 
+  test("thinking is cut before each length, so that chains of all lengths answer", () =>
+    withFolder({}, async (folder) => {
+      const out = join(folder, "run");
+      const { code, err } = run(out, ...task, "--policy", "full", "--budget", "40-2-1,80-2-1", "--think-room", "16");
+      assert.equal(code, 0, err);
+      assert.deepEqual(
+        headOf(out).settings.map(({ length, thinkMost }) => [length, thinkMost]),
+        [
+          [40, 24],
+          [80, 64],
+        ],
+      );
+      const answered = chainsOf(out).filter(({ answer }) => answer !== null).length;
+      assert.ok(answered >= 12, `${answered} of 16 chains answer`);
+    }));
+
   test("a file and a module of one's own, settings by name, options of chains", () =>
     withFolder({}, async (folder) => {
       const file = join(folder, "mine.jsonl");
@@ -96,6 +112,16 @@ describe("eval", () => {
       refused([...task, "--budget", "8k-2-1"], /the context of beads, 4096 tokens, has no room/);
       const moot = /note: --think-most 64 cuts nothing of chains that end at 64 tokens: expected fewer/;
       refused([...task, "--budget", "64-2-1,8k-2-1", "--think-most", "64"], moot);
+      const room = ["--think-room", "16"];
+      refused(
+        [...task, "--budget", "64-2-1", "--think-most", "9", ...room],
+        /--think-room says .*leave out --think-most/,
+      );
+      refused([...task, "--budget", "16-2-1", ...room], /room for an answer: expected 1 to 15 of 16 tokens, got 16/);
+      refused(
+        ["--task", "beads:low=4,high=3", "--budget", "64-2-1"],
+        /expected low to be at most high, got low=4, high=3/,
+      );
       refused([...task, "--setting", "x"], /expected NAME=MODEL/);
       refused(["--task", "nothing", "--budget", "64-2-1"], /unknown task "nothing"/);
       refused(["--task", `${folder}/none.ts`, "--budget", "64-2-1"], /expected a module with a task/, 1);

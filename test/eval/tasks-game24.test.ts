@@ -129,7 +129,7 @@ test("Game of 24: the file's hard games, the expression where a reply puts it", 
 
     const refused = (spec: string, message: RegExp, code = "bad-argument") =>
       assert.rejects((makeTask(spec) as VoteTask).items({ data: file }), { code, message });
-    await refused("game24:from=5,to=4", /got 5 to 4/);
+    assert.throws(() => makeTask("game24:from=5,to=4"), /expected from to be at most to, got from=5, to=4/);
     await refused("game24:to=2000", /1 to 1010/);
     writeFileSync(file, csv(puzzles.with(3, "1 2 3")));
     await refused("game24", /row 4: expected four numbers/, "bad-file");

@@ -118,6 +118,12 @@ export function policyOfSetting(
   return makePolicy(name, trained, { ...rest, ...kept, ...(cr > 1 ? { cr } : {}), tokens: length });
 }
 
+/** Whether a policy's spec says itself how much stays. */
+export const hasOwnSize = (policy: string): boolean => {
+  const { name, options } = parseSpec(policy);
+  return sizeOf(name, options) !== undefined;
+};
+
 /** Options that say how much stays. `recent` is a part of what stays, but for the policy that keeps nothing else. */
 const sizeOf = (name: string, options: PolicyOptions): keyof PolicyOptions | undefined =>
   (["cr", "budget", "threshold", ...(name === "streaming" ? (["recent"] as const) : [])] as const).find(

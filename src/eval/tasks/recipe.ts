@@ -39,8 +39,19 @@ export function taskOf(recipe: TaskRecipe, given: Settings = {}): Task {
       return [key, value];
     }),
   );
+  for (const [least, most] of RANGES)
+    if (values[least] > values[most])
+      throw badArgument(
+        `task ${name}: expected ${least} to be at most ${most}, got ${least}=${values[least]}, ${most}=${values[most]}`,
+      );
   return { name, summary, source, protocol, ...recipe.make(values) };
 }
+
+/** Settings that are the ends of one range, where a task has both. */
+const RANGES = [
+  ["low", "high"],
+  ["from", "to"],
+] as const;
 
 /** A name, and settings after a colon. Throws `bad-argument` where it is not of that form. */
 export function parseTaskSpec(text: string): { name: string; settings: Settings } {
