@@ -54,8 +54,7 @@ if (!args.list) {
 }
 /** Of the first run; later ones read more, as a model that is to keep its own chats has to see enough of them. */
 const chats = { first: join(texts, "chats.jsonl"), more: join(texts, "chats-more.jsonl") };
-if (!existsSync(chats.first)) await writeChats(chats.first, args.chats);
-if (!existsSync(chats.more)) await writeChats(chats.more, String(3 * Number(args.chats)));
+const counts = { [chats.first]: args.chats, [chats.more]: String(3 * Number(args.chats)) };
 
 const data = (own: string): string[] =>
   ["wikitext2-valid.txt", "stories.txt"].map((name) => join(texts, name)).concat(own);
@@ -94,8 +93,11 @@ const RUNS: { out: string; chats: string; options: string[] }[] = [
     ],
   },
 ];
-for (const { out, chats: own, options } of RUNS) {
-  if (out === first && existsSync(join(two, "training.json"))) continue; // what it is for is there
+/** The first run is only for the second. */
+const isMade = (out: string): boolean => existsSync(join(out === first ? two : out, "training.json"));
+const left = RUNS.filter(({ out }) => args.list || !isMade(out));
+for (const own of new Set(left.map((run) => run.chats))) if (!existsSync(own)) await writeChats(own, counts[own]);
+for (const { out, chats: own, options } of left) {
   const all = ["--model", args.model, ...data(own).flatMap((path) => ["--data", path]), ...COMMON, ...options];
   console.error(`hyperthink retrofit ${all.join(" ")} --out ${out}`);
   if (!args.list) await retrofitted(all, out);

@@ -4,6 +4,7 @@ import { badArgument, HyperthinkError } from "../base/errors.ts";
 import { ABACUS_TOKENS } from "../eval/abacus/problems.ts";
 import type { Candidate } from "../eval/compare/compare.ts";
 import { knowModels } from "../eval/harness/model.ts";
+import type { RecordedSetting } from "../eval/harness/record.ts";
 import { chooseSettings, hasOwnSize } from "../eval/harness/setting.ts";
 import { recipes } from "../policy/index.ts";
 import { parseSpec, withSetting } from "../policy/spec.ts";
@@ -99,7 +100,7 @@ async function run(specs: string[], given: CompareFlags, command: Command): Prom
   for (const [name, n] of Object.entries(least))
     if (flags[name as keyof typeof least] < n)
       throw badArgument(`${flagOf(name)}: expected at least ${n}, got ${flags[name as keyof typeof least]}`);
-  const taken = flags.budget && (await ratiosOf(flags, specs, flags.budget));
+  const settings = flags.budget && (await settingsOf(flags, specs, flags.budget));
   const signal = interruptible();
   if (flags.plot && !flags.reference && specs.length > 0 && specs.every((spec) => parseSpec(spec).name === "full"))
     throw badArgument("--plot: expected a policy besides full, whose divergence is nothing");
@@ -112,7 +113,7 @@ async function run(specs: string[], given: CompareFlags, command: Command): Prom
   const maxTokens = longer ? ABACUS_TOKENS : flags.maxTokens;
   const tokens = flags.text ? flags.prefix + flags.scored : maxTokens;
   const chosen = specs.length ? [...new Set(specs)] : recipes.map(({ name }) => name);
-  const { candidates, unrun } = makeCandidates(session, chosen, specs.length === 0, flags, tokens, taken);
+  const { candidates, unrun } = makeCandidates(session, chosen, specs.length === 0, flags, tokens, settings);
   let idle: string[] = [];
   if (flags.problems !== undefined) {
     const rows = await accuracyRows(session, candidates, { ...flags, maxTokens }, signal);
@@ -156,30 +157,30 @@ function fromBudgets(
 }
 
 /**
- * The ratios that each policy takes, as `eval` chooses them, before weights are loaded: a policy that names its own
- * size takes none. Throws `bad-argument` for one that has no use for any.
+ * The settings of each policy, as `eval` chooses them, before weights are loaded: a policy that names its own size has
+ * one, of ratio 1. Throws `bad-argument` for a policy that has no use for any ratio.
  */
-async function ratiosOf(
-  { model, adapter = [], probe, context }: CompareFlags,
+async function settingsOf(
+  { model: path = embedded("abacus-dms-4x"), adapter: adapters = [], probe, context }: CompareFlags,
   specs: readonly string[],
   budgets: readonly ScalingBudget[],
-): Promise<ReadonlyMap<string, number[]>> {
-  const choice = { path: model ?? embedded("abacus-dms-4x"), adapters: adapter };
-  const models = await knowModels([choice], { probe, context });
+): Promise<ReadonlyMap<string, RecordedSetting[]>> {
+  const model = { path, adapters };
   const plain = [{ ...budgets[0], cr: 1 }];
-  chooseSettings([{ model: choice, policy: "full", budgets: plain }], models); // the room in the context
   const ratios = budgets.filter(({ cr }) => cr > 1);
-  const taken = new Map<string, number[]>();
-  for (const policy of specs.filter((spec) => parseSpec(spec).name !== "full")) {
-    const own = hasOwnSize(policy) || ratios.length === 0 ? plain : ratios;
-    const { settings, leftOut } = chooseSettings([{ model: choice, policy, budgets: own }], models);
-    for (const text of leftOut) note(`left out: ${text}`);
-    taken.set(
-      policy,
-      settings.map(({ cr }) => cr),
-    );
-  }
-  return taken;
+  const policies = new Set(specs.filter((spec) => parseSpec(spec).name !== "full"));
+  const { settings, leftOut } = chooseSettings(
+    [
+      { model, policy: "full", budgets: plain },
+      ...[...policies].map((policy) => ({
+        ...{ model, policy },
+        budgets: hasOwnSize(policy) || ratios.length === 0 ? plain : ratios,
+      })),
+    ],
+    await knowModels([model], { probe, context }),
+  );
+  for (const text of leftOut) note(`left out: ${text}`);
+  return Map.groupBy(settings, ({ policy }) => policy);
 }
 
 /** The untouched model, held as the other one. */
@@ -212,7 +213,7 @@ function makeCandidates(
   lenient: boolean,
   { cr: list, replayTexts }: CompareFlags,
   tokens: number | undefined,
-  taken?: ReadonlyMap<string, number[]>,
+  settings?: ReadonlyMap<string, RecordedSetting[]>,
 ): { candidates: Candidate[]; unrun: { name: string; why: string }[] } {
   const candidates: Candidate[] = [{ label: "full", policy: session.policy("full"), cr: null }];
   const unrun: { name: string; why: string }[] = [];
@@ -222,7 +223,7 @@ function makeCandidates(
     const recipe = recipes.find((r) => r.name === name);
     const byRatio = recipe?.budgets.includes("cr") && options.cr === undefined && options.budget === undefined;
     try {
-      for (const cr of byRatio ? new Set(taken?.get(spec) ?? list) : [options.cr]) {
+      for (const cr of byRatio ? new Set(settings?.get(spec)?.map((setting) => setting.cr) ?? list) : [options.cr]) {
         const policy = session.policy(spec, { cr, tokens });
         const label = byRatio ? withSetting(spec, "cr", cr!) : spec;
         const replays = policy.cut?.watch.further ? { texts: replayTexts } : {};

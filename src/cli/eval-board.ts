@@ -6,7 +6,7 @@ import type { StandingRow, SummaryRow } from "../eval/harness/standing.ts";
 import type { Interval } from "../eval/metrics/interval.ts";
 import { count, counted, table } from "./format.ts";
 import { note } from "./open.ts";
-import { redraws } from "./terminal.ts";
+import { PAUSE, redraws } from "./terminal.ts";
 
 type Start = EvaluateEvent & { type: "start" };
 
@@ -19,9 +19,8 @@ export interface EvalBoard {
   done(): void;
 }
 
-/** Milliseconds between redraws, and between lines where nothing can be redrawn. */
+/** Milliseconds between redraws. */
 const FRAME = 250;
-const PAUSE = 10_000;
 /** Lines of a terminal that the table leaves free. */
 const FREE = 5;
 

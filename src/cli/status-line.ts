@@ -1,7 +1,4 @@
-import { redraws } from "./terminal.ts";
-
-/** Milliseconds between lines where nothing can be redrawn. */
-const PAUSE = 10_000;
+import { PAUSE, redraws, rowOf } from "./terminal.ts";
 
 /** How work goes on: one line, redrawn where a terminal can and gone at its end; else a line now and then. */
 export interface StatusLine extends Disposable {
@@ -16,8 +13,7 @@ export function openStatusLine(
   let last = clock();
   return {
     show(line) {
-      // A line that wraps could not be redrawn.
-      if (isLive) stream.write(`\r${line.slice(0, Math.max(20, stream.columns ?? 80) - 1)}\x1b[K`);
+      if (isLive) stream.write(`\r${rowOf(stream, line)}\x1b[K`);
       else if (clock() - last >= PAUSE) {
         last = clock();
         stream.write(`${line}\n`);

@@ -7,6 +7,13 @@ import { visible } from "../base/visible.ts";
 export const redraws = (stream: NodeJS.WriteStream, term = process.env.TERM): boolean =>
   stream.isTTY && term !== "dumb";
 
+/** Milliseconds between lines that say how work goes on, where nothing can be redrawn. */
+export const PAUSE = 10_000;
+
+/** What of a line fits into one row: one that wraps could not be redrawn. */
+export const rowOf = (stream: NodeJS.WriteStream, line: string): string =>
+  line.slice(0, Math.max(20, stream.columns ?? 80) - 1);
+
 /** Control characters as their pictures (ESC as ␛); line feeds and tabs stay. */
 export const printable = (text: string): string =>
   text.replace(/\r(?!\n)|[^\P{Cc}\n\r\t]/gu, (c) =>

@@ -1,6 +1,6 @@
 import { duration } from "../base/duration.ts";
 import { count } from "./format.ts";
-import { redraws } from "./terminal.ts";
+import { PAUSE, redraws, rowOf } from "./terminal.ts";
 
 /** A step that was taken. */
 export interface TrainingStep {
@@ -31,9 +31,8 @@ export const openTrainingProgress = (
   isLive = redraws(stream),
 ): TrainingProgress => (isLive ? new LiveProgress(stream, clock) : new PlainProgress(stream, clock));
 
-/** Milliseconds between redraws, and between lines where nothing can be redrawn. Evaluations always show. */
+/** Milliseconds between redraws. Evaluations always show. */
 const FRAME = 80;
-const PAUSE = 10_000;
 
 class PlainProgress implements TrainingProgress {
   readonly #stream: NodeJS.WriteStream;
@@ -81,8 +80,7 @@ class LiveProgress implements TrainingProgress {
     this.#status.take(step, now);
     if (now - this.#last < FRAME && step.heldOut === undefined && step.step < step.steps) return;
     this.#last = now;
-    // A line that wraps could not be redrawn.
-    this.#line = this.#status.line().slice(0, Math.max(20, this.#stream.columns ?? 80) - 1);
+    this.#line = rowOf(this.#stream, this.#status.line());
     this.#stream.write(`\r${this.#line}\x1b[K`);
   }
 
