@@ -12,7 +12,7 @@ import { ABACUS_TOKENS, abacusProblems } from "../src/eval/abacus/problems.ts";
 import { type Interval, pairedDifference } from "../src/eval/metrics/interval.ts";
 import { accuracy, meanReads, type ProblemRun, percent, runProblems } from "../src/eval/race.ts";
 import { load } from "../src/request/session.ts";
-import { fingerprintOf, fingerprintOfWeights } from "../src/train/fingerprint.ts";
+import { fingerprintOf, fingerprintOfWeights } from "../src/train/disk/fingerprint.ts";
 import { rowsOf } from "./rows.ts";
 
 const { values: args } = parseArgs({

@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { readJournal } from "../src/train/journal.ts";
+import { readJournal } from "../src/train/disk/journal.ts";
 import { here } from "./before.ts";
 import { retrofitted } from "./retrofitted.ts";
 

@@ -129,10 +129,10 @@ export { type RewardOptions, rewardModel } from "./scale/verifier/http.ts";
 export type { Score, Verifier, VerifierChain } from "./scale/verifier/verifier.ts";
 export { Vote, type VoteGroup } from "./scale/vote.ts";
 
-export { type DataOptions, loadPieces } from "./train/data.ts";
+export { type DataOptions, loadPieces } from "./train/data/data.ts";
+export { heldOut, type Piece as TrainPiece, type Pieces, shuffledPieces } from "./train/data/pieces.ts";
+export type { JournalEntry } from "./train/disk/journal.ts";
 export type { Forecast } from "./train/estimate.ts";
-export type { JournalEntry } from "./train/journal.ts";
-export { heldOut, type Piece as TrainPiece, type Pieces, shuffledPieces } from "./train/pieces.ts";
 export { type PretrainOptions, pretrain } from "./train/pretrain.ts";
 export { retrofit } from "./train/retrofit.ts";
 export type {

@@ -12,7 +12,7 @@ const kernels = join(root, "kernels");
 /** From the top down: a file may import from its own layer and from those after it. */
 const LAYERS = ["cli", "eval", "train", "scale", "request", "engine", "model", "policy", "cache", "device", "base"];
 const NODE_MODULES =
-  /^(cli|eval)\/|^request\/session\.ts$|^train\/(fingerprint|store|files|aside|save|checkpoint|journal|run|export|lock|outFolder|retrofit|kvzap)\.ts$|^scale\/(equality\/(thread|worker)|verifier\/command)\.ts$|^device\/(native|cpu|cpu\/layout)\.ts$|^model\/(source|safetensors|inspect|tokenizer\/process)\.ts$/;
+  /^(cli|eval)\/|^request\/session\.ts$|^base\/program\.ts$|^train\/(disk\/.*|data\/(store|files)|run|export|retrofit|fit\/kvzap)\.ts$|^scale\/(equality\/(thread|worker)|verifier\/command)\.ts$|^device\/(native|cpu|cpu\/layout)\.ts$|^model\/(source|safetensors|inspect|tokenizer\/process)\.ts$/;
 
 const files = (folder: string, ending: RegExp): string[] =>
   readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => ending.test(name));

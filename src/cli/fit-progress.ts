@@ -1,5 +1,5 @@
 import { duration } from "../base/duration.ts";
-import type { FitProgress } from "../train/fit.ts";
+import type { FitProgress } from "../train/fit/fit.ts";
 import { openStatusLine } from "./status-line.ts";
 
 const WORDS = { reading: "reading prompt", learning: "learned layer", judging: "judging by prompt" };

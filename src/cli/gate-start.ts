@@ -1,6 +1,6 @@
 import { mean } from "../base/mean.ts";
-import { estimateFit } from "../train/fitEstimate.ts";
-import { GATE_START, gatesFromSurrogate } from "../train/gateStart.ts";
+import { estimateFit } from "../train/fit/fitEstimate.ts";
+import { GATE_START, gatesFromSurrogate } from "../train/fit/gateStart.ts";
 import type { GateMaker } from "../train/retrofitOptions.ts";
 import { fitProgress } from "./fit-progress.ts";
 import { open } from "./open.ts";

@@ -2,7 +2,7 @@
 // The command line: a dispatch table, and the one place where errors become a line and an exit code.
 import { Command, CommanderError } from "commander";
 import { HyperthinkError } from "../base/errors.ts";
-import { PROGRAM } from "../train/checkpoint.ts";
+import { PROGRAM } from "../base/program.ts";
 import { registerCompare } from "./compare.ts";
 import { registerDemo } from "./demo.ts";
 import { registerEval } from "./eval.ts";

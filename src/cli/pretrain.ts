@@ -4,7 +4,7 @@ import { badArgument } from "../base/errors.ts";
 import { parseConfig } from "../model/config.ts";
 import { openSource, readJson } from "../model/source.ts";
 import { machineMemory, openDevice } from "../request/session.ts";
-import { checkOut } from "../train/outFolder.ts";
+import { checkOut } from "../train/disk/outFolder.ts";
 import { type PretrainOptions, pretrain } from "../train/pretrain.ts";
 import { checkSettings, TRAIN_SETTINGS } from "../train/settings.ts";
 import { interruptible } from "./open.ts";

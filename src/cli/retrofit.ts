@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
 import { machineMemory, openDevice } from "../request/session.ts";
-import { checkOut } from "../train/outFolder.ts";
+import { checkOut } from "../train/disk/outFolder.ts";
 import { checkRetrofit, retrofit } from "../train/retrofit.ts";
 import type { RetrofitAsked, RetrofitPlan } from "../train/retrofitOptions.ts";
 import { gateStart } from "./gate-start.ts";

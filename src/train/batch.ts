@@ -1,5 +1,5 @@
 import { badArgument } from "../base/errors.ts";
-import type { Piece, Pieces } from "./pieces.ts";
+import type { Piece, Pieces } from "./data/pieces.ts";
 
 /**
  * Windows of tokens, one after the other: rows = windows * length. A window holds whole pieces in a row, then padding.

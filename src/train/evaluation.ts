@@ -1,5 +1,5 @@
 import { newBatch, packBatch, type TrainBatch } from "./batch.ts";
-import type { Pieces } from "./pieces.ts";
+import type { Pieces } from "./data/pieces.ts";
 
 /** Batches of up to so many windows, for evaluations: the same ones each time. */
 export function evaluationBatches(pieces: Pieces, total: number, windows: number, length: number): TrainBatch[] {

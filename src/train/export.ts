@@ -2,9 +2,9 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Device } from "../device/device.ts";
 import { loraNames } from "../model/lora-match.ts";
-import { cleanAside, copyInto, makeFolder, writeJsonAtomic } from "./aside.ts";
+import { cleanAside, copyInto, makeFolder, writeJsonAtomic } from "./disk/aside.ts";
+import { type SavedTensor, saveSafetensors } from "./disk/save.ts";
 import { isGate, type Parameter, type Parameters } from "./parameters.ts";
-import { type SavedTensor, saveSafetensors } from "./save.ts";
 
 /** A tensor as it goes into a file. What gates come from stays float32, since their logits are scaled by 100. */
 export function saved(

@@ -1,6 +1,6 @@
 import { badArgument } from "../base/errors.ts";
 import { svgOf } from "../base/svg.ts";
-import type { JournalEntry } from "./journal.ts";
+import type { JournalEntry } from "./disk/journal.ts";
 
 interface Line {
   name: string;

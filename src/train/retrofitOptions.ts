@@ -1,8 +1,8 @@
 import type { ModelConfig } from "../model/config.ts";
-import type { FitEstimate } from "./fitEstimate.ts";
+import type { Pieces } from "./data/pieces.ts";
+import type { FitEstimate } from "./fit/fitEstimate.ts";
 import type { Loss } from "./lossRows.ts";
 import type { TrainMode } from "./parameters.ts";
-import type { Pieces } from "./pieces.ts";
 import type { Surroundings } from "./run.ts";
 import type { Ramp } from "./schedule.ts";
 import type { TrainSettings } from "./settings.ts";

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { seeded } from "../../src/base/rng.ts";
 import { fitProgress } from "../../src/cli/fit-progress.ts";
 import { problem, question } from "../../src/eval/beads.ts";
-import type { FitProgress } from "../../src/train/fit.ts";
+import type { FitProgress } from "../../src/train/fit/fit.ts";
 import { program } from "../support/program.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));

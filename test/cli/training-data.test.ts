@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { trainingData } from "../../src/cli/training-data.ts";
 import type { TrainingFlags } from "../../src/cli/training-options.ts";
-import type { Pieces } from "../../src/train/pieces.ts";
+import type { Pieces } from "../../src/train/data/pieces.ts";
 
 const beads = fileURLToPath(new URL("../../models/beads", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "hyperthink-training-data-"));

@@ -9,7 +9,7 @@ import type { EndedChain } from "../../src/eval/harness/chains.ts";
 import { ENDED_FILE, Folder, type Place, placeKey } from "../../src/eval/harness/folder.ts";
 import { CHAINS_FILE, HEAD_FILE, type RecordedChain, type RecordHead } from "../../src/eval/harness/record.ts";
 import type { Fingerprints } from "../../src/eval/harness/resume.ts";
-import { LOCK_FILE } from "../../src/train/lock.ts";
+import { LOCK_FILE } from "../../src/train/disk/lock.ts";
 import { withFolder } from "../support/checkpoint.ts";
 import { otherWriter } from "../support/writer.ts";
 

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 
-const lock = JSON.stringify(new URL("../../src/train/lock.ts", import.meta.url).href);
+const lock = JSON.stringify(new URL("../../src/train/disk/lock.ts", import.meta.url).href);
 
 /** Another program that writes to a folder, until it is killed. */
 export async function otherWriter(folder: string): Promise<{ pid: number; kill: () => Promise<void> }> {

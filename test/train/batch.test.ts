@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { HyperthinkError } from "../../src/base/errors.ts";
 import { type Seeded, seeded } from "../../src/base/rng.ts";
 import { newBatch, packBatch, type TrainBatch, type Trigger } from "../../src/train/batch.ts";
-import type { Piece } from "../../src/train/pieces.ts";
+import type { Piece } from "../../src/train/data/pieces.ts";
 
 /** Tokens that say which piece they are of and where. */
 const token = (piece: number, at: number): number => 1 + piece * 100 + at;

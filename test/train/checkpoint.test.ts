@@ -13,9 +13,9 @@ import {
   type RunState,
   readCheckpoint,
   writeCheckpoint,
-} from "../../src/train/checkpoint.ts";
-import { readJournal } from "../../src/train/journal.ts";
-import { checkResume } from "../../src/train/resume.ts";
+} from "../../src/train/disk/checkpoint.ts";
+import { readJournal } from "../../src/train/disk/journal.ts";
+import { checkResume } from "../../src/train/disk/resume.ts";
 import { withFolder } from "../support/checkpoint.ts";
 import { readStep, run } from "./killed.ts";
 

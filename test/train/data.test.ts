@@ -7,8 +7,8 @@ import { HyperthinkError } from "../../src/base/errors.ts";
 import { type ChatTemplate, compileTemplate, loadChat } from "../../src/model/chat.ts";
 import { openSource } from "../../src/model/source.ts";
 import { loadTokenizer } from "../../src/model/tokenizer.ts";
-import { type DataOptions, loadPieces } from "../../src/train/data.ts";
-import type { Piece, Pieces } from "../../src/train/pieces.ts";
+import { type DataOptions, loadPieces } from "../../src/train/data/data.ts";
+import type { Piece, Pieces } from "../../src/train/data/pieces.ts";
 import { withFolder } from "../support/checkpoint.ts";
 
 const at = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));

@@ -3,7 +3,7 @@ import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { HyperthinkError } from "../../src/base/errors.ts";
-import { Journal, type JournalEntry, readJournal } from "../../src/train/journal.ts";
+import { Journal, type JournalEntry, readJournal } from "../../src/train/disk/journal.ts";
 import { withFolder } from "../support/checkpoint.ts";
 
 const entries: JournalEntry[] = [1, 2, 3, 4].flatMap((step) => [

@@ -2,8 +2,13 @@
 // writes a line of the journal and a checkpoint. It tells a step once its checkpoint is there.
 import { writeSync } from "node:fs";
 import { join } from "node:path";
-import { cleanCheckpoints, latestCheckpoint, readCheckpoint, writeCheckpoint } from "../../src/train/checkpoint.ts";
-import { Journal } from "../../src/train/journal.ts";
+import {
+  cleanCheckpoints,
+  latestCheckpoint,
+  readCheckpoint,
+  writeCheckpoint,
+} from "../../src/train/disk/checkpoint.ts";
+import { Journal } from "../../src/train/disk/journal.ts";
 
 export const shapes = { "a.weight": [300, 700], bias: [33] };
 const names = Object.keys(shapes) as (keyof typeof shapes)[];

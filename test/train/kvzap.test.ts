@@ -10,12 +10,12 @@ import { mean } from "../../src/base/mean.ts";
 import { seeded } from "../../src/base/rng.ts";
 import { problem, question } from "../../src/eval/beads.ts";
 import { load, type Session } from "../../src/request/session.ts";
-import { FIT, type FitData, type FitProgress } from "../../src/train/fit.ts";
-import { GATE_START, gatesFromSurrogate } from "../../src/train/gateStart.ts";
-import { fitKvzap, type KvzapOptions, saveKvzap } from "../../src/train/kvzap.ts";
-import type { Pieces } from "../../src/train/pieces.ts";
-import { promptsOf } from "../../src/train/prompts.ts";
-import { saveSafetensors } from "../../src/train/save.ts";
+import type { Pieces } from "../../src/train/data/pieces.ts";
+import { saveSafetensors } from "../../src/train/disk/save.ts";
+import { FIT, type FitData, type FitProgress } from "../../src/train/fit/fit.ts";
+import { GATE_START, gatesFromSurrogate } from "../../src/train/fit/gateStart.ts";
+import { fitKvzap, type KvzapOptions, saveKvzap } from "../../src/train/fit/kvzap.ts";
+import { promptsOf } from "../../src/train/fit/prompts.ts";
 
 const model = fileURLToPath(new URL("../../models/beads", import.meta.url));
 const sizes = { length: 200, prompts: 30, heldOut: 5 };

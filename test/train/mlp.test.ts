@@ -4,12 +4,12 @@ import { erf } from "../../src/base/erf.ts";
 import { mean } from "../../src/base/mean.ts";
 import { seeded } from "../../src/base/rng.ts";
 import type { Device } from "../../src/device/device.ts";
-import { Judge } from "../../src/train/judge.ts";
-import { mlpLearner, widthOf } from "../../src/train/learner.ts";
-import { MLP, MlpTrainer } from "../../src/train/mlp.ts";
-import { Ridge } from "../../src/train/ridge.ts";
-import { Sample } from "../../src/train/sample.ts";
-import { type LayerSurrogate, Predictor } from "../../src/train/surrogate.ts";
+import { Judge } from "../../src/train/fit/judge.ts";
+import { mlpLearner, widthOf } from "../../src/train/fit/learner.ts";
+import { MLP, MlpTrainer } from "../../src/train/fit/mlp.ts";
+import { Ridge } from "../../src/train/fit/ridge.ts";
+import { Sample } from "../../src/train/fit/sample.ts";
+import { type LayerSurrogate, Predictor } from "../../src/train/fit/surrogate.ts";
 import { allDevices, gaussians } from "../device/devices.ts";
 
 const [hidden, kvHeads, rows] = [32, 2, 3000];

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { HyperthinkError } from "../../src/base/errors.ts";
-import { fingerprintOf } from "../../src/train/fingerprint.ts";
-import { heldOut, type Pieces, shuffledPieces } from "../../src/train/pieces.ts";
+import { heldOut, type Pieces, shuffledPieces } from "../../src/train/data/pieces.ts";
+import { fingerprintOf } from "../../src/train/disk/fingerprint.ts";
 
 /** Pieces whose only token is their number. */
 const numbered = (count: number): Pieces => ({

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HyperthinkError } from "../../src/base/errors.ts";
-import type { JournalEntry } from "../../src/train/journal.ts";
+import type { JournalEntry } from "../../src/train/disk/journal.ts";
 import { trainingPlot } from "../../src/train/plot.ts";
 
 const run = (steps: number, loss: (step: number) => number): JournalEntry[] =>

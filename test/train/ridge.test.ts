@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HyperthinkError } from "../../src/base/errors.ts";
 import { seeded } from "../../src/base/rng.ts";
-import { Ridge } from "../../src/train/ridge.ts";
+import { Ridge } from "../../src/train/fit/ridge.ts";
 
 const f = (...values: number[]) => Float32Array.from(values);
 const close = (got: ArrayLike<number>, wanted: readonly number[]) => {

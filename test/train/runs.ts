@@ -3,8 +3,8 @@
 import { writeSync } from "node:fs";
 import { seeded } from "../../src/base/rng.ts";
 import { openDevice } from "../../src/request/session.ts";
-import type { JournalEntry } from "../../src/train/journal.ts";
-import type { Pieces } from "../../src/train/pieces.ts";
+import type { Pieces } from "../../src/train/data/pieces.ts";
+import type { JournalEntry } from "../../src/train/disk/journal.ts";
 import { type PretrainOptions, pretrain } from "../../src/train/pretrain.ts";
 import { retrofit } from "../../src/train/retrofit.ts";
 import type { RetrofitSettings } from "../../src/train/retrofitOptions.ts";

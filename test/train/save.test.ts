@@ -7,8 +7,8 @@ import { roundBf16 } from "../../src/base/half.ts";
 import { seeded } from "../../src/base/rng.ts";
 import { Safetensors } from "../../src/model/safetensors.ts";
 import { openSource } from "../../src/model/source.ts";
-import { writeJsonAtomic } from "../../src/train/aside.ts";
-import { type SavedTensor, saveSafetensors } from "../../src/train/save.ts";
+import { writeJsonAtomic } from "../../src/train/disk/aside.ts";
+import { type SavedTensor, saveSafetensors } from "../../src/train/disk/save.ts";
 import { withFolder } from "../support/checkpoint.ts";
 
 type Filled = SavedTensor & { values: Float32Array; blocks: number[] };

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { HyperthinkError } from "../../src/base/errors.ts";
 import type { Policy } from "../../src/policy/policy.ts";
-import { type ScoreOptions, ScoreReader } from "../../src/train/scores.ts";
+import { type ScoreOptions, ScoreReader } from "../../src/train/fit/scores.ts";
 import { allDevices } from "../device/devices.ts";
 import { dense, type Look } from "../support/dense.ts";
 import { spec, tinyRunner } from "../support/runner.ts";

@@ -14,7 +14,7 @@ import { badArgument, badFile } from "../../base/errors.ts";
 import { parseJson } from "../../base/json.ts";
 import { decodeUtf8 } from "../../base/utf8.ts";
 import { visible } from "../../base/visible.ts";
-import { readLines } from "../../train/files.ts";
+import { readLines } from "../../train/data/files.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { codeBlocks } from "./blocks.ts";
 import { checked as checkedAs } from "./checked.ts";

@@ -3,7 +3,7 @@
 import { encodePrompt } from "../../request/prompt.ts";
 import type { Session } from "../../request/session.ts";
 import { votingTemplate } from "../../scale/voting.ts";
-import { fingerprintOf } from "../../train/fingerprint.ts";
+import { fingerprintOf } from "../../train/disk/fingerprint.ts";
 import { windows } from "../compare/texts.ts";
 import { someOf } from "../tasks/questions.ts";
 import type { Asked, ChoiceItem, Item, ItemOptions, Style, Task, TextItem, TextTask, VoteTask } from "../tasks/task.ts";

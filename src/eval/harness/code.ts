@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { PROGRAM } from "../../train/checkpoint.ts";
+import { PROGRAM } from "../../base/program.ts";
 import { recipeOfTask } from "../tasks/index.ts";
 import { isModule, isQuestionFile } from "../tasks/open.ts";
 import { parseTaskSpec } from "../tasks/recipe.ts";

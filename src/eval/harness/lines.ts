@@ -5,8 +5,8 @@ import { open, stat } from "node:fs/promises";
 import { badFile } from "../../base/errors.ts";
 import { parseJson } from "../../base/json.ts";
 import { decodeUtf8 } from "../../base/utf8.ts";
-import { writeAside, writeFault } from "../../train/aside.ts";
-import { readLines } from "../../train/files.ts";
+import { readLines } from "../../train/data/files.ts";
+import { writeAside, writeFault } from "../../train/disk/aside.ts";
 
 const MOST_BYTES = 256 << 20; // of a line
 

@@ -5,7 +5,7 @@ import { openAdapters } from "../../model/adapters.ts";
 import { loadConfig } from "../../model/load.ts";
 import { openSource } from "../../model/source.ts";
 import type { Trained } from "../../policy/policy.ts";
-import { fingerprintOf, fingerprintOfWeights } from "../../train/fingerprint.ts";
+import { fingerprintOf, fingerprintOfWeights } from "../../train/disk/fingerprint.ts";
 
 export interface ModelChoice {
   path: string;

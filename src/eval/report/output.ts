@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { makeFolder, writeAside } from "../../train/aside.ts";
+import { makeFolder, writeAside } from "../../train/disk/aside.ts";
 import { drawFigure } from "./figures/index.ts";
 import { pngOf } from "./png.ts";
 

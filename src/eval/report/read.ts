@@ -4,7 +4,7 @@ import type { z } from "zod";
 import { badFile } from "../../base/errors.ts";
 import { parseJson } from "../../base/json.ts";
 import { visible } from "../../base/visible.ts";
-import { readLines } from "../../train/files.ts";
+import { readLines } from "../../train/data/files.ts";
 import { CHAINS_FILE, HEAD_FILE, type RecordHead } from "../harness/record.ts";
 import type { ChainRow } from "../metrics/chain.ts";
 import { chainSchema, headSchema } from "./schema.ts";

@@ -1,4 +1,4 @@
-import { takeFolder } from "../../train/aside.ts";
+import { takeFolder } from "../../train/disk/aside.ts";
 import { figuresOf } from "./figures/index.ts";
 import { htmlOf } from "./html.ts";
 import { markdownReport } from "./markdown.ts";

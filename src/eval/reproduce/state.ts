@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { badArgument, badFile } from "../../base/errors.ts";
 import { readJson } from "../../model/source.ts";
-import { takeFolder, writeJsonAtomic } from "../../train/aside.ts";
+import { takeFolder, writeJsonAtomic } from "../../train/disk/aside.ts";
 import type { Calibrated } from "./calibrate.ts";
 
 const FILE = "reproduce.json";

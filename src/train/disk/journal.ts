@@ -1,5 +1,5 @@
 import { type FileHandle, open, readFile, stat } from "node:fs/promises";
-import { badFile } from "../base/errors.ts";
+import { badFile } from "../../base/errors.ts";
 import { writeFault } from "./aside.ts";
 
 /** A line of a run's journal: a step that was taken, or an evaluation after it. All but `seconds` is reproducible. */

@@ -1,9 +1,9 @@
 // What of a document goes to the tokenizer: texts, and where in them what is to be learned begins and ends.
-import { badArgument } from "../base/errors.ts";
-import type { ChatMessage, ChatTemplate } from "../model/chat.ts";
-import { renderLiteral } from "../model/literal.ts";
-import type { ControlTokens } from "../model/tokenizer/control.ts";
-import type { Encoding, Tokenizer } from "../model/tokenizer.ts";
+import { badArgument } from "../../base/errors.ts";
+import type { ChatMessage, ChatTemplate } from "../../model/chat.ts";
+import { renderLiteral } from "../../model/literal.ts";
+import type { ControlTokens } from "../../model/tokenizer/control.ts";
+import type { Encoding, Tokenizer } from "../../model/tokenizer.ts";
 import type { Content } from "./documents.ts";
 
 export type Text = Encoding & { text: string };

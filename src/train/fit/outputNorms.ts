@@ -1,5 +1,5 @@
-import type { Device, Matrix } from "../device/device.ts";
-import type { ModelConfig } from "../model/config.ts";
+import type { Device, Matrix } from "../../device/device.ts";
+import type { ModelConfig } from "../../model/config.ts";
 
 /**
  * What a layer's output projection makes of a value: the norm of W_O v, head by head, without a bias. It comes from

@@ -1,10 +1,10 @@
 // What keys are worth: KVzip's scores (arXiv 2505.23416), and KVzip+'s (KVzap, arXiv 2601.07891), with what a surrogate
 // is to tell them by.
-import { badArgument } from "../base/errors.ts";
-import type { Device, F32, Hidden, I32 } from "../device/device.ts";
-import { forward, type Model, type Tokens } from "../model/forward.ts";
-import { type Activations, makeActivations } from "../model/workspace.ts";
-import type { Further } from "../policy/policy.ts";
+import { badArgument } from "../../base/errors.ts";
+import type { Device, F32, Hidden, I32 } from "../../device/device.ts";
+import { forward, type Model, type Tokens } from "../../model/forward.ts";
+import { type Activations, makeActivations } from "../../model/workspace.ts";
+import type { Further } from "../../policy/policy.ts";
 import { OutputNorms } from "./outputNorms.ts";
 
 export interface ScoreOptions {

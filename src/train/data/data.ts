@@ -1,8 +1,8 @@
 // Pieces from a user's files.
-import { badArgument, badFile, HyperthinkError } from "../base/errors.ts";
+import { badArgument, badFile, HyperthinkError } from "../../base/errors.ts";
+import { placeOf } from "../disk/fingerprint.ts";
 import { documentsOf, type Found } from "./documents.ts";
 import { dataFiles } from "./files.ts";
-import { placeOf } from "./fingerprint.ts";
 import type { Pieces } from "./pieces.ts";
 import { type Reader, type Spelled, type SpellOptions, spell, type Text } from "./spelled.ts";
 import { PieceStore } from "./store.ts";

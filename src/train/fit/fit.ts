@@ -1,10 +1,10 @@
 // Fits a surrogate: reads prompts twice, learns from what their keys were worth, and asks of held-out ones how well.
-import { badArgument, HyperthinkError } from "../base/errors.ts";
-import { mean } from "../base/mean.ts";
-import type { Session } from "../request/session.ts";
+import { badArgument, HyperthinkError } from "../../base/errors.ts";
+import { mean } from "../../base/mean.ts";
+import type { Session } from "../../request/session.ts";
+import type { Pieces } from "../data/pieces.ts";
 import { Judge } from "./judge.ts";
 import type { Learner } from "./learner.ts";
-import type { Pieces } from "./pieces.ts";
 import { promptsOf } from "./prompts.ts";
 import { type ScoreOptions, ScoreReader } from "./scores.ts";
 import { Predictor, type Surrogate } from "./surrogate.ts";

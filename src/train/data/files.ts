@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { badFile } from "../base/errors.ts";
+import { badFile } from "../../base/errors.ts";
 
 /** Bytes of all files together: their tokens stay in memory. */
 const MOST_BYTES = 1 << 30;

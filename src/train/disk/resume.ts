@@ -1,5 +1,5 @@
-import { badArgument } from "../base/errors.ts";
-import { brief } from "../model/brief.ts";
+import { badArgument } from "../../base/errors.ts";
+import { brief } from "../../model/brief.ts";
 import type { Checkpoint, RunState } from "./checkpoint.ts";
 
 /**

@@ -1,11 +1,11 @@
 // The folder that a run writes: nobody's model, and one process's at a time.
 import { mkdir, readdir, realpath, rmdir } from "node:fs/promises";
 import { resolve } from "node:path";
-import { badArgument } from "../base/errors.ts";
-import { RECIPE } from "../model/recipe.ts";
-import { openSource } from "../model/source.ts";
+import { badArgument } from "../../base/errors.ts";
+import { RECIPE } from "../../model/recipe.ts";
+import { openSource } from "../../model/source.ts";
+import { CHECKPOINTS, JOURNAL } from "../run.ts";
 import { FolderLock } from "./lock.ts";
-import { CHECKPOINTS, JOURNAL } from "./run.ts";
 
 /** Files of a model, of gates or of a LoRA. */
 const MODEL = /^(config\.json|adapter_.*|.*\.safetensors(\.index\.json)?)$/;

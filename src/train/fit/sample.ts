@@ -1,5 +1,5 @@
-import { bf16ToF32, f32ToBf16 } from "../base/half.ts";
-import { seeded, shuffled } from "../base/rng.ts";
+import { bf16ToF32, f32ToBf16 } from "../../base/half.ts";
+import { seeded, shuffled } from "../../base/rng.ts";
 import type { LayerScores } from "./scores.ts";
 
 /** What a host's memory holds of the rows to learn from, where nothing else is said. */

@@ -1,11 +1,12 @@
 // The state of a training run on disk: whole at any moment, whatever ends the program or the machine.
 import { createHash } from "node:crypto";
-import { createReadStream, readFileSync } from "node:fs";
+import { createReadStream } from "node:fs";
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { asError, badFile } from "../base/errors.ts";
-import { Safetensors } from "../model/safetensors.ts";
-import { openSource, readJson } from "../model/source.ts";
+import { asError, badFile } from "../../base/errors.ts";
+import { PROGRAM } from "../../base/program.ts";
+import { Safetensors } from "../../model/safetensors.ts";
+import { openSource, readJson } from "../../model/source.ts";
 import { syncFolder, writeFault, writeSynced } from "./aside.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { layOut, type SavedTensor } from "./save.ts";
@@ -34,11 +35,6 @@ const VERSION = 1;
 const STATE = "state.json";
 const TENSORS = "state.safetensors";
 const KEPT = 2;
-
-/** What package.json says of this program. */
-export const PROGRAM: { name: string; version: string } = JSON.parse(
-  readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
-);
 
 const nameOf = (step: number): string => `step-${String(step).padStart(6, "0")}`;
 const stepOf = (name: string): number => Number(/^step-(\d{6,})$/.exec(name)?.[1] ?? Number.NaN);

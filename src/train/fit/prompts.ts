@@ -1,5 +1,5 @@
-import { badArgument } from "../base/errors.ts";
-import type { Pieces } from "./pieces.ts";
+import { badArgument } from "../../base/errors.ts";
+import type { Pieces } from "../data/pieces.ts";
 
 /**
  * Prompts of up to `length` tokens: pieces in a row, as many as fit. Where pieces come from several sources, these take

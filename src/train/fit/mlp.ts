@@ -1,8 +1,8 @@
 // KVzap's surrogate with a hidden layer, trained on the device (arXiv 2601.07891: AdamW at 5e-3, 15 epochs, batches of
 // 512 rows).
-import { seeded, shuffled } from "../base/rng.ts";
-import type { Device, Hidden, I32 } from "../device/device.ts";
-import { plain } from "./linear.ts";
+import { seeded, shuffled } from "../../base/rng.ts";
+import type { Device, Hidden, I32 } from "../../device/device.ts";
+import { plain } from "../linear.ts";
 import type { Linear } from "./ridge.ts";
 import type { LayerSurrogate, SurrogateShape } from "./surrogate.ts";
 

@@ -1,4 +1,4 @@
-import type { ModelConfig } from "../model/config.ts";
+import type { ModelConfig } from "../../model/config.ts";
 
 /** How well predictions of log scores meet what a replay measured, over rows that were not learned from. */
 export class Judge {

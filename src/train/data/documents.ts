@@ -1,7 +1,7 @@
-import { decodeUtf8 } from "../base/utf8.ts";
-import { visible } from "../base/visible.ts";
-import { brief } from "../model/brief.ts";
-import type { ChatMessage } from "../model/chat.ts";
+import { decodeUtf8 } from "../../base/utf8.ts";
+import { visible } from "../../base/visible.ts";
+import { brief } from "../../model/brief.ts";
+import type { ChatMessage } from "../../model/chat.ts";
 import { type DataFile, readLines } from "./files.ts";
 
 /** What one document of a file says. Untrusted. */

@@ -1,6 +1,6 @@
-import { badArgument } from "../base/errors.ts";
-import { uniform } from "../base/rng.ts";
-import { fingerprintOf, placeOf } from "./fingerprint.ts";
+import { badArgument } from "../../base/errors.ts";
+import { uniform } from "../../base/rng.ts";
+import { fingerprintOf, placeOf } from "../disk/fingerprint.ts";
 
 /** Tokens that are read together; pieces never see each other. */
 export interface Piece {

@@ -1,6 +1,6 @@
 // How surrogates learn: fed prompt by prompt and layer by layer, each ends with candidates for held-out text to judge.
-import type { Device } from "../device/device.ts";
-import type { ModelConfig } from "../model/config.ts";
+import type { Device } from "../../device/device.ts";
+import type { ModelConfig } from "../../model/config.ts";
 import { MLP, MlpTrainer } from "./mlp.ts";
 import { Ridge } from "./ridge.ts";
 import { Sample } from "./sample.ts";

@@ -3,7 +3,7 @@
 import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { asError, badArgument } from "../base/errors.ts";
+import { asError, badArgument } from "../../base/errors.ts";
 
 export const LOCK_FILE = "writer.json";
 

@@ -1,10 +1,10 @@
 // What the fit of a surrogate will take, told before it starts.
-import { noMemory } from "../base/errors.ts";
-import { gib } from "../base/gib.ts";
-import type { Device } from "../device/device.ts";
-import type { ModelConfig } from "../model/config.ts";
-import { entries, tensorTable } from "../model/names.ts";
-import { productRate } from "./estimate.ts";
+import { noMemory } from "../../base/errors.ts";
+import { gib } from "../../base/gib.ts";
+import type { Device } from "../../device/device.ts";
+import type { ModelConfig } from "../../model/config.ts";
+import { entries, tensorTable } from "../../model/names.ts";
+import { productRate } from "../estimate.ts";
 import type { FitOptions } from "./fit.ts";
 import { PENALTIES } from "./learner.ts";
 import { Ridge } from "./ridge.ts";

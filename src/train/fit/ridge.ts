@@ -1,4 +1,4 @@
-import { badArgument } from "../base/errors.ts";
+import { badArgument } from "../../base/errors.ts";
 
 /** y = weight x + bias. */
 export interface Linear {

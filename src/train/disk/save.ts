@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
-import { badArgument, badModel } from "../base/errors.ts";
-import { f32ToBf16 } from "../base/half.ts";
-import { allFinite } from "../model/safetensors.ts";
+import { badArgument, badModel } from "../../base/errors.ts";
+import { f32ToBf16 } from "../../base/half.ts";
+import { allFinite } from "../../model/safetensors.ts";
 import { writeAside } from "./aside.ts";
 
 /** A tensor that is asked for block by block, so that it never stands whole in the host's memory. */

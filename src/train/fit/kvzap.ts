@@ -1,12 +1,12 @@
 import { join } from "node:path";
-import type { ModelConfig } from "../model/config.ts";
-import type { Session } from "../request/session.ts";
-import { makeFolder, writeJsonAtomic } from "./aside.ts";
+import type { ModelConfig } from "../../model/config.ts";
+import type { Session } from "../../request/session.ts";
+import { makeFolder, writeJsonAtomic } from "../disk/aside.ts";
+import { type SavedTensor, saveSafetensors } from "../disk/save.ts";
 import { type Fit, type FitData, type FitOptions, fitSurrogate } from "./fit.ts";
 import { linearLearner, mlpLearner } from "./learner.ts";
 import { MLP } from "./mlp.ts";
 import type { Linear } from "./ridge.ts";
-import { type SavedTensor, saveSafetensors } from "./save.ts";
 import type { Surrogate } from "./surrogate.ts";
 
 export interface KvzapOptions extends FitOptions {

@@ -2,7 +2,7 @@
 import { createReadStream } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { badArgument, HyperthinkError, noMemory } from "../base/errors.ts";
+import { badArgument, HyperthinkError, noMemory } from "../../base/errors.ts";
 
 /**
  * Writes a file beside the one that is meant (`NAME.tmp-PID`), which it then replaces at once. On any error that one

@@ -1,5 +1,5 @@
-import type { Device, Hidden } from "../device/device.ts";
-import { plain } from "./linear.ts";
+import type { Device, Hidden } from "../../device/device.ts";
+import { plain } from "../linear.ts";
 import type { Linear } from "./ridge.ts";
 
 /** A layer's predictor of its keys' log scores: linear, or two linear maps with a GELU between. */

@@ -1,12 +1,12 @@
 // Gates that begin as a surrogate of KVzip's scores.
-import { badArgument } from "../base/errors.ts";
-import type { DmsConfig } from "../model/config.ts";
-import type { Session } from "../request/session.ts";
+import { badArgument } from "../../base/errors.ts";
+import type { DmsConfig } from "../../model/config.ts";
+import type { Session } from "../../request/session.ts";
+import { type Pieces, shortened } from "../data/pieces.ts";
+import type { GateStart } from "../retrofitOptions.ts";
+import { evictedShare } from "../schedule.ts";
 import { FIT, type Fit, type FitData, type FitOptions, fitSurrogate, replays } from "./fit.ts";
 import { linearLearner } from "./learner.ts";
-import { type Pieces, shortened } from "./pieces.ts";
-import type { GateStart } from "./retrofitOptions.ts";
-import { evictedShare } from "./schedule.ts";
 import { longestPrompt } from "./scores.ts";
 
 export interface GateStartOptions extends FitOptions {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { LORA_CONFIG, LORA_WEIGHTS } from "../model/lora.ts";
-import { INDEX, openSource, WEIGHTS } from "../model/source.ts";
+import { LORA_CONFIG, LORA_WEIGHTS } from "../../model/lora.ts";
+import { INDEX, openSource, WEIGHTS } from "../../model/source.ts";
 
 /** sha256 in hex of a JSON value: equal for equal values, whatever the order of an object's keys. */
 export const fingerprintOf = (value: unknown): string =>
