@@ -76,7 +76,7 @@ const ratioOf = (runs: ProblemRun[]): number =>
   mean(runs.map((row) => row.fullReads)) / mean(runs.map((row) => row.reads.reduce((a, b) => a + b, 0)));
 
 /** Of one seed as it is; of several the mean for each problem, whose spread gives the interval. */
-function pooled(seeds: ProblemRun[][], w: number): { perProblem: number[]; interval: Interval } {
+function pooled(seeds: readonly ProblemRun[][], w: number): { perProblem: number[]; interval: Interval } {
   const each = seeds.map((runs) => accuracy(runs, w));
   if (each.length === 1) return each[0];
   const perProblem = problems.map((_, i) => mean(each.map((score) => score.perProblem[i])));
@@ -84,7 +84,7 @@ function pooled(seeds: ProblemRun[][], w: number): { perProblem: number[]; inter
 }
 
 const table = [];
-const fulls = new Map<string, ProblemRun[]>(); // the first form's, by temperature
+const fulls = new Map<string, ProblemRun[][]>(); // the first form's seeds, by temperature
 for (const text of args.forms.split(",")) {
   const { name, places } = formOf(text);
   const runAll = async (chains: number, temperature: number) => {
@@ -96,9 +96,10 @@ for (const text of args.forms.split(",")) {
   for (const temperature of args.temperatures.split(",")) {
     const seeds = await runAll(width, Number(temperature));
     const runs = seeds.flat();
-    const full = fulls.get(temperature) ?? runs;
-    fulls.set(temperature, full);
-    const one = accuracy(full, 1).perProblem;
+    const first = fulls.get(temperature) ?? seeds;
+    fulls.set(temperature, first);
+    const full = first.flat();
+    const one = pooled(first, 1).perProblem;
     const votes = widths.map((w) => pooled(seeds, w));
     const k = Math.min(width, Math.floor(meanReads(full) / meanReads(runs)));
     table.push({
@@ -111,7 +112,7 @@ for (const text of args.forms.split(",")) {
       againstFull: pairedDifference(one, votes[0].perProblem),
       eight: widths.includes(8) ? pairedDifference(one, votes[widths.indexOf(8)].perProblem) : null,
       eightReads: (8 * meanReads(runs)) / meanReads(full), // of eight chains, over one chain of the full cache
-      atEqualReads: pairedDifference(one, pooled(seeds, Math.max(1, k)).perProblem),
+      atEqualReads: k > 0 ? pairedDifference(one, pooled(seeds, k).perProblem) : null,
       chainsForOne: k,
       readsPerChain: meanReads(runs),
       tokensPerChain: mean(runs.flatMap((row) => row.tokens)),
@@ -139,9 +140,10 @@ for (const row of table) {
     console.log(
       `- ${row.form} at T ${row.temperature}, eight chains (${row.eightReads.toFixed(2)} of its reads): ${percent(row.eight)}`,
     );
-  console.log(
-    `- ${row.form} at T ${row.temperature}, ${row.chainsForOne} chains at no more reads: ${percent(row.atEqualReads)}`,
-  );
+  if (row.atEqualReads)
+    console.log(
+      `- ${row.form} at T ${row.temperature}, ${row.chainsForOne} chains at no more reads: ${percent(row.atEqualReads)}`,
+    );
 }
 for (const row of table)
   if (row.seeds) {

@@ -35,7 +35,7 @@ const base = join(folder, "pretrain-left-alone");
 const FAST = ["--cr-steps", "5", "--rate", "3e-3", "--gate-rate", "3e-2"];
 const KINDS = {
   pretrain: ["pretrain", "--config", join(abacus, "config.json"), "--tokenizer", abacus, ...common],
-  retrofit: ["retrofit", "--model", base, ...FAST, ...common],
+  retrofit: ["retrofit", "--model", base, "--init", "zero", ...FAST, ...common],
   fitted: ["retrofit", "--model", abacus, "--init", "kvzap", "--prompts", "4", ...FAST, ...common],
 };
 const kinds = args.kinds.split(",") as (keyof typeof KINDS)[];

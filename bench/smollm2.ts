@@ -8,6 +8,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { parseArgs } from "node:util";
 import { here } from "./before.ts";
 import { retrofitted } from "./retrofitted.ts";
@@ -39,8 +40,9 @@ async function writeChats(out: string, count: string): Promise<void> {
   console.error(command.join(" "));
   if (args.list) return;
   const child = spawn(process.execPath, command, { stdio: ["ignore", "pipe", "inherit"] });
-  child.stdout.pipe(createWriteStream(`${out}.tmp`));
-  const [code] = await once(child, "close");
+  const ended = once(child, "close");
+  await pipeline(child.stdout, createWriteStream(`${out}.tmp`));
+  const [code] = await ended;
   if (code !== 0) process.exit(1);
   renameSync(`${out}.tmp`, out);
 }
@@ -94,7 +96,8 @@ const RUNS: { out: string; chats: string; options: string[] }[] = [
   },
 ];
 /** The first run is only for the second. */
-const isMade = (out: string): boolean => existsSync(join(out === first ? two : out, "training.json"));
+const isMade = (out: string): boolean =>
+  (out === first ? [first, two] : [out]).some((folder) => existsSync(join(folder, "training.json")));
 const left = RUNS.filter(({ out }) => args.list || !isMade(out));
 for (const own of new Set(left.map((run) => run.chats))) if (!existsSync(own)) await writeChats(own, counts[own]);
 for (const { out, chats: own, options } of left) {

@@ -2,6 +2,7 @@ import { freemem } from "node:os";
 import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
 import { type Inspection, inspect, type LoraFacts } from "../model/inspect.ts";
+import { inspectProbe, type ProbeInspection } from "../model/probe.ts";
 import { count, size, table } from "./format.ts";
 import { ADAPTER, embedded, type ModelFlags } from "./options.ts";
 import { bytes, kvFormat, texts, weightFormat } from "./parse.ts";
@@ -11,7 +12,7 @@ type Flags = Pick<ModelFlags, "model" | "adapter" | "weights" | "kv"> & { memory
 export function registerInspect(program: Command): void {
   program
     .command("inspect")
-    .description("a checkpoint's config, parameters and cache bytes, and what fits into this machine")
+    .description("a checkpoint's config, parameters and cache bytes, and what fits into this machine; or a KVzap probe")
     .argument("[dir]", "the same as --model")
     .option("-m, --model <dir>", "Hugging Face folder or .safetensors file (default: the embedded abacus-dms-8x)")
     .option("--adapter <dir>", ADAPTER, texts)
@@ -26,7 +27,10 @@ export function registerInspect(program: Command): void {
     .action(async (dir: string | undefined, flags: Flags) => {
       if (dir !== undefined && flags.model !== undefined)
         throw badArgument("expected one folder, as an argument or as --model, got both");
-      const facts = await inspect(flags.model ?? dir ?? embedded("abacus-dms-8x"), {
+      const path = flags.model ?? dir ?? embedded("abacus-dms-8x");
+      const probe = await inspectProbe(path);
+      if (probe) return console.log(flags.json ? JSON.stringify(probe) : renderProbe(probe));
+      const facts = await inspect(path, {
         ...flags,
         freeBytes: flags.memory ?? freemem(),
       });
@@ -38,6 +42,17 @@ function lora({ path, modules, ranks, scales, bytes }: LoraFacts): string {
   const where = Object.entries(modules).map(([name, n]) => `${n} ${name}`);
   const numbers = (list: readonly number[]) => list.map((x) => Number(x.toPrecision(6))).join(", ");
   return `  LoRA           rank ${numbers(ranks)}, scale ${numbers(scales)}, ${size(bytes)} on disk, over ${where.join(", ")}: ${path}`;
+}
+
+function renderProbe(probe: ProbeInspection): string {
+  const { path, form, layers, inputs, kvHeads, hidden, diskBytes } = probe;
+  return [
+    path,
+    `  KVzap probe    ${form}${hidden === null ? "" : ` with ${hidden} hidden units`}, ${layers} layers of ${inputs} inputs, ${kvHeads} KV heads`,
+    `  bytes          ${size(diskBytes)} on disk`,
+    ...(probe.recipe ? [recipe({ path, settings: probe.recipe })] : []),
+    "  (a model takes it by --probe with --policy kvzap)",
+  ].join("\n");
 }
 
 /** Settings side by side, as many as a line of 100 columns holds. */

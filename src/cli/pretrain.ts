@@ -5,13 +5,14 @@ import { parseConfig } from "../model/config.ts";
 import { openSource, readJson } from "../model/source.ts";
 import { machineMemory, openDevice } from "../request/session.ts";
 import { checkOut } from "../train/disk/outFolder.ts";
-import { type PretrainOptions, pretrain } from "../train/pretrain.ts";
-import { checkSettings, TRAIN_SETTINGS } from "../train/settings.ts";
+import { checkPretrain, type PretrainOptions, pretrain } from "../train/pretrain.ts";
+import { TRAIN_SETTINGS } from "../train/settings.ts";
 import { interruptible } from "./open.ts";
-import { choice, number, whole } from "./parse.ts";
+import { choice, number, wholeList } from "./parse.ts";
 import { trainingBoard } from "./training-board.ts";
 import { trainingData } from "./training-data.ts";
 import { type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
+import { refuseUnread, unreadOfTraining } from "./unread.ts";
 
 interface Flags extends TrainingFlags {
   config?: string;
@@ -30,7 +31,11 @@ export function registerPretrain(program: Command): void {
     .option("--from <dir>", "model folder whose weights, config and tokenizer it begins from")
     .option("--tokenizer <dir>", "folder with tokenizer.json and chat template (default: --from's, or beside --config)")
     .option("--deviation <d>", "standard deviation of random weights", number, 0.02)
-    .option("--look-back <list>", "KV groups of layer 0 that begin by looking so many tokens back, such as 1,2", places)
+    .option(
+      "--look-back <list>",
+      "KV groups of layer 0 that begin by looking so many tokens back, such as 1,2",
+      wholeList,
+    )
     .option("--dtype <type>", "of the saved matrices: bf16 or f32", choice("bf16", "f32"), "bf16");
   const optimizer = { ...TRAIN_SETTINGS.optimizer, matrices: "muon" } as const;
   trainingOptions(command, { windows: 8, length: 1024, steps: 1000, optimizer });
@@ -46,11 +51,19 @@ Examples:
   command.action(runPretrain);
 }
 
-const places = (text: string): number[] => text.split(",").map((part) => whole(part));
-
-async function runPretrain(flags: Flags): Promise<void> {
+async function runPretrain(flags: Flags, command: Command): Promise<void> {
   if ((flags.config === undefined) === (flags.from === undefined))
     throw badArgument("expected --config FILE (random weights) or --from DIR (its weights), one of them");
+  const fresh = "random weights alone, by --config";
+  refuseUnread(command, [
+    ...(flags.from === undefined
+      ? []
+      : ([
+          ["lookBack", fresh],
+          ["deviation", fresh],
+        ] as const)),
+    ...unreadOfTraining(flags),
+  ]);
   await checkOut(
     flags.out,
     [flags.from, flags.tokenizer].filter((path) => path !== undefined),
@@ -59,7 +72,7 @@ async function runPretrain(flags: Flags): Promise<void> {
   const settings = trainSettings(flags);
   const beside = flags.tokenizer ?? flags.from ?? dirname(flags.config!);
   const config = await configOf(flags);
-  checkSettings(settings, parseConfig(config).contextLength); // before the data are read
+  checkPretrain(parseConfig(config), settings); // before the data are read
   const data = await trainingData(flags, beside, Number(config.vocab_size), signal);
   const board = trainingBoard(flags, settings.steps);
   try {

@@ -1,23 +1,25 @@
 // A KVzap probe for a model: `retrofit --method kvzap`.
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { duration } from "../base/duration.ts";
-import { badArgument } from "../base/errors.ts";
 import { mean } from "../base/mean.ts";
 import { RECIPE } from "../model/recipe.ts";
 import { machineMemory, type Session } from "../request/session.ts";
 import { loadPieces } from "../train/data/data.ts";
-import { heldOut, type Pieces, shuffledPieces } from "../train/data/pieces.ts";
+import { heldOut, onceShuffled, type Pieces } from "../train/data/pieces.ts";
 import { writeJsonAtomic } from "../train/disk/aside.ts";
+import { fingerprintOf, fingerprintOfWeights } from "../train/disk/fingerprint.ts";
+import { claimFolder } from "../train/disk/outFolder.ts";
 import { FIT, type Fit, type FitData } from "../train/fit/fit.ts";
 import { checkFitMemory, estimateFit, fitSeconds } from "../train/fit/fitEstimate.ts";
 import { fitKvzap, type KvzapOptions, saveKvzap } from "../train/fit/kvzap.ts";
+import { nextTo } from "../train/run.ts";
 import { fitProgress } from "./fit-progress.ts";
 import { count, size, table } from "./format.ts";
 import { interruptible, note, open } from "./open.ts";
 import { choice, whole } from "./parse.ts";
 import { checkSpelling, generatedData } from "./training-data.ts";
+import type { Unread } from "./unread.ts";
 
 /** Flags of the fit, most of which it shares with the trainers. */
 export interface KvzapFlags {
@@ -53,30 +55,26 @@ const READ: ReadonlySet<string> = new Set<keyof KvzapFlags | "method">([
   ...(["skipBadLines", "device", "threads", "json"] as const),
 ]);
 
-/** Throws `bad-argument` where an option was given that only the other method reads. */
-export function refuseOthers(command: Command): void {
-  for (const option of command.options) {
-    const name = option.attributeName();
-    if (command.getOptionValueSource(name) === "cli" && !READ.has(name))
-      throw badArgument(`${option.long}: --method kvzap reads no such option: expected the command without it`);
-  }
-}
+/** All other options of the command. */
+export const unreadOfKvzap = (command: Command): Unread[] =>
+  command.options
+    .map((option) => option.attributeName())
+    .filter((name) => !READ.has(name))
+    .map((name) => [name, "--method dms alone"]);
 
 /** Share of the pieces that judge. */
 const JUDGING = 0.1;
 const SHARES = [0.25, 0.5, 0.75, 0.875, 0.95];
 
 export async function runKvzap(flags: KvzapFlags): Promise<void> {
-  const { out, json } = flags;
-  for (const name of ["config.json", "model.safetensors"])
-    if (existsSync(join(out, name)))
-      throw badArgument(`${out} holds ${name} already: expected another --out, or that folder removed`);
+  const { out, json, model } = flags;
   const { surrogate, scores = "kvzip+", length, seed, prompts, heldOut: judging } = flags;
   const signal = interruptible();
   await using session = await open({ ...flags, chains: 1, kvMemory: 1 << 20, signal });
-  const { data, description } = await fitData(session, flags, signal);
   const takes = estimateFit(session.config, flags);
   checkFitMemory(takes, machineMemory());
+  await using _ = await claimFolder(out);
+  const { data, description, fingerprint } = await fitData(session, flags, signal);
   const seconds = await fitSeconds(takes, session.device);
   process.stderr.write(`about ${size(takes.bytes)} of memory and ${duration(seconds)}\n`);
   const progress = fitProgress(process.stderr);
@@ -86,7 +84,8 @@ export async function runKvzap(flags: KvzapFlags): Promise<void> {
   await saveKvzap(out, session.config, fit.surrogate);
   const { explained, tokens } = fit;
   const made = {
-    ...{ kind: "kvzap", ...settings, data: description, fitted: fit.surrogate.description, tokens, explained },
+    ...{ kind: "kvzap", model: nextTo(out, model), weights: [await fingerprintOfWeights(model)], ...settings },
+    ...{ data: description, fingerprint, fitted: fit.surrogate.description, tokens, explained },
     thresholds: SHARES.map((share, i) => ({ share, threshold: thresholds[i] })),
   };
   await writeJsonAtomic(join(out, RECIPE), made);
@@ -110,29 +109,29 @@ function summary({ surrogate, explained, tokens }: Fit, thresholds: readonly num
 }
 
 /** Each path is a source of its own, so that a large file does not drown a small one. */
-export async function fitData(
+async function fitData(
   session: Session,
   { model, data, length, seed, skipBadLines }: Pick<KvzapFlags, "model" | "data" | "length" | "seed" | "skipBadLines">,
   signal: AbortSignal,
-): Promise<{ data: FitData; description: string }> {
+): Promise<{ data: FitData; description: string; fingerprint: string }> {
   const generated = generatedData(data, seed, length);
   if (generated) {
     await checkSpelling(generated.train.at(0).ids, session.tokenizer, model, session.config.vocabulary);
-    return { data: { train: [generated.train], test: [generated.test] }, description: data[0] };
+    const { train, test } = generated;
+    return { data: { train: [train], test: [test] }, description: data[0], fingerprint: train.fingerprint };
   }
-  const [train, test, descriptions]: [Pieces[], Pieces[], string[]] = [[], [], []];
+  const [train, test, whole]: Pieces[][] = [[], [], []];
   for (const path of data) {
     const { pieces, notes } = await loadPieces([path], session, { length, skipBadLines, signal });
     notes.forEach(note);
-    descriptions.push(pieces.description);
+    whole.push(pieces);
     const parts = heldOut(pieces, JUDGING);
     train.push(onceShuffled(parts.train, seed));
     test.push(onceShuffled(parts.test, seed));
   }
-  return { data: { train, test }, description: descriptions.join("; ") };
+  return {
+    data: { train, test },
+    description: whole.map(({ description }) => description).join("; "),
+    fingerprint: fingerprintOf(whole.map((pieces) => pieces.fingerprint)),
+  };
 }
-
-const onceShuffled = (pieces: Pieces, seed: number): Pieces => ({
-  ...shuffledPieces(pieces, seed),
-  count: pieces.count,
-});

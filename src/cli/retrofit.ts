@@ -1,20 +1,26 @@
 import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
+import { openAdapters } from "../model/adapters.ts";
+import { loadConfig } from "../model/load.ts";
+import { openSource } from "../model/source.ts";
 import { machineMemory, openDevice } from "../request/session.ts";
 import { checkOut } from "../train/disk/outFolder.ts";
+import type { TrainMode } from "../train/parameters.ts";
 import { checkRetrofit, retrofit } from "../train/retrofit.ts";
-import type { RetrofitAsked, RetrofitPlan } from "../train/retrofitOptions.ts";
+import type { RetrofitAsked, RetrofitPlan, RetrofitSettings } from "../train/retrofitOptions.ts";
+import { TRAIN_SETTINGS } from "../train/settings.ts";
 import { gateStart } from "./gate-start.ts";
 import { interruptible, note } from "./open.ts";
 import { choice, number, texts, whole } from "./parse.ts";
-import { type KvzapFlags, kvzapOptions, refuseOthers, runKvzap } from "./retrofit-kvzap.ts";
+import { type KvzapFlags, kvzapOptions, runKvzap, unreadOfKvzap } from "./retrofit-kvzap.ts";
 import { trainingBoard } from "./training-board.ts";
 import { trainingData } from "./training-data.ts";
 import { type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
+import { refuseUnread, type Unread, unreadOfTraining } from "./unread.ts";
 
 interface Flags extends TrainingFlags, Pick<KvzapFlags, "surrogate" | "scores" | "prompts"> {
   method: "dms" | "kvzap";
-  init: "zero" | "kvzap";
+  init?: "zero" | "kvzap";
   model: string;
   from?: string;
   adapter?: string[];
@@ -26,16 +32,16 @@ interface Flags extends TrainingFlags, Pick<KvzapFlags, "surrogate" | "scores" |
   saveEach: number;
   loss: "distill" | "ntp";
   kl: "reverse" | "forward";
-  train: "gates" | "lora" | "full";
-  gates?: "own" | "borrowed";
-  per?: "head" | "layer";
+  train: TrainMode;
+  gates?: RetrofitSettings["gates"];
+  per?: RetrofitSettings["per"];
   window?: number;
   eviction?: "delayed" | "immediate";
-  trigger: "every" | "random";
+  trigger: RetrofitSettings["trigger"];
   tau?: number;
   alphaScale?: number;
   alphaOffset?: number;
-  shift?: 0 | 1;
+  shift?: RetrofitSettings["shift"];
   sparsity: number;
   gateRate: number;
   rank: number;
@@ -56,9 +62,8 @@ export function registerRetrofit(program: Command): void {
     )
     .option(
       "--init <what>",
-      "gates begin closed (zero, paper), or as a linear fit of KVzip's scores (kvzap: arXiv 2505.23416, 2601.07891; as gates: chosen here), which small batches need",
+      "gates begin closed (zero, paper), or as a linear fit of KVzip's scores (kvzap: arXiv 2505.23416, 2601.07891; as gates: chosen here), which small batches need (default: kvzap where gates are new, one per head and of their own)",
       choice("zero", "kvzap"),
-      "zero",
     )
     .option("--from <dir>", "folder of an earlier retrofit, whose gates and LoRA learn on")
     .option(
@@ -69,22 +74,22 @@ export function registerRetrofit(program: Command): void {
     .option("--teacher <dir>", "model that is distilled (default: --model as it is, with every key kept)")
     .option(
       "--cr <ratio>",
-      "nominal compression ratio to rise to: shares of decisions, those in the window too",
+      "nominal compression ratio to rise to (paper): shares of decisions, those in the window too",
       number,
       4,
     )
     .option(
       "--cr-from <ratio>",
-      "where it begins (default: 1 as in the paper; with --init kvzap 3/4 of --cr; the dms_cr of gates that learn on)",
+      "where it begins (default: 1 as in the paper; with --init kvzap 3/4 of --cr; where the ratio of gates that learn on ended)",
       number,
     )
     .option("--cr-steps <n>", "steps a unit of CR (paper: 100; public recipe: 34)", whole, 100)
     .option(
       "--achieve <list>",
-      "save at each ratio that held-out text achieves, such as 2,4,8, and end with the last",
+      "save at each ratio that held-out text achieves, such as 2,4,8, and end with the last (paper: one run, a family)",
       ratios,
     )
-    .option("--save-each <n>", "save in a folder of its own each so many steps; 0: never", whole, 0)
+    .option("--save-each <n>", "save in a folder of its own each so many steps (chosen here); 0: never", whole, 0)
     .option(
       "--loss <name>",
       "distill (paper), or ntp: the tokens that follow (summaries of the paper)",
@@ -138,7 +143,7 @@ export function registerRetrofit(program: Command): void {
       shifts,
     )
     .option("--sparsity <w>", "weight of the one-sided sparsity term (public recipe: 1)", number, 1)
-    .option("--gate-rate <r>", "AdamW's rate of gates (chosen here, for short runs)", number, 3e-3)
+    .option("--gate-rate <r>", "AdamW's rate of gates (chosen here)", number, TRAIN_SETTINGS.optimizer.gateRate)
     .option("--rank <r>", "of the LoRA (chosen here)", whole, 16)
     .option("--lora-alpha <a>", "its scale is a / rank, as PEFT has it (default: twice the rank)", number)
     .option("--dtype <type>", "of saved matrices: bf16 or f32; gates are f32", choice("bf16", "f32"), "bf16");
@@ -154,7 +159,7 @@ them; NVIDIA's code knows neither and would shift each label by a token: use --i
 Gates that learn on (--from, or those of --model) keep their window and tau unless others are given, and their form:
 --gates, --per, --shift and --alpha-* that differ from it are refused.
 Examples:
-  hyperthink retrofit --model DIR --data books/ --cr 4 --init kvzap --out DIR-dms
+  hyperthink retrofit --model DIR --data books/ --cr 4 --out DIR-dms
   hyperthink retrofit --method kvzap --model DIR --data books/ --length 1024 --out DIR-probe
   hyperthink retrofit --model DIR --data chats.jsonl --train full --cr 12 --achieve 2,4,8 --steps 1100 --out DIR-dms`,
   );
@@ -168,10 +173,15 @@ const shifts = (text: string): 0 | 1 => Number(choice("0", "1")(text)) as 0 | 1;
 const folders = ({ model, adapter = [], from, teacher }: Flags): string[] =>
   [model, ...adapter, from, teacher].filter((path) => path !== undefined);
 
-async function runRetrofit(flags: Flags, command: Command): Promise<void> {
-  if (flags.method === "kvzap") refuseOthers(command);
+async function runRetrofit(given: Flags, command: Command): Promise<void> {
+  if (given.method === "kvzap") {
+    refuseUnread(command, unreadOfKvzap(command));
+    await checkOut(given.out, folders(given));
+    return runKvzap(given);
+  }
+  const flags = { ...given, init: given.init ?? ((await beginsAnew(given)) ? "kvzap" : "zero") } as const;
+  refuseUnread(command, unread(flags));
   await checkOut(flags.out, folders(flags));
-  if (flags.method === "kvzap") return runKvzap(flags);
   const achieve = flags.achieve ?? [];
   if (achieve.some((cr, i) => !(cr > 1 && cr > (achieve[i - 1] ?? 1))))
     throw badArgument(`--achieve: expected ascending ratios above 1 such as 2,4,8, got ${achieve.join()}`);
@@ -201,12 +211,31 @@ async function runRetrofit(flags: Flags, command: Command): Promise<void> {
   await board.finish();
 }
 
+/** Asked for in these forms, gates cannot begin as a fit. */
+const noFit = ({ shift, gates, per, from }: Flags): boolean =>
+  shift === 1 || gates === "borrowed" || per === "layer" || from !== undefined;
+
+/** Whether gates are new ones that can begin as a fit. */
+async function beginsAnew(flags: Flags): Promise<boolean> {
+  if (noFit(flags)) return false;
+  const { gates } = await openAdapters(flags.adapter ?? []);
+  return (await loadConfig(await openSource(flags.model), gates)).dms === null;
+}
+
+function* unread(flags: Flags): Iterable<Unread> {
+  if (flags.loss === "ntp") yield* [["kl", "--loss distill"] as const, ["teacher", "--loss distill"] as const];
+  if (flags.train !== "lora") yield* [["rank", "--train lora"] as const, ["loraAlpha", "--train lora"] as const];
+  yield ["surrogate", "--method kvzap (gates begin as a linear one)"];
+  if (flags.init === "zero") yield* [["scores", "--init kvzap"] as const, ["prompts", "--init kvzap"] as const];
+  if (flags.eviction === "immediate" && flags.window !== 0) yield ["window", "--eviction delayed"];
+  yield* unreadOfTraining(flags);
+}
+
 function askedOf(flags: Flags): RetrofitAsked {
   const from = flags.crFrom ?? (flags.init === "kvzap" ? Math.max(1, 0.75 * flags.cr) : undefined);
   if (from !== undefined && !(from >= 1 && from <= flags.cr))
     throw badArgument(`--cr-from: expected 1 to --cr, ${flags.cr}, got ${from}`);
-  const others = flags.shift === 1 || flags.gates === "borrowed" || flags.per === "layer" || flags.from !== undefined;
-  if (flags.init === "kvzap" && others)
+  if (flags.init === "kvzap" && noFit(flags))
     throw badArgument(
       "--init kvzap: expected new gates of their own, one per head, that label by a key's own token (--shift 0)",
     );

@@ -3,10 +3,9 @@ import { duration } from "../base/duration.ts";
 import { RECIPE } from "../model/recipe.ts";
 import { readJson } from "../model/source.ts";
 import { writeAside } from "../train/disk/aside.ts";
-import { type JournalEntry, readJournal } from "../train/disk/journal.ts";
+import { JOURNAL, type JournalEntry, readJournal } from "../train/disk/journal.ts";
 import type { Forecast } from "../train/estimate.ts";
 import { trainingPlot } from "../train/plot.ts";
-import { JOURNAL } from "../train/run.ts";
 import { size } from "./format.ts";
 import { openTrainingProgress } from "./training-progress.ts";
 
@@ -37,7 +36,7 @@ export function trainingBoard({ json, out }: { json?: boolean; out: string }, st
         if (entry.heldOut !== undefined) progress.say(`before the first step: held out ${entry.heldOut.toFixed(3)}`);
         return;
       }
-      progress.show({ ...entry, step, steps, loss, tokens: Number(tokens) });
+      progress.show({ ...entry, step, steps, loss, tokens: tokens ?? 0 });
     },
     say: (text) => progress.say(text),
     done: () => progress.done(),

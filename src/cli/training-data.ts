@@ -7,7 +7,7 @@ import { eosToken } from "../model/ends.ts";
 import { openSource } from "../model/source.ts";
 import { loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
 import { loadPieces } from "../train/data/data.ts";
-import { heldOut, type Pieces, shuffledPieces } from "../train/data/pieces.ts";
+import { heldOut, onceShuffled, type Pieces, shuffledPieces } from "../train/data/pieces.ts";
 import { fingerprintOf } from "../train/disk/fingerprint.ts";
 import { nextTo } from "../train/run.ts";
 import { note, openBar } from "./open.ts";
@@ -16,8 +16,8 @@ import type { TrainingFlags } from "./training-options.ts";
 export interface TrainingData {
   train: Pieces; // endless
   test: Pieces;
-  /** How they were read, for the recipe. */
-  reading: Record<string, unknown>;
+  /** How they were read, as the recipe in a folder tells it. */
+  reading: (folder: string) => Record<string, unknown>;
 }
 
 /** Share of the pieces that evaluations may read. */
@@ -30,7 +30,7 @@ export async function trainingData(
   vocabulary: number,
   signal: AbortSignal,
 ): Promise<TrainingData> {
-  const { data, seed, length, skipBadLines, learn, long, out } = flags;
+  const { data, seed, length, skipBadLines, learn, long } = flags;
   if (model === null) throw badArgument("expected --tokenizer DIR with the tokenizer of the data");
   const source = await openSource(model);
   const tokenizer = await loadTokenizer(source);
@@ -38,7 +38,7 @@ export async function trainingData(
     const endless = generatedData(data, seed, length);
     if (endless) {
       await checkSpelling(endless.train.at(0).ids, tokenizer, model, vocabulary);
-      return { ...endless, reading: { files: data } };
+      return { ...endless, reading: () => ({ files: data }) };
     }
     const chat = await loadChat(source).catch((error: Error) => error);
     const reader = {
@@ -55,8 +55,10 @@ export async function trainingData(
     const { pieces, notes } = await loadPieces(data, reader, options).finally(bar.done);
     notes.forEach(note);
     const { train, test } = heldOut(pieces, EVALUATED);
-    const reading = { files: data.map((path) => nextTo(out, path)), learn, long, end: end ?? null };
-    return { train: shuffledPieces(train, seed), test, reading };
+    const told = { learn, long, end: end ?? null };
+    const reading = (folder: string) => ({ files: data.map((path) => nextTo(folder, path)), ...told });
+    // The same order whatever the seed, so that the first few windows are of all files.
+    return { train: shuffledPieces(train, seed), test: onceShuffled(test, 0), reading };
   } finally {
     tokenizer.close();
   }
@@ -86,6 +88,9 @@ export async function checkSpelling(
     );
 }
 
+/** Runs of any seed are tested on the same generated problems: odd numbers are no run's to train on. */
+const TESTED = 1;
+
 /** Settings of generated problems that have no value. */
 const FLAGS: ReadonlySet<string> = new Set(["quotes", "settle", "unlearned"]);
 
@@ -107,6 +112,8 @@ export function generatedData(
   const options: AbacusOptions = {};
   for (const part of settings.split(",").filter((text) => text !== "")) {
     const [key, value = ""] = part.split("=");
+    if (FLAGS.has(key) && part.includes("="))
+      throw badArgument(`--data ${spec}: ${key} has no value: expected it alone, or left out`);
     const numbers = FLAGS.has(key) ? [] : value.split(/[-/]/).map(Number);
     if (numbers.some(Number.isNaN)) throw badArgument(`--data ${spec}: ${key}: expected numbers, got "${value}"`);
     if (key === "quotes") options.quotesOnly = true;
@@ -125,5 +132,5 @@ export function generatedData(
     count: Number.POSITIVE_INFINITY,
     at: (index) => abacusPiece(index, own, options),
   });
-  return { train: piecesOf(2 * seed), test: piecesOf(2 * seed + 1) };
+  return { train: piecesOf(2 * seed), test: piecesOf(TESTED) };
 }

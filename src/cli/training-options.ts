@@ -78,7 +78,7 @@ export function trainingOptions(command: Command, defaults: Partial<TrainSetting
     .option("--recompute", "compute activations again on the way back, a layer at a time: less memory, a third slower")
     .option(
       "--held-out <n>",
-      "windows that evaluations read, of 2% of the documents whatever the seed (of long ones their end)",
+      "windows that evaluations read, at least, of 2% of the documents whatever the seed (of long ones their end)",
       whole,
       d.heldOutWindows,
     )

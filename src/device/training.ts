@@ -99,7 +99,7 @@ export const TRAINING = {
   },
 
   /**
-   * What gates add to the scores of keys that left the window (DMS, arXiv 2506.05345; dms.md 3.4): z = (logits + noise)
+   * What gates add to the scores of keys that left the window (DMS, arXiv 2506.05345): z = (logits + noise)
    * / tau, soft[i] = log sigmoid(-z[i + shift]), 0 for a document's last key where its label never comes. hard: z =
    * logits, soft = -1e30 where z > 0, else 0.
    */

@@ -25,7 +25,7 @@ export interface ModelConfig {
   dms: DmsConfig | null;
 }
 
-/** The `dms_*` keys (dms.md 3.1). */
+/** The `dms_*` keys (NVIDIA Model-Optimizer, experimental/dms). */
 export interface DmsConfig {
   scale: number; // dms_alpha_scale
   offset: number; // dms_initial_alpha_offset

@@ -122,7 +122,7 @@ function project<M>(pass: Steps<M>, c: ModelConfig, layer: LayerWeights<M, Hidde
 }
 
 /**
- * Decision logits (dms.md 3.2) and a KVzap probe's scores, before RoPE. A borrowed channel is cut out of the query
+ * Decision logits (DMS) and a KVzap probe's scores, before RoPE. A borrowed channel is cut out of the query
  * before and after the rotation whatever is wanted, as the model was trained so; the carrying heads come from float32
  * rows where the query weights were rounded.
  */

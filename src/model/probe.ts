@@ -2,8 +2,9 @@ import { z } from "zod";
 import { badModel } from "../base/errors.ts";
 import type { Device } from "../device/device.ts";
 import type { ModelConfig } from "./config.ts";
+import { readRecipe } from "./recipe.ts";
 import { Safetensors } from "./safetensors.ts";
-import type { Source } from "./source.ts";
+import { openSource, type Source } from "./source.ts";
 import type { LayerWeights, Weights } from "./weights.ts";
 
 const shape = z.object({
@@ -17,6 +18,41 @@ const shape = z.object({
     .nullish(),
   n_modules: z.int().min(1),
 });
+
+async function formOf(source: Source): Promise<z.infer<typeof shape>> {
+  const parsed = shape.safeParse(await source.json("config.json"));
+  if (parsed.success) return parsed.data;
+  const [{ path, message }] = parsed.error.issues;
+  throw badModel(`${source.path}/config.json: expected a KVzap probe (model_type kvzap): ${path.join(".")} ${message}`);
+}
+
+/** What files say of a probe. */
+export interface ProbeInspection {
+  path: string;
+  kind: "kvzap";
+  form: "linear" | "mlp";
+  layers: number;
+  inputs: number; // of the model's residual stream
+  kvHeads: number;
+  hidden: number | null; // of an MLP
+  diskBytes: number;
+  recipe: Awaited<ReturnType<typeof readRecipe>>;
+}
+
+/** Null: the folder holds no probe. Throws `bad-model` for a probe that is none. */
+export async function inspectProbe(path: string): Promise<ProbeInspection | null> {
+  const source = await openSource(path);
+  const json = (await source.json("config.json")) as { model_type?: unknown } | null;
+  if (json?.model_type !== "kvzap") return null;
+  const { input_dim: inputs, output_dim: kvHeads, hidden_dim, n_modules: layers } = await formOf(source);
+  await using file = await Safetensors.open(source);
+  const hidden = hidden_dim ?? null;
+  return {
+    ...{ path, kind: "kvzap", form: hidden === null ? "linear" : "mlp", layers, inputs, kvHeads, hidden },
+    diskBytes: [...file.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0),
+    recipe: await readRecipe(source),
+  };
+}
 
 /** Lays a probe over a model's weights. */
 export async function addProbe(device: Device, config: ModelConfig, weights: Weights, source: Source): Promise<void> {
@@ -36,12 +72,7 @@ async function loadProbe(
   config: ModelConfig,
   source: Source,
 ): Promise<NonNullable<LayerWeights["probe"]>[]> {
-  const parsed = shape.safeParse(await source.json("config.json"));
-  if (!parsed.success)
-    throw badModel(
-      `${source.path}/config.json: expected a KVzap probe (model_type kvzap): ${parsed.error.issues[0].path.join(".")} ${parsed.error.issues[0].message}`,
-    );
-  const { input_dim, output_dim, hidden_dim, n_modules } = parsed.data;
+  const { input_dim, output_dim, hidden_dim, n_modules } = await formOf(source);
   const [got, wanted] = [
     [input_dim, output_dim, n_modules],
     [config.hidden, config.kvHeads, config.layers],

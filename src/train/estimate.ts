@@ -76,10 +76,10 @@ export async function productRate(device: Device, bf16: boolean): Promise<number
 }
 
 /** Share of the products' rate that whole steps have reached (LOG.md). */
-export const STEP_SHARE = 0.5;
+const STEP_SHARE = 0.5;
 
 export interface Forecast extends Estimate {
-  seconds: number; // of the whole run, about
+  seconds: number; // until the run ends, about
 }
 
 /** Who hears of it. */
@@ -87,6 +87,7 @@ export interface Forecasting {
   /** Before anything large is allocated. */
   onForecast?: (forecast: Forecast) => void;
   memory?: number; // bytes that the machine has; default: no limit
+  done?: number; // steps that the run goes on after; default: 0
 }
 
 /** Throws `no-memory` where the machine has less than a run takes. */
@@ -106,7 +107,7 @@ export function checkMemory(shape: RunShape, memory = Number.POSITIVE_INFINITY):
 export async function forecast(
   device: Device,
   shape: RunShape & { settings: TrainSettings },
-  { onForecast, memory }: Forecasting,
+  { onForecast, memory, done = 0 }: Forecasting,
   before: Pick<Forecast, "bytes" | "seconds"> = { bytes: 0, seconds: 0 },
 ): Promise<void> {
   checkMemory(shape, memory);
@@ -115,6 +116,6 @@ export async function forecast(
   const rate = await productRate(device, false);
   const rounded = bf16 ? await productRate(device, true) : rate;
   const step = exact / rate + (flops - exact) / rounded;
-  const seconds = before.seconds + (steps * step) / STEP_SHARE;
+  const seconds = before.seconds + (Math.max(0, steps - done) * step) / STEP_SHARE;
   onForecast?.({ bytes: Math.max(before.bytes, bytes), flops, exact, seconds });
 }

@@ -1,7 +1,7 @@
 import { newBatch, packBatch, type TrainBatch } from "./batch.ts";
 import type { Pieces } from "./data/pieces.ts";
 
-/** Batches of up to so many windows, for evaluations: the same ones each time. */
+/** Batches of at least so many windows, as far as pieces go, for evaluations: the same ones each time. */
 export function evaluationBatches(pieces: Pieces, total: number, windows: number, length: number): TrainBatch[] {
   const batches: TrainBatch[] = [];
   let cursor = 0;

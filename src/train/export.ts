@@ -7,7 +7,7 @@ import { type SavedTensor, saveSafetensors } from "./disk/save.ts";
 import { isGate, type Parameter, type Parameters } from "./parameters.ts";
 
 /** A tensor as it goes into a file. What gates come from stays float32, since their logits are scaled by 100. */
-export function saved(
+function saved(
   device: Device,
   p: Parameter,
   dtype: SavedTensor["dtype"],
@@ -42,7 +42,11 @@ export async function saveModel(
     join(folder, "model.safetensors"),
     parameters.map((p) => saved(device, p, dtype, { borrowed })),
   );
-  await writeJsonAtomic(join(folder, "config.json"), config);
+  const type = dtype === "F32" ? "float32" : "bfloat16";
+  await writeJsonAtomic(join(folder, "config.json"), {
+    ...config,
+    ...("dtype" in config ? { dtype: type } : { torch_dtype: type }),
+  });
 }
 
 /** An adapter folder: gates as NVIDIA's trainer writes them, and a LoRA as PEFT does, whichever learned. */

@@ -1,13 +1,7 @@
 // The form of gates: what is chosen for new ones, and what those that are there already keep.
 import { badArgument } from "../base/errors.ts";
 import type { DmsConfig } from "../model/config.ts";
-import type { RetrofitAsked, RetrofitSettings } from "./retrofitOptions.ts";
-
-/** Of new gates, where nothing else is asked. Source: the public recipe; the window is chosen for short runs. */
-export const NEW_GATES = {
-  ...{ gates: "own", per: "head", window: 32, shift: 1 },
-  ...{ tau: 0.1, alphaScale: 100, alphaOffset: 5 },
-} as const satisfies Partial<RetrofitSettings>;
+import { NEW_GATES, type RetrofitAsked, type RetrofitSettings } from "./retrofitOptions.ts";
 
 /** The `dms_*` keys of config.json that say a form. */
 export const formKeys = (r: RetrofitSettings): Record<string, unknown> => ({
@@ -31,6 +25,7 @@ export interface EarlierGates {
   path: string;
   dms: DmsConfig;
   json: unknown;
+  nominal: number | null; // ratio that their training ended at; null: they do not say
 }
 
 /**
@@ -45,7 +40,7 @@ export function settledForm(asked: RetrofitAsked, earlier: EarlierGates | null):
         throw badArgument(
           `${flag} ${asked[name]}: expected ${form[name]}, as the gates of ${earlier.path} have it, or no ${flag}`,
         );
-  const { from = Math.min(earlier?.dms.cr ?? 1, asked.ramp.cr) } = asked.ramp;
+  const { from = Math.min(earlier?.nominal ?? earlier?.dms.cr ?? 1, asked.ramp.cr) } = asked.ramp;
   const given = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined)) as RetrofitAsked;
   return { ...form, ...given, ramp: { ...asked.ramp, from } };
 }

@@ -6,6 +6,7 @@ import { type ModelConfig, parseConfig } from "../model/config.ts";
 import type { Model } from "../model/forward.ts";
 import { loadConfig } from "../model/load.ts";
 import type { Note } from "../model/match.ts";
+import { RECIPE } from "../model/recipe.ts";
 import { Safetensors } from "../model/safetensors.ts";
 import { openSource, type Source } from "../model/source.ts";
 import { formKeys, settledForm } from "./gateForm.ts";
@@ -28,8 +29,13 @@ export interface Origin {
   gates?: Source;
   loras: readonly Source[]; // merged
   earlier: readonly Source[]; // a LoRA that learns on
+  teacher: { source: Source; config: ModelConfig } | null; // another model that teaches
 }
 
+/**
+ * Reads what files of models say. Throws `bad-argument` for gates, a LoRA or a teacher that do not fit what was asked,
+ * as `openSource` and `loadConfig` for folders that are no model.
+ */
 export async function originOf(options: RetrofitPlan): Promise<Origin> {
   const source = await openSource(options.model);
   const earlier = await openAdapters(options.earlier ?? []);
@@ -40,27 +46,45 @@ export async function originOf(options: RetrofitPlan): Promise<Origin> {
   const config = await loadConfig(source, gates, options.note);
   const { dms } = config;
   const holder = gates ?? source;
+  const held = (dms ? await holder.json("config.json") : null) as Record<string, unknown> | null;
+  if (held?.dms_disable_eviction === true)
+    throw badArgument(
+      `${holder.path}: config.json says dms_disable_eviction, with which gates never open: set it false`,
+    );
   if (options.start && dms)
     throw badArgument(
       `--init kvzap: expected a model without gates, ${holder.path} has them already: leave out --init`,
     );
-  const found = dms && { path: holder.path, dms, json: await holder.json("config.json") };
+  const found = dms && { path: holder.path, dms, json: held, nominal: await nominalOf(holder) };
   const settings = settledForm(options.retrofit, found);
   const json = await source.json("config.json");
   const gated = parseConfig({ ...json, ...formKeys(settings) });
   gated.tied = config.tied;
-  return { source, config, gated, settings, gates, loras: merged.loras, earlier: earlier.loras };
+  if (earlier.loras.length > 0 && settings.train !== "lora")
+    throw badArgument(
+      `${earlier.loras[0].path} has a LoRA, which learns on by --train lora alone, got ${settings.train}`,
+    );
+  const teacher = options.teacher === null ? null : await teacherOf(await openSource(options.teacher), gated);
+  return { source, config, gated, settings, gates, loras: merged.loras, earlier: earlier.loras, teacher };
+}
+
+/** The nominal ratio that an earlier run of ours ended at: what a ramp goes on from. */
+async function nominalOf(source: Source): Promise<number | null> {
+  const recipe = (await source.json(RECIPE)) as { reached?: { targetCr?: unknown } } | null;
+  const cr = recipe?.reached?.targetCr;
+  return typeof cr === "number" && cr >= 1 && cr < Infinity ? cr : null;
 }
 
 /**
- * `start`: gates to begin with. Where others have begun the run, its checkpoint has them.
+ * Puts the parameters on the device: loads them, begins gates and LoRA, and says what learns. `staging` opens another
+ * device, which `loadParameters` closes. `start`: gates to begin with; where the run has a checkpoint, that has them.
  */
 export async function makeGated(
   device: Device,
   staging: () => Device,
   origin: Origin,
   start: GateStart | null,
-  { teacher, note, start: maker, settings: { seed } }: RetrofitPlan,
+  { note, start: maker, settings: { seed } }: RetrofitPlan,
 ): Promise<Gated> {
   const { source, config, gated, settings, gates, loras } = origin;
   const { train, rank, loraScale } = settings;
@@ -77,19 +101,18 @@ export async function makeGated(
     await parameters.addLowRank(rank, loraScale);
     await startLowRank(parameters, seed);
     if (origin.earlier.length > 0) await goOnWith(parameters, origin, note ?? (() => {}));
-  } else if (origin.earlier.length > 0)
-    throw badArgument(`${origin.earlier[0].path} has a LoRA, which learns on by --train lora alone, got ${train}`);
+  }
   if (settings.loss.kind !== "distill") return { parameters, teacher: null };
-  if (teacher !== null) {
-    const other = await openSource(teacher);
-    return { parameters, teacher: await loadParameters(device, staging(), await teacherConfig(other, gated), other) };
+  if (origin.teacher !== null) {
+    const { source: other, config: its } = origin.teacher;
+    return { parameters, teacher: await loadParameters(device, staging(), its, other) };
   }
   const weights = train === "full" ? (await load(false)).weights : parameters.untouched();
   return { parameters, teacher: { config, weights } };
 }
 
-/** Config of another model that teaches. Throws `bad-argument` where it is not of the student's form. */
-async function teacherConfig(source: Source, student: ModelConfig): Promise<ModelConfig> {
+/** Another model that teaches. Throws `bad-argument` where it is not of the student's form. */
+async function teacherOf(source: Source, student: ModelConfig): Promise<Origin["teacher"]> {
   const config = await loadConfig(source);
   const form = ({ dms, normEps, tied, contextLength, eosIds, bosId, frequencies, ...sizes }: ModelConfig) => ({
     ...sizes,
@@ -104,12 +127,12 @@ async function teacherConfig(source: Source, student: ModelConfig): Promise<Mode
         `--teacher ${source.path}: expected a model of the student's form, whose ${name} is ${expected.slice(0, 80)}, got ${got.slice(0, 80)}`,
       );
   }
-  return config;
+  return { source, config };
 }
 
 async function startGates(parameters: Parameters, { proj, bias }: GateStart): Promise<void> {
   for (const [l, { alpha }] of parameters.weights.layers.entries()) {
-    if (!alpha?.bias) continue;
+    if (!alpha?.bias) throw new Error(`layer ${l}: expected gates with a bias to begin with`);
     await parameters.write(alpha.proj, proj[l]);
     await parameters.write(parameters.vector(alpha.bias), bias[l]);
   }

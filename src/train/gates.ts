@@ -1,4 +1,4 @@
-// Decisions of a batch: their noise, how many evict, and the term that asks for more of them (dms.md 3.4).
+// Decisions of a batch: their noise, how many evict, and the term that asks for more of them (arXiv 2506.05345).
 import { uniform } from "../base/rng.ts";
 
 /** Gumbel - Gumbel, which is logistic: log(u / (1 - u)). A function of seed, step and layer. */

@@ -1,6 +1,8 @@
 // Next-token training of a small model, from random weights or from a checkpoint.
+
+import { badArgument } from "../base/errors.ts";
 import type { Device } from "../device/device.ts";
-import { parseConfig } from "../model/config.ts";
+import { type ModelConfig, parseConfig } from "../model/config.ts";
 import { openSource } from "../model/source.ts";
 import { openDevice } from "../request/session.ts";
 import type { Pieces } from "./data/pieces.ts";
@@ -12,12 +14,12 @@ import { saveModel } from "./export.ts";
 import { type InitialOptions, initialParameters } from "./initial.ts";
 import { loadParameters } from "./load.ts";
 import { Optimizer } from "./optimizer.ts";
-import { dataOf, finish, nextTo, run, type Surroundings } from "./run.ts";
+import { dataOf, finish, type Learned, nextTo, run, type Surroundings, stepsDone } from "./run.ts";
 import { checkSettings, type TrainSettings } from "./settings.ts";
 import { Student } from "./student.ts";
 import { Trainer } from "./trainer.ts";
 
-export interface PretrainOptions extends Surroundings {
+export interface PretrainOptions extends Surroundings, Learned {
   /** config.json, as transformers writes it. */
   config: Record<string, unknown>;
   /** Where weights begin: drawn, or of a folder's checkpoint. */
@@ -25,17 +27,15 @@ export interface PretrainOptions extends Surroundings {
   /** A model folder (or a file in it) whose tokenizer and chat template go along; null: none. */
   beside: string | null;
   out: string;
-  train: Pieces; // endless
   test: Pieces;
-  /** How the data were read, for the recipe. */
-  reading?: Record<string, unknown>;
   settings: TrainSettings;
   /** Type of the saved matrices. */
   dtype: "BF16" | "F32";
 }
 
 /**
- * Trains and saves a model folder, on a device that `open` opens (default: the fastest that is there). Throws
+ * Trains and saves a model folder, on a device that `open` opens (default: the fastest that is there); each call of
+ * `open` must make a new one, since weights are read on another and go with it. Throws
  * `bad-argument` for settings that make no sense or differ from those of the run that is gone on with, `bad-model`
  * where the loss is no number any more, `no-memory`, `aborted` once a stopped run is saved.
  */
@@ -48,6 +48,15 @@ export async function pretrain(options: PretrainOptions, open: () => Device = ()
   }
 }
 
+/** Throws `bad-argument` for settings that make no sense with a model, or a model with gates. */
+export function checkPretrain(config: ModelConfig, settings: TrainSettings): void {
+  checkSettings(settings, config.contextLength);
+  if (config.dms)
+    throw badArgument(
+      "expected a model without DMS gates, as pretraining would move weights from under them: `retrofit` trains both",
+    );
+}
+
 async function trained(device: Device, staging: () => Device, options: PretrainOptions): Promise<void> {
   const { out, settings, train, test, from } = options;
   const { windows, length, schedule, heldOutWindows } = settings;
@@ -56,9 +65,9 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
     [from, options.beside].filter((path) => typeof path === "string"),
   );
   const config = parseConfig(options.config);
-  checkSettings(settings, config.contextLength);
+  checkPretrain(config, settings);
   const shape = { config, settings, train: "full", rank: 0, distills: false, teacherApart: false } as const;
-  await forecast(device, shape, options);
+  await forecast(device, shape, { ...options, done: (await stepsDone(out)) ?? 0 });
   await using _ = await claimFolder(out);
   const parameters =
     typeof from === "string"
@@ -75,6 +84,7 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
     kind: "pretrain",
     from: typeof from === "string" ? nextTo(out, from) : from,
     weights: typeof from === "string" ? await fingerprintOfWeights(from) : null,
+    tokenizer: options.beside === null ? null : nextTo(out, options.beside),
     config: options.config,
     ...settings,
     ...{ dtype: options.dtype, device: device.name },
@@ -84,7 +94,7 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
     {
       ...options,
       ...settings,
-      settings: recipe,
+      recipe,
       pieces: train,
       rate: settings.optimizer.rate,
       schedule: { ...schedule, steps: settings.steps },
@@ -95,5 +105,5 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
   );
   const beside = options.beside === null ? null : (await openSource(options.beside)).path;
   await saveModel(device, parameters.all, out, options.config, { from: beside, dtype: options.dtype });
-  await finish(out, { ...recipe, ...dataOf(options) });
+  await finish(out, { ...recipe, ...dataOf(options, out) });
 }

@@ -1,11 +1,10 @@
-// Teaches a model to compress its own cache: DMS (arXiv 2506.05345) by the public recipe (dms.md 3.4), and what small
-// batches need beside it.
+// Teaches a model to compress its own cache: DMS (arXiv 2506.05345) by the public recipe (NVIDIA Model-Optimizer,
+// experimental/dms), and what small batches need beside it.
 import { join, relative } from "node:path";
 import { badArgument } from "../base/errors.ts";
 import { uniform } from "../base/rng.ts";
 import type { Device } from "../device/device.ts";
 import { openDevice } from "../request/session.ts";
-import { latestCheckpoint } from "./disk/checkpoint.ts";
 import { fingerprintOfWeights } from "./disk/fingerprint.ts";
 import type { JournalEntry } from "./disk/journal.ts";
 import { checkOut, claimFolder } from "./disk/outFolder.ts";
@@ -17,7 +16,7 @@ import { makeGated, type Origin, originOf } from "./gated.ts";
 import { formKeys } from "./gateForm.ts";
 import { Optimizer } from "./optimizer.ts";
 import type { RetrofitOptions, RetrofitPlan, RetrofitSettings } from "./retrofitOptions.ts";
-import { CHECKPOINTS, dataOf, finish, nextTo, run } from "./run.ts";
+import { dataOf, finish, nextTo, run, stepsDone } from "./run.ts";
 import { ratioAt } from "./schedule.ts";
 import { checkSettings } from "./settings.ts";
 import { Student } from "./student.ts";
@@ -25,7 +24,7 @@ import { Trainer } from "./trainer.ts";
 
 /**
  * Trains, and saves an adapter folder (gates, LoRA) or, where all weights learned, a model folder, on a device that
- * `open` opens. Throws as `pretrain`.
+ * `open` opens, as `pretrain` says. Throws as `pretrain`.
  */
 export async function retrofit(options: RetrofitOptions, open: () => Device = () => openDevice()): Promise<void> {
   const device = open();
@@ -43,10 +42,11 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   await checkOut(out, given);
   const origin = await checkRetrofit(options);
   const r = origin.settings;
-  const maker = await neededStart(options);
+  const done = await stepsDone(out);
+  const maker = done === null ? start : null;
   const fit = maker?.estimate(origin.config);
   const before = fit && { bytes: fit.bytes, seconds: await fitSeconds(fit, device) };
-  await forecast(device, shapeOf(origin, options), options, before);
+  await forecast(device, shapeOf(origin, options), { ...options, done: done ?? 0 }, before);
   await using _ = await claimFolder(out);
   const begun = maker && (await maker.make(options, r));
   const { parameters, teacher } = await makeGated(device, staging, origin, begun, options);
@@ -58,18 +58,21 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   });
   const optimizer = new Optimizer(device, parameters.trained, settings.optimizer);
   const trainer = new Trainer(student, optimizer, r.loss, settings.seed);
-  const told = (path: string) => nextTo(out, path);
-  const recipe = {
-    kind: "retrofit",
-    model: told(model),
-    adapters: adapters.map(told),
-    earlier: earlier && told(earlier),
-    teacher: taught && told(taught),
-    weights: await Promise.all(given.map(fingerprintOfWeights)),
-    ...settings,
-    ...r,
-    start: start?.settings ?? null,
-    ...{ achieve, saveEach, dtype, device: device.name },
+  const weights = await Promise.all(given.map(fingerprintOfWeights));
+  const recipeIn = (folder: string) => {
+    const told = (path: string) => nextTo(folder, path);
+    return {
+      kind: "retrofit",
+      model: told(model),
+      adapters: adapters.map(told),
+      earlier: earlier && told(earlier),
+      teacher: taught && told(taught),
+      weights,
+      ...settings,
+      ...r,
+      start: start?.settings ?? null,
+      ...{ achieve, saveEach, dtype, device: device.name },
+    };
   };
   const base = await origin.source.json("config.json");
   const save = async (folder: string, reached: JournalEntry) => {
@@ -80,14 +83,14 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
       await saveAdapter(device, parameters, folder, config, {
         ...{ base: relative(folder, model), dtype },
       });
-    await finish(folder, { ...recipe, ...dataOf(options), reached });
+    await finish(folder, { ...recipeIn(folder), ...dataOf(options, folder), reached });
   };
   let [next, last]: [number, JournalEntry] = [0, { step: 0 }];
   /** The ratios of `achieve` that an entry is the first to reach. */
   const reachedBy = (entry: JournalEntry): readonly number[] => {
     last = entry;
     const from = next;
-    while (next < achieve.length && Number(entry.heldOutCr ?? 0) >= achieve[next]) next++;
+    while (next < achieve.length && (entry.heldOutCr ?? 0) >= achieve[next]) next++;
     return achieve.slice(from, next);
   };
   const enough = () => (achieve.length > 0 && next === achieve.length ? "enough" : undefined);
@@ -97,7 +100,7 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
     {
       ...options,
       ...settings,
-      settings: recipe,
+      recipe: recipeIn(out),
       pieces: train,
       rate: settings.optimizer.rate,
       schedule: { ...settings.schedule, steps: settings.steps },
@@ -123,7 +126,7 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   if (missed.length > 0)
     options.note?.(
       `--achieve: ${missed.join(", ")} not reached: the run ends where held-out text achieves ` +
-        `${Number(last.heldOutCr ?? 1).toFixed(2)}; more --steps or a higher --cr go further`,
+        `${(last.heldOutCr ?? 1).toFixed(2)}; more --steps or a higher --cr go further`,
     );
   await save(out, missed.length > 0 ? { ...last, missed } : last);
 }
@@ -147,15 +150,10 @@ function shapeOf({ gated, settings: r }: Origin, { settings, teacher }: Retrofit
   return { config: gated, settings, train: r.train, rank: r.rank, distills, teacherApart };
 }
 
-/** Who makes gates to begin with, where the run has not begun. */
-async function neededStart({ start, out }: RetrofitPlan): Promise<RetrofitPlan["start"]> {
-  return start && (await latestCheckpoint(join(out, CHECKPOINTS))).checkpoint ? null : start;
-}
-
 function check(r: RetrofitSettings, { achieve, settings, note }: RetrofitPlan): void {
   if (r.gates === "borrowed" && r.train !== "full")
     throw badArgument(
-      `--gates borrowed: expected --train full, got ${r.train}: the model must give up a query channel`,
+      `--train ${r.train}: expected full, as these gates are borrowed from the query projections, rows of which decide`,
     );
   if (achieve.length > 0 && settings.heldOutWindows === 0)
     throw badArgument("--achieve: expected --held-out from 1, as ratios are achieved on held-out text; got 0");
@@ -175,8 +173,13 @@ function check(r: RetrofitSettings, { achieve, settings, note }: RetrofitPlan): 
     throw badArgument(`--sparsity: expected a number from 0, got ${r.sparsityWeight}`);
   if (!(r.ramp.cr >= 1)) throw badArgument(`--cr: expected a ratio from 1, got ${r.ramp.cr}`);
   if (!(r.tau > 0)) throw badArgument(`--tau: expected a temperature above 0, got ${r.tau}`);
+  if (!(r.alphaScale > 0 && r.alphaScale < Infinity))
+    throw badArgument(`--alpha-scale: expected a factor above 0, got ${r.alphaScale}`);
+  if (!Number.isFinite(r.alphaOffset)) throw badArgument(`--alpha-offset: expected a number, got ${r.alphaOffset}`);
   if (!(Number.isInteger(r.rank) && r.rank >= 1 && r.rank <= 1024))
     throw badArgument(`--rank: expected a whole number from 1 to 1024, got ${r.rank}`);
+  if (!(r.loraScale > 0 && r.loraScale < Infinity))
+    throw badArgument(`--lora-alpha: expected a number above 0, got ${r.loraScale * r.rank}`);
 }
 
 /** What people ask for by `--cr`, as a whole number: what held-out text achieved; where none was, the nominal CR. */

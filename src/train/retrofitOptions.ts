@@ -3,7 +3,7 @@ import type { Pieces } from "./data/pieces.ts";
 import type { FitEstimate } from "./fit/fitEstimate.ts";
 import type { Loss } from "./lossRows.ts";
 import type { TrainMode } from "./parameters.ts";
-import type { Surroundings } from "./run.ts";
+import type { Learned, Surroundings } from "./run.ts";
 import type { Ramp } from "./schedule.ts";
 import type { TrainSettings } from "./settings.ts";
 
@@ -17,14 +17,21 @@ export interface RetrofitSettings {
   window: number; // tokens that a key still serves after its label; 0: immediate eviction
   shift: 0 | 1; // whose decision labels a key: its own token's, or the next one's
   trigger: "every" | "random"; // queries under the mask: all, or those after a random one of each document
-  tau: number;
+  tau: number; // temperature of the Gumbel-sigmoid
+  /** A decision's logit is alphaScale * (gate's output) - alphaOffset; above 0 it evicts. */
   alphaScale: number;
   alphaOffset: number;
   ramp: Ramp;
-  sparsityWeight: number;
+  sparsityWeight: number; // of the one-sided term, beside the loss
   rank: number; // of LoRA
-  loraScale: number;
+  loraScale: number; // of b a, before it is added: alpha / rank in PEFT's words
 }
+
+/** Of new gates, where nothing else is asked. Source: the public recipe; the window is chosen for short runs. */
+export const NEW_GATES = {
+  ...{ gates: "own", per: "head", window: 32, shift: 1 },
+  ...{ tau: 0.1, alphaScale: 100, alphaOffset: 5 },
+} as const satisfies Partial<RetrofitSettings>;
 
 /** Of the form of gates, and of where the ratio begins, what is not asked for is as gateForm.ts says. */
 export interface RetrofitAsked
@@ -33,11 +40,11 @@ export interface RetrofitAsked
   ramp: Omit<Ramp, "from"> & Partial<Pick<Ramp, "from">>;
 }
 
-type FormKey = "gates" | "per" | "window" | "shift" | "tau" | "alphaScale" | "alphaOffset";
+type FormKey = keyof typeof NEW_GATES;
 
 /** Gates to begin with. */
 export interface GateStart {
-  proj: readonly Float32Array[]; // [layers] of [Hkv, H]
+  proj: readonly Float32Array[]; // [layers] of [Hkv, H], of the residual stream under its gate's norm
   bias: readonly Float32Array[]; // [layers] of [Hkv]
 }
 
@@ -49,7 +56,7 @@ export interface GateMaker {
   make: (data: Pick<RetrofitOptions, "train" | "test">, settings: RetrofitSettings) => Promise<GateStart>;
 }
 
-export interface RetrofitOptions extends Surroundings {
+export interface RetrofitOptions extends Surroundings, Learned {
   model: string;
   /** Laid over the model; LoRAs are merged, so that the result is to be used beside them. */
   adapters: readonly string[];
@@ -58,10 +65,7 @@ export interface RetrofitOptions extends Surroundings {
   /** The uncompressed self, where that is not what `model` and `adapters` make. */
   teacher: string | null;
   out: string;
-  train: Pieces; // endless
   test: Pieces;
-  /** How the data were read, for the recipe. */
-  reading?: Record<string, unknown>;
   settings: TrainSettings;
   retrofit: RetrofitAsked;
   start: GateMaker | null; // null: closed gates

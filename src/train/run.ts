@@ -7,23 +7,22 @@ import { RECIPE } from "../model/recipe.ts";
 import { newBatch, packBatch, type TrainBatch, type Trigger } from "./batch.ts";
 import type { Pieces } from "./data/pieces.ts";
 import { writeJsonAtomic } from "./disk/aside.ts";
-import { cleanCheckpoints, latestCheckpoint, readCheckpoint, writeCheckpoint } from "./disk/checkpoint.ts";
-import { Journal, type JournalEntry } from "./disk/journal.ts";
+import { CHECKPOINTS, cleanCheckpoints, latestCheckpoint, readCheckpoint, writeCheckpoint } from "./disk/checkpoint.ts";
+import { JOURNAL, Journal, type JournalEntry } from "./disk/journal.ts";
 import { checkResume } from "./disk/resume.ts";
 import type { Forecasting } from "./estimate.ts";
 import type { Optimizer } from "./optimizer.ts";
 import type { Parameter } from "./parameters.ts";
 import { evictedShare, type Ramp, rateAt, ratioAt, type Schedule } from "./schedule.ts";
+import type { TrainSettings } from "./settings.ts";
 import type { Trainer } from "./trainer.ts";
 
-export interface RunOptions {
+export interface RunOptions
+  extends Pick<TrainSettings, "windows" | "length" | "accumulate" | "evaluateEach" | "checkpointEach"> {
   out: string; // folder of the result
   /** JSON of all that the result depends on: a resumed run must have the same. */
-  settings: Record<string, unknown>;
+  recipe: Record<string, unknown>;
   pieces: Pieces; // endless
-  windows: number; // of a batch
-  length: number; // tokens of a window
-  accumulate: number; // batches of a step
   schedule: Schedule;
   rate: number; // AdamW's at its peak, for the journal
   ramp: Ramp | null; // null: no gates
@@ -31,10 +30,8 @@ export interface RunOptions {
   trigger?: Trigger;
   /** What evaluations read. */
   heldOut: readonly TrainBatch[];
-  evaluateEach: number; // steps
   /** Steps between results that are saved, which are evaluated too; 0: none. */
   saveEach?: number;
-  checkpointEach: number; // steps
   signal?: AbortSignal;
   /** After a step's line is in the journal; "enough" ends the run after this step. */
   onEntry?: (entry: JournalEntry) => Promise<"enough" | undefined> | "enough" | undefined;
@@ -46,7 +43,16 @@ export interface RunOptions {
 }
 
 /** What every trainer is given from outside: who hears of the run, what stops it, how much memory there is. */
-export interface Surroundings extends Pick<RunOptions, "signal" | "onEntry" | "onRan" | "note">, Forecasting {}
+export interface Surroundings
+  extends Pick<RunOptions, "signal" | "onEntry" | "onRan" | "note">,
+    Omit<Forecasting, "done"> {}
+
+/** What is learned from. */
+export interface Learned {
+  train: Pieces; // endless
+  /** How the data were read, as the recipe in a folder tells it. */
+  reading?: (folder: string) => Record<string, unknown>;
+}
 
 export interface RunParts {
   device: Device;
@@ -55,20 +61,20 @@ export interface RunParts {
   learned: readonly Parameter[];
 }
 
-/** Files of a run's folder beside its result: every step's line, checkpoints, and at its end how it was made. */
-export const JOURNAL = "journal.jsonl";
-export const CHECKPOINTS = "checkpoints";
+/** Steps that a run in the folder has done; null: there is none to go on with. */
+export const stepsDone = async (out: string): Promise<number | null> =>
+  (await latestCheckpoint(join(out, CHECKPOINTS))).checkpoint?.state.step ?? null;
 
 /**
- * Runs to the last step, from a checkpoint in `dir` where there is one. Throws `aborted` after saving, when stopped.
+ * Runs to the last step, from a checkpoint in `out` where there is one. Throws `aborted` after saving, when stopped.
  */
 export async function run({ device, trainer, optimizer, learned }: RunParts, options: RunOptions): Promise<void> {
-  const { out, settings, pieces, schedule, ramp, signal, saveEach = 0 } = options;
+  const { out, recipe, pieces, schedule, ramp, signal, saveEach = 0 } = options;
   const dir = join(out, CHECKPOINTS);
   await mkdir(dir, { recursive: true }).catch((error: Error) => {
     throw badArgument(`${out}: expected a folder that can be made and written: ${error.message}`);
   });
-  const state = { settings, data: pieces.fingerprint };
+  const state = { settings: recipe, data: pieces.fingerprint };
   const tensors = [
     ...learned.map((p) => ({ name: p.name, shape: p.shape, buffer: p.value })),
     ...optimizer.state(),
@@ -99,7 +105,11 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
   };
   const batches = Array.from({ length: options.accumulate }, () => newBatch(options.windows, options.length));
   let enough = journal.kept.map((entry) => options.recall?.(entry)).includes("enough");
-  if (step === 0) enough = await write({ step, ...(await evaluation()) });
+  if (step === 0) {
+    const read = options.heldOut.reduce((sum, { weights }) => sum + weights.filter((w) => w > 0).length, 0);
+    if (read > 0) options.note?.(`evaluations predict ${read} held-out tokens`);
+    enough = await write({ step, ...(await evaluation()) });
+  }
   while (step < schedule.steps && !enough) {
     const started = performance.now();
     let next = cursor;
@@ -111,11 +121,13 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
     const { loss, sparsity, evicted, norm, tokens } = await trainer.step(batches, step, part, target);
     cursor = next;
     const last = step === schedule.steps;
-    const entry: JournalEntry = { step, loss, learningRate: part * options.rate, norm, tokens };
-    if (target) Object.assign(entry, { sparsity, targetCr, cr: 1 / (1 - evicted!) });
     const saves = saveEach > 0 && step % saveEach === 0;
-    if (last || saves || step % options.evaluateEach === 0) Object.assign(entry, await evaluation());
-    enough = await write({ ...entry, seconds: Math.round(performance.now() - started) / 1000 });
+    enough = await write({
+      ...{ step, loss, learningRate: part * options.rate, norm, tokens },
+      ...(target ? { sparsity, targetCr, cr: 1 / (1 - evicted!) } : {}),
+      ...(last || saves || step % options.evaluateEach === 0 ? await evaluation() : {}),
+      seconds: Math.round(performance.now() - started) / 1000,
+    });
     const stopped = signal?.aborted ?? false;
     if (last || stopped || enough || step % options.checkpointEach === 0) await save();
     if (stopped && !last && !enough)
@@ -130,10 +142,10 @@ export async function finish(out: string, training: Record<string, unknown>): Pr
   await rm(join(out, CHECKPOINTS), { recursive: true, force: true });
 }
 
-/** What recipes tell of the data. */
-export const dataOf = ({ train, reading }: { train: Pieces; reading?: Record<string, unknown> }) => ({
+/** What the recipe in a folder tells of the data. */
+export const dataOf = ({ train, reading }: Learned, folder: string) => ({
   data: train.description,
-  ...reading,
+  ...reading?.(folder),
   fingerprint: train.fingerprint,
 });
 

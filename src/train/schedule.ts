@@ -15,7 +15,7 @@ export function rateAt(step: number, { steps, warmup, shape, last }: Schedule): 
   return last + (1 - last) * (shape === "linear" ? 1 - done : (1 + Math.cos(Math.PI * done)) / 2);
 }
 
-/** How the nominal compression ratio rises: 1 step per `perUnit`-th of one until `cr` (dms.md 3.4). */
+/** How the nominal compression ratio rises: by 1 every `perUnit` steps, up to `cr` (arXiv 2506.05345). */
 export interface Ramp {
   from: number;
   cr: number;

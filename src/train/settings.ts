@@ -7,7 +7,7 @@ export interface TrainSettings {
   steps: number;
   windows: number; // of a batch
   length: number; // tokens of a window
-  accumulate: number; // batches of a step
+  accumulate: number; // batches of a step, whose gradients add up
   seed: number;
   optimizer: OptimizerSettings;
   schedule: Omit<Schedule, "steps">;
@@ -15,9 +15,9 @@ export interface TrainSettings {
   bf16: boolean;
   /** Activations of one layer at a time, computed again on the way back. */
   recompute: boolean;
-  heldOutWindows: number;
-  evaluateEach: number;
-  checkpointEach: number;
+  heldOutWindows: number; // that evaluations read, rounded up to whole batches
+  evaluateEach: number; // steps
+  checkpointEach: number; // steps
 }
 
 export const TRAIN_SETTINGS: TrainSettings = {
@@ -69,9 +69,11 @@ export function checkSettings(settings: TrainSettings, contextLength: number): v
     throw badArgument(
       "--last 0: an exponential schedule never gets there; expected a share above 0, or --schedule linear",
     );
+  if (!(schedule.last >= 0 && schedule.last <= 1))
+    throw badArgument(`--last: expected a number from 0 to 1, got ${schedule.last}`);
   const { momentum, beta1, beta2 } = optimizer;
-  for (const [name, value] of Object.entries({ momentum, beta1, beta2, "--last": schedule.last }))
-    if (!(value >= 0 && value <= 1)) throw badArgument(`${name}: expected a number from 0 to 1, got ${value}`);
+  for (const [name, value] of Object.entries({ momentum, beta1, beta2 }))
+    if (!(value >= 0 && value < 1)) throw badArgument(`${name}: expected a number from 0 to below 1, got ${value}`);
   const { rate, muonRate, gateRate, eps, decay, clip } = optimizer;
   for (const [name, value] of Object.entries({
     ...{ "--rate": rate, "--muon-rate": muonRate, "--gate-rate": gateRate, eps },

@@ -73,8 +73,8 @@ describe("a probe from the command line", () => {
       [["--data", data, "--length", "9000"], /expected prompts of 2 to 2048 tokens, got 9000/],
       [["--data", data, "--prompts", "0"], /prompts: expected a whole number from 1, got 0/],
       [["--data", "abacus", "--length", "1536"], /--data abacus: expected the tokenizer of models\/abacus/],
-      [["--data", data, "--adapter", "x"], /--adapter: --method kvzap reads no such option/],
-      [["--data", data, "--learn", "assistant"], /--learn: --method kvzap reads no such option/],
+      [["--data", data, "--adapter", "x"], /--adapter is read by --method dms alone/],
+      [["--data", data, "--learn", "assistant"], /--learn is read by --method dms alone/],
       [["--data", data, "--surrogate", "tree"], /expected linear or mlp, got "tree"/],
     ] as const) {
       const done = fit(...args, "-o", none);

@@ -1,5 +1,5 @@
 // Any partition of a token sequence into prefill chunks, decode steps and forks gives the live sets, counts and logits
-// of the rule of dms.md 3.3, which a list-based tracker and a dense transformer state here on their own.
+// of the rule of arXiv 2506.05345, which a list-based tracker and a dense transformer state here on their own.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { seeded } from "../../src/base/rng.ts";

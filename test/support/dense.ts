@@ -89,7 +89,7 @@ export function dense(
   return { logits: x.map((row) => times(w.head, norm(row, w.norm, c.normEps))), z };
 }
 
-/** The DMS rule of dms.md 3.3, literally. */
+/** The DMS rule (arXiv 2506.05345), literally. */
 export const dmsRule =
   (window: number, shift: 0 | 1): Visible =>
   (z, l, h, i, q) =>

@@ -229,7 +229,7 @@ test(
   },
   () =>
     withFolder({}, async (dir) => {
-      const src = new URL("../../src/train/", import.meta.url);
+      const src = new URL("../../src/train/disk/", import.meta.url);
       const script = `
       import { readdirSync } from "node:fs";
       import { latestCheckpoint, writeCheckpoint } from ${JSON.stringify(new URL("checkpoint.ts", src).href)};

@@ -7,10 +7,9 @@ import { HyperthinkError } from "../../src/base/errors.ts";
 import { trainingBoard } from "../../src/cli/training-board.ts";
 import { openDevice } from "../../src/request/session.ts";
 import { copyInto } from "../../src/train/disk/aside.ts";
-import { Journal } from "../../src/train/disk/journal.ts";
+import { JOURNAL, Journal } from "../../src/train/disk/journal.ts";
 import { saveAdapter, saveModel } from "../../src/train/export.ts";
 import { saveKvzap } from "../../src/train/fit/kvzap.ts";
-import { JOURNAL } from "../../src/train/run.ts";
 import { withFolder } from "../support/checkpoint.ts";
 import { tinyPretrain, tinyRetrofit } from "./runs.ts";
 

@@ -265,11 +265,11 @@ describe("going on", () => {
   test("gates that learn on keep window, tau and ratio where nothing else is asked, and their form in any case", async () => {
     const form = { train: "gates", shift: 0, per: "layer", window: 5, tau: 0.3 } as const;
     const first = await run({ retrofit: form });
-    const achieved = JSON.parse(readFileSync(join(first.out, "config.json"), "utf8")).dms_cr;
+    const { targetCr } = recipeOf(first.out).reached;
     const options = { earlier: first.out, retrofit: { ...BARE, train: "gates" } } as const;
     const next = recipeOf((await run(options)).out);
     assert.deepEqual([next.window, next.tau, next.shift, next.per, next.alphaScale], [5, 0.3, 0, "layer", 100]);
-    assert.equal(next.ramp.from, Math.min(4, achieved));
+    assert.equal(next.ramp.from, Math.min(4, targetCr));
     const other = await run({
       ...options,
       retrofit: { ...options.retrofit, window: 8, tau: 0.1, ramp: SETTINGS.ramp },
@@ -323,7 +323,7 @@ describe("going on", () => {
     await refused({ earlier: out, retrofit: { rank: 8 } }, /rank 8 .* got rank 4/);
     await refused({ earlier: out, retrofit: { train: "gates" } }, /--train lora/);
     await refused({ earlier: out, adapters: [out] }, /have gates each/);
-    await refused({ retrofit: { gates: "borrowed" } }, /--train full, got lora/);
+    await refused({ retrofit: { gates: "borrowed" } }, /--train lora: expected full, as these gates are borrowed/);
     await refused({ retrofit: { ramp: { from: 1, cr: 0.5, perUnit: 1 } } }, /--cr: expected a ratio from 1/);
     await refused({ retrofit: { rank: 0 } }, /--rank/);
     for (const perUnit of [0, -1, 0.5, Number.NaN])

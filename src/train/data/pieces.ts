@@ -53,6 +53,12 @@ export function shuffledPieces(pieces: Pieces, seed: number): Pieces {
   };
 }
 
+/** The pieces once, in an order by the seed. */
+export const onceShuffled = (pieces: Pieces, seed: number): Pieces => ({
+  ...shuffledPieces(pieces, seed),
+  count: pieces.count,
+});
+
 /** The same pieces, each without what is beyond its first `length` tokens. */
 export const shortened = (pieces: Pieces, length: number): Pieces => ({
   ...pieces,

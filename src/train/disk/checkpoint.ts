@@ -31,6 +31,9 @@ interface StateFile extends RunState {
   tensors: { bytes: number; sha256: string };
 }
 
+/** In a run's folder, while it goes on. */
+export const CHECKPOINTS = "checkpoints";
+
 const VERSION = 1;
 const STATE = "state.json";
 const TENSORS = "state.safetensors";

@@ -7,13 +7,19 @@ export interface JournalEntry {
   step: number; // steps done; 0: before the first
   loss?: number; // of the step's batch
   learningRate?: number; // AdamW's
+  norm?: number; // of all gradients, before they are clipped
+  tokens?: number; // of the step, that are no padding
+  sparsity?: number; // the one-sided term, unweighted
   targetCr?: number | null; // nominal: of decisions
-  cr?: number | null; // nominal, of the step's noisy decisions
+  cr?: number | null; // nominal, of the step's noisy decisions; Infinity, null in files, where all evict
   heldOut?: number; // loss of an evaluation
   heldOutCr?: number | null; // achieved in it: of keys that queries read
   seconds?: number;
-  [other: string]: unknown;
+  missed?: readonly number[]; // in a recipe: ratios of `achieve` that were not reached
 }
+
+/** In a run's folder: a line for every step. */
+export const JOURNAL = "journal.jsonl";
 
 const MOST_BYTES = 256 << 20;
 

@@ -4,7 +4,8 @@ import { resolve } from "node:path";
 import { badArgument } from "../../base/errors.ts";
 import { RECIPE } from "../../model/recipe.ts";
 import { openSource } from "../../model/source.ts";
-import { CHECKPOINTS, JOURNAL } from "../run.ts";
+import { CHECKPOINTS } from "./checkpoint.ts";
+import { JOURNAL } from "./journal.ts";
 import { FolderLock } from "./lock.ts";
 
 /** Files of a model, of gates or of a LoRA. */
