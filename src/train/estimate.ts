@@ -51,6 +51,7 @@ export function estimate({ config: c, settings, train, rank, distills, teacherAp
   // Two operations a weight and row forward, as many for the gradient of inputs, as many for that of weights.
   const matrices = projections + c.vocabulary * c.hidden;
   const passes = 2 + (everything ? 1 : 0) + (distills ? 1 : 0) + (recompute ? 1 : 0);
+  // Scores and values are 2 products forward; back they are 5, as scores are computed again.
   const attention = 2 * c.layers * length * queries * (3.5 + (distills ? 1 : 0) + (recompute ? 1 : 0));
   // Layers run forward in float32 where gates learn (student.ts).
   const forward = 1 + (distills ? 1 : 0) + (recompute ? 1 : 0);

@@ -6,11 +6,9 @@ import type { LayerWeights, Weights } from "../model/weights.ts";
 import { type Parameter, Parameters } from "./parameters.ts";
 
 export interface LoadParameters extends Omit<WeightOptions, "weights"> {
-  /**
-   * Of the parameters, where they shall have gates that the checkpoint has not. Those are new: closed, without bias.
-   */
+  /** Config with the gates that the parameters get where the checkpoint has none: closed ones. */
   gated?: ModelConfig;
-  /** New gates have a bias. */
+  /** Such gates have a bias, of 0. */
   biased?: boolean;
 }
 

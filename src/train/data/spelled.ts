@@ -1,4 +1,4 @@
-// What of a document goes to the tokenizer: texts, and where in them what is to be learned begins and ends.
+// Documents as texts, with where what is to be learned begins and ends in them.
 import { badArgument } from "../../base/errors.ts";
 import type { ChatMessage, ChatTemplate } from "../../model/chat.ts";
 import { renderLiteral } from "../../model/literal.ts";

@@ -27,7 +27,7 @@ export interface LayerScores {
   y: Float32Array; // [rows, Hkv] log scores
 }
 
-/** Tokens of a prompt that KVzip has repeated at once: here all of them. */
+/** Most tokens of a prompt: KVzip has so many repeated at once, and here that is the whole prompt. */
 export const MOST_LENGTH = 2048;
 
 /** Most tokens of a prompt that a context holds beside its replay. */
