@@ -1,6 +1,6 @@
-// Retrofits of models/abacus: the recipe of models/abacus-dms-* (its seed 0) from several seeds, with all weights and
-// with LoRA, and what changes when one part of it is another.
-//   node bench/retrofits.ts [--only full-0,lora-1,..] [--seeds 3] [--out bench/out/retrofits] [--list]
+// Retrofits of models/abacus from several seeds, and what changes when one part of the recipe is another: full (slow;
+// models/abacus-dms-2x and -4x are its seed 0), fast (as models/abacus-dms-8x was made), lora, and immediate.
+//   node bench/retrofits.ts [--only full-0,fast-1/8x,..] [--seeds 3] [--out bench/out/retrofits] [--list]
 // Each is a run of the program in a folder of its own; a finished one is not run again, an interrupted one goes on. At
 // the end it prints what was achieved and how long it took, and the command that measures all of them.
 import { readFileSync } from "node:fs";
@@ -29,7 +29,10 @@ const COMMON = [
 const MUON = ["--train", "full", "--optimizer", "muon"];
 /** At 5e-3 the weights alone, with every key kept, were 0.0025 nats from the teacher after 400 steps. */
 const FULL = [...MUON, "--muon-rate", "7e-4", "--rate", "7e-5"];
-/** At CR 8 weights have further to go: at the rates above 0.026 nats were left after 1,200 steps. */
+/**
+ * At CR 8 weights have further to go, and have to from the start: at the rates above 0.026 nats were left after 1,200
+ * steps, and chains of an 8x at these rates from a 4x at those lost 7 points where they lost 5 from a 4x at these.
+ */
 const FAST = [...MUON, "--muon-rate", "5e-3", "--rate", "5e-4"];
 const LORA = ["--train", "lora", "--rank", "16", "--rate", "5e-4"];
 /** From closed gates the same ramp cost 0.2 nats at CR 3; gates that begin as a surrogate recover within 20 steps. */
@@ -41,13 +44,19 @@ const CLOSED = ["--init", "zero"];
  * once, without a window, what is nominal is achieved.
  */
 const FAMILY = [
-  { name: "2x", nominal: "2.05", ramp: ["--cr-from", "2", "--cr-steps", "100", "--steps", "400"], full: FULL },
-  { name: "4x", nominal: "4.5", ramp: ["--cr-from", "2", "--cr-steps", "40", "--steps", "800"], full: FULL },
-  { name: "8x", nominal: "12", ramp: ["--cr-from", "4.5", "--cr-steps", "20", "--steps", "1600"], full: FAST },
-  // As many steps again took what an eight-fold cache costs from 5.3 points to 2.6, while held-out loss hardly fell.
-  { name: "8x-again", nominal: "12", ramp: ["--cr-from", "12", "--steps", "1600"], full: FAST },
+  { name: "2x", nominal: "2.05", ramp: ["--cr-from", "2", "--cr-steps", "100", "--steps", "400"] },
+  { name: "4x", nominal: "4.5", ramp: ["--cr-from", "2", "--cr-steps", "40", "--steps", "800"] },
+  { name: "8x", nominal: "12", ramp: ["--cr-from", "4.5", "--cr-steps", "20", "--steps", "1600"] },
+  // As many steps again took what chains lose from 5 points to 3, while held-out loss hardly fell.
+  { name: "8x-again", nominal: "12", ramp: ["--cr-from", "12", "--steps", "1600"] },
 ];
 const AT_ONCE = ["--eviction", "immediate"];
+const KINDS = {
+  full: { stages: 2, own: FULL },
+  fast: { stages: 4, own: FAST },
+  lora: { stages: 3, own: LORA },
+  immediate: { stages: 2, own: [...FULL, ...AT_ONCE] },
+};
 /** What is compared in one part: short, to CR 4 at once. */
 const SHORT = ["--cr-from", "2", "--cr", "4.5", "--cr-steps", "40", "--steps", "400"];
 
@@ -57,8 +66,9 @@ interface Run {
 }
 
 const RUNS: Run[] = [];
-function family(kind: "full" | "lora" | "immediate", seed: number): void {
-  FAMILY.slice(0, { full: 4, lora: 3, immediate: 2 }[kind]).forEach(({ name, nominal, ramp, full }, stage) => {
+function family(kind: keyof typeof KINDS, seed: number): void {
+  const { stages, own } = KINDS[kind];
+  FAMILY.slice(0, stages).forEach(({ name, nominal, ramp }, stage) => {
     const before = stage === 0 ? null : join(args.out, `${kind}-${seed}`, FAMILY[stage - 1].name);
     const from =
       before === null
@@ -66,20 +76,15 @@ function family(kind: "full" | "lora" | "immediate", seed: number): void {
         : kind === "lora"
           ? ["--model", model, "--from", before]
           : ["--model", before, "--teacher", model];
-    const own = [
-      ...(kind === "lora" ? LORA : full),
-      ...(kind === "immediate" ? [...AT_ONCE, "--cr", name.slice(0, 1)] : ["--cr", nominal]),
-    ];
+    const cr = kind === "immediate" ? name.slice(0, 1) : nominal;
     RUNS.push({
       name: `${kind}-${seed}/${name}`,
-      options: [...from, ...own, ...ramp, "--seed", String(10 * stage + seed)],
+      options: [...from, ...own, "--cr", cr, ...ramp, "--seed", String(10 * stage + seed)],
     });
   });
 }
-for (let seed = 0; seed < Number(args.seeds); seed++) {
-  family("full", seed);
-  family("lora", seed);
-}
+for (let seed = 0; seed < Number(args.seeds); seed++)
+  for (const kind of ["full", "fast", "lora"] as const) family(kind, seed);
 family("immediate", 0);
 const PARTS: [name: string, options: string[]][] = [
   ["base", [...START, ...FULL]],
