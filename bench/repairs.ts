@@ -35,7 +35,7 @@ interface Asked {
 }
 
 interface Chain {
-  checks: number; // ` wait`s that it wrote or was given after what it was asked
+  checks: number; // ` wait`s after what it was asked: one that stands there already does not count
   first: boolean; // what it had found before them is right
   answered: boolean;
   right: boolean;

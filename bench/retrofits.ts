@@ -100,11 +100,16 @@ const PARTS: [name: string, options: string[]][] = [
 for (const [name, options] of PARTS)
   RUNS.push({ name: `part/${name}`, options: ["--model", model, ...SHORT, ...options] });
 
+const asked = args.only?.split(",") ?? [];
+for (const only of asked)
+  if (!RUNS.some(({ name }) => name === only || name.startsWith(`${only}/`)))
+    throw new Error(`--only ${only}: expected one of ${RUNS.map(({ name }) => name).join(", ")}, or a folder of them`);
+
 /** A path as a command takes it where this was started. */
 const fromHere = (path: string): string => relative(process.cwd(), path) || ".";
 
 const wanted = RUNS.filter(
-  ({ name }) => !args.only || args.only.split(",").some((only) => name === only || name.startsWith(`${only}/`)),
+  ({ name }) => asked.length === 0 || asked.some((only) => name === only || name.startsWith(`${only}/`)),
 );
 for (const { name, options } of wanted) {
   const out = join(args.out, name);

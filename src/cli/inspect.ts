@@ -29,6 +29,9 @@ export function registerInspect(program: Command): void {
         throw badArgument("expected one folder, as an argument or as --model, got both");
       const path = flags.model ?? dir ?? embedded("abacus-dms-8x");
       const probe = await inspectProbe(path);
+      const others = ["adapter", "weights", "kv", "memory"] as const;
+      const other = others.find((name) => flags[name] !== undefined);
+      if (probe && other) throw badArgument(`--${other}: ${path} is a KVzap probe, of which nothing more is asked`);
       if (probe) return console.log(flags.json ? JSON.stringify(probe) : renderProbe(probe));
       const facts = await inspect(path, {
         ...flags,

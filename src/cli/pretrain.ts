@@ -12,7 +12,7 @@ import { choice, number, wholeList } from "./parse.ts";
 import { trainingBoard } from "./training-board.ts";
 import { trainingData } from "./training-data.ts";
 import { type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
-import { refuseUnread, unreadOfTraining } from "./unread.ts";
+import { refuseUnread, unreadOf, unreadOfTraining } from "./unread.ts";
 
 interface Flags extends TrainingFlags {
   config?: string;
@@ -54,19 +54,14 @@ Examples:
 async function runPretrain(flags: Flags, command: Command): Promise<void> {
   if ((flags.config === undefined) === (flags.from === undefined))
     throw badArgument("expected --config FILE (random weights) or --from DIR (its weights), one of them");
-  const fresh = "random weights alone, by --config";
   refuseUnread(command, [
-    ...(flags.from === undefined
-      ? []
-      : ([
-          ["lookBack", fresh],
-          ["deviation", fresh],
-        ] as const)),
+    ...unreadOf(["lookBack", "deviation"], flags.from !== undefined, "--config, whose weights are drawn"),
     ...unreadOfTraining(flags),
   ]);
   await checkOut(
     flags.out,
     [flags.from, flags.tokenizer].filter((path) => path !== undefined),
+    { goesOn: true },
   );
   const signal = interruptible();
   const settings = trainSettings(flags);

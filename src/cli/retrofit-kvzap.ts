@@ -73,8 +73,8 @@ export async function runKvzap(flags: KvzapFlags): Promise<void> {
   await using session = await open({ ...flags, chains: 1, kvMemory: 1 << 20, signal });
   const takes = estimateFit(session.config, flags);
   checkFitMemory(takes, machineMemory());
-  await using _ = await claimFolder(out);
   const { data, description, fingerprint } = await fitData(session, flags, signal);
+  await using _ = await claimFolder(out, { goesOn: false });
   const seconds = await fitSeconds(takes, session.device);
   process.stderr.write(`about ${size(takes.bytes)} of memory and ${duration(seconds)}\n`);
   const progress = fitProgress(process.stderr);

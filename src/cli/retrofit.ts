@@ -16,7 +16,7 @@ import { type KvzapFlags, kvzapOptions, runKvzap, unreadOfKvzap } from "./retrof
 import { trainingBoard } from "./training-board.ts";
 import { trainingData } from "./training-data.ts";
 import { type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
-import { refuseUnread, type Unread, unreadOfTraining } from "./unread.ts";
+import { refuseUnread, type Unread, unreadOf, unreadOfTraining } from "./unread.ts";
 
 interface Flags extends TrainingFlags, Pick<KvzapFlags, "surrogate" | "scores" | "prompts"> {
   method: "dms" | "kvzap";
@@ -62,7 +62,7 @@ export function registerRetrofit(program: Command): void {
     )
     .option(
       "--init <what>",
-      "gates begin closed (zero, paper), or as a linear fit of KVzip's scores (kvzap: arXiv 2505.23416, 2601.07891; as gates: chosen here), which small batches need (default: kvzap where gates are new, one per head and of their own)",
+      "gates begin closed (zero, paper), or as a linear fit of KVzip's scores (kvzap: arXiv 2505.23416, 2601.07891; as gates: chosen here), which small batches need (default: kvzap where gates are new, one per head, of their own and without --shift 1)",
       choice("zero", "kvzap"),
     )
     .option("--from <dir>", "folder of an earlier retrofit, whose gates and LoRA learn on")
@@ -174,14 +174,14 @@ const folders = ({ model, adapter = [], from, teacher }: Flags): string[] =>
   [model, ...adapter, from, teacher].filter((path) => path !== undefined);
 
 async function runRetrofit(given: Flags, command: Command): Promise<void> {
-  if (given.method === "kvzap") {
-    refuseUnread(command, unreadOfKvzap(command));
-    await checkOut(given.out, folders(given));
-    return runKvzap(given);
-  }
-  const flags = { ...given, init: given.init ?? ((await beginsAnew(given)) ? "kvzap" : "zero") } as const;
-  refuseUnread(command, unread(flags));
-  await checkOut(flags.out, folders(flags));
+  const fits = given.method === "kvzap";
+  const begins = fits ? "closed" : await beginning(given);
+  const flags = { ...given, init: given.init ?? (begins === "fitted" ? "kvzap" : "zero") } as const;
+  refuseUnread(command, fits ? unreadOfKvzap(command) : unreadOfDms(flags));
+  await checkOut(flags.out, folders(flags), { goesOn: !fits });
+  if (fits) return runKvzap(flags);
+  if (given.init === undefined && begins === "closed")
+    note("gates begin closed, since these cannot begin as a fit: small batches end worse so (--help, --init)");
   const achieve = flags.achieve ?? [];
   if (achieve.some((cr, i) => !(cr > 1 && cr > (achieve[i - 1] ?? 1))))
     throw badArgument(`--achieve: expected ascending ratios above 1 such as 2,4,8, got ${achieve.join()}`);
@@ -215,21 +215,27 @@ async function runRetrofit(given: Flags, command: Command): Promise<void> {
 const noFit = ({ shift, gates, per, from }: Flags): boolean =>
   shift === 1 || gates === "borrowed" || per === "layer" || from !== undefined;
 
-/** Whether gates are new ones that can begin as a fit. */
-async function beginsAnew(flags: Flags): Promise<boolean> {
-  if (noFit(flags)) return false;
+/** How gates begin where nothing is said. */
+async function beginning(flags: Flags): Promise<"fitted" | "closed" | "there"> {
+  if (flags.from !== undefined) return "there";
   const { gates } = await openAdapters(flags.adapter ?? []);
-  return (await loadConfig(await openSource(flags.model), gates)).dms === null;
+  const { dms } = await loadConfig(await openSource(flags.model), gates);
+  return dms !== null ? "there" : noFit(flags) ? "closed" : "fitted";
 }
 
-function* unread(flags: Flags): Iterable<Unread> {
-  if (flags.loss === "ntp") yield* [["kl", "--loss distill"] as const, ["teacher", "--loss distill"] as const];
-  if (flags.train !== "lora") yield* [["rank", "--train lora"] as const, ["loraAlpha", "--train lora"] as const];
-  yield ["surrogate", "--method kvzap (gates begin as a linear one)"];
-  if (flags.init === "zero") yield* [["scores", "--init kvzap"] as const, ["prompts", "--init kvzap"] as const];
-  if (flags.eviction === "immediate" && flags.window !== 0) yield ["window", "--eviction delayed"];
-  yield* unreadOfTraining(flags);
-}
+const unreadOfDms = (flags: Flags): Unread[] => [
+  ...unreadOf(["kl", "teacher"], flags.loss === "ntp", "--loss distill"),
+  ...unreadOf(["rank", "loraAlpha"], flags.train !== "lora", "--train lora"),
+  ...unreadOf(
+    ["rate", "decay", "dtype"],
+    flags.train === "gates",
+    "--train lora and full (gates learn by --gate-rate)",
+  ),
+  ...unreadOf(["surrogate"], true, "--method kvzap (gates begin as a linear one)"),
+  ...unreadOf(["scores", "prompts"], flags.init === "zero", "--init kvzap"),
+  ...unreadOf(["window"], flags.eviction === "immediate" && flags.window !== 0, "--eviction delayed"),
+  ...unreadOfTraining(flags),
+];
 
 function askedOf(flags: Flags): RetrofitAsked {
   const from = flags.crFrom ?? (flags.init === "kvzap" ? Math.max(1, 0.75 * flags.cr) : undefined);

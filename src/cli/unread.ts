@@ -1,10 +1,14 @@
-// Options that a run, as others have it, does not read: refused, so that nobody takes them for having worked.
+// Options that a run does not read, since others say so: they are refused, so that nobody thinks they did anything.
 import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
 import type { TrainingFlags } from "./training-options.ts";
 
 /** An option's name in the flags, and who reads it. */
 export type Unread = readonly [name: string, reader: string];
+
+/** The options of these names, where something makes them unread. */
+export const unreadOf = (names: readonly string[], are: boolean, reader: string): Unread[] =>
+  are ? names.map((name) => [name, reader]) : [];
 
 /** Throws `bad-argument` where the command line gives one of these. */
 export function refuseUnread(command: Command, unread: Iterable<Unread>): void {
@@ -16,12 +20,12 @@ export function refuseUnread(command: Command, unread: Iterable<Unread>): void {
 }
 
 /** What both trainers leave unread. */
-export function unreadOfTraining({ data, optimizer }: TrainingFlags): Unread[] {
-  const files = "data from files, not by generated problems";
-  return [
-    ...(optimizer === "muon" ? [] : ([["muonRate", "--optimizer muon"]] as const)),
-    ...(data.some((what) => /^abacus(:|$)/.test(what))
-      ? (["learn", "long", "end", "skipBadLines"] as const).map((name) => [name, files] as const)
-      : []),
-  ];
-}
+export const unreadOfTraining = ({ data, optimizer, schedule }: TrainingFlags): Unread[] => [
+  ...unreadOf(["muonRate"], optimizer !== "muon", "--optimizer muon"),
+  ...unreadOf(["last"], schedule === "constant", "schedules that are not constant"),
+  ...unreadOf(
+    ["learn", "long", "end", "skipBadLines"],
+    data.some((what) => /^abacus(:|$)/.test(what)),
+    "data that come from files",
+  ),
+];

@@ -1,5 +1,4 @@
 // Next-token training of a small model, from random weights or from a checkpoint.
-
 import { badArgument } from "../base/errors.ts";
 import type { Device } from "../device/device.ts";
 import { type ModelConfig, parseConfig } from "../model/config.ts";
@@ -63,12 +62,13 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
   await checkOut(
     out,
     [from, options.beside].filter((path) => typeof path === "string"),
+    { goesOn: true },
   );
   const config = parseConfig(options.config);
   checkPretrain(config, settings);
   const shape = { config, settings, train: "full", rank: 0, distills: false, teacherApart: false } as const;
   await forecast(device, shape, { ...options, done: (await stepsDone(out)) ?? 0 });
-  await using _ = await claimFolder(out);
+  await using _ = await claimFolder(out, { goesOn: true });
   const parameters =
     typeof from === "string"
       ? await loadParameters(device, staging(), config, await openSource(from))
@@ -84,7 +84,6 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
     kind: "pretrain",
     from: typeof from === "string" ? nextTo(out, from) : from,
     weights: typeof from === "string" ? await fingerprintOfWeights(from) : null,
-    tokenizer: options.beside === null ? null : nextTo(out, options.beside),
     config: options.config,
     ...settings,
     ...{ dtype: options.dtype, device: device.name },
@@ -105,5 +104,6 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
   );
   const beside = options.beside === null ? null : (await openSource(options.beside)).path;
   await saveModel(device, parameters.all, out, options.config, { from: beside, dtype: options.dtype });
-  await finish(out, { ...recipe, ...dataOf(options, out) });
+  const tokenizer = options.beside === null ? null : nextTo(out, options.beside);
+  await finish(out, { ...recipe, tokenizer, ...dataOf(options, out) });
 }

@@ -39,7 +39,7 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   const { settings, out, train, test, achieve } = options;
   const { model, adapters, earlier, teacher: taught, start, saveEach, dtype } = options;
   const given = [model, ...adapters, ...(earlier === null ? [] : [earlier]), ...(taught === null ? [] : [taught])];
-  await checkOut(out, given);
+  await checkOut(out, given, { goesOn: true });
   const origin = await checkRetrofit(options);
   const r = origin.settings;
   const done = await stepsDone(out);
@@ -47,7 +47,7 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   const fit = maker?.estimate(origin.config);
   const before = fit && { bytes: fit.bytes, seconds: await fitSeconds(fit, device) };
   await forecast(device, shapeOf(origin, options), { ...options, done: done ?? 0 }, before);
-  await using _ = await claimFolder(out);
+  await using _ = await claimFolder(out, { goesOn: true });
   const begun = maker && (await maker.make(options, r));
   const { parameters, teacher } = await makeGated(device, staging, origin, begun, options);
   const { windows, length, heldOutWindows } = settings;

@@ -192,10 +192,15 @@ describe("training from the command line", () => {
     unread(["retrofit", "--surrogate", "mlp"], /--surrogate is read by --method kvzap/);
     unread(["retrofit", "--init", "zero", "--prompts", "3"], /--prompts is read by --init kvzap/);
     unread(["retrofit", "--eviction", "immediate", "--window", "16"], /--window is read by --eviction delayed/);
+    unread(["retrofit", "--rate", "1"], /--rate is read by --train lora and full/);
+    unread(
+      ["retrofit", "--schedule", "constant", "--last", "0.3"],
+      /--last is read by schedules that are not constant/,
+    );
     unread(["retrofit", "--muon-rate", "1"], /--muon-rate is read by --optimizer muon/);
-    unread(["pretrain", "--look-back", "1"], /--look-back is read by random weights alone/);
+    unread(["pretrain", "--look-back", "1"], /--look-back is read by --config, whose weights are drawn/);
     const made = ["--data", "abacus", "--learn", "assistant"];
-    assert.match(run("retrofit", ...made).err, /--learn is read by data from files, not by generated problems/);
+    assert.match(run("retrofit", ...made).err, /--learn is read by data that come from files/);
     assert.match(run("retrofit", "--data", "abacus:settle=0", "--length", "1536").err, /settle has no value/);
   });
 
@@ -210,6 +215,7 @@ describe("training from the command line", () => {
     assert.deepEqual([fitted.start.prompts, fitted.shift, fitted.ramp.from], [4, 0, 3]);
     const layered = run("retrofit", "--data", data, "--length", "128", "--per", "layer");
     assert.equal(layered.code, 0, layered.err);
+    assert.match(layered.err, /gates begin closed, since these cannot begin as a fit/);
     assert.match(layered.err, /evaluations predict \d+ held-out tokens/);
     const closed = JSON.parse(readFileSync(join(layered.to, "training.json"), "utf8"));
     assert.deepEqual([closed.start, closed.shift, closed.ramp.from], [null, 1, 1]);

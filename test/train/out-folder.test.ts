@@ -50,19 +50,20 @@ describe("a folder for a result", () => {
         const out = join(dir, name.replaceAll(".", "-"));
         mkdirSync(out);
         writeFileSync(join(out, name), "{}");
-        await assert.rejects(checkOut(out, []), isRefused(new RegExp(`holds ${name} already`)));
+        await assert.rejects(checkOut(out, [], { goesOn: true }), isRefused(new RegExp(`holds ${name} already`)));
         mkdirSync(join(out, CHECKPOINTS)); // a trainer's, but without our journal
         await assert.rejects(tinyPretrain(out, short), isRefused(/ already: expected another --out/));
         // A run that was stopped while it saved its result goes on.
         writeFileSync(join(out, JOURNAL), "");
-        await checkOut(out, []);
+        await checkOut(out, [], { goesOn: true });
+        await assert.rejects(checkOut(out, [], { goesOn: false }), isRefused(/holds a run that was stopped/));
         writeFileSync(join(out, RECIPE), "{}");
-        await assert.rejects(checkOut(out, []), isRefused(/holds a finished run/));
+        await assert.rejects(checkOut(out, [], { goesOn: true }), isRefused(/holds a finished run/));
       }
-      await checkOut(join(dir, "new"), []);
+      await checkOut(join(dir, "new"), [], { goesOn: true });
       mkdirSync(join(dir, "notes"));
       writeFileSync(join(dir, "notes", "notes.txt"), "a user's");
-      await checkOut(join(dir, "notes"), []);
+      await checkOut(join(dir, "notes"), [], { goesOn: true });
     }));
 });
 
@@ -71,17 +72,17 @@ describe("a claim on a folder", () => {
     inFolder(async (dir) => {
       const out = join(dir, "out");
       {
-        await using _ = await claimFolder(out);
-        await assert.rejects(claimFolder(`${out}/.`), isRefused(/another program writes to it/));
+        await using _ = await claimFolder(out, { goesOn: true });
+        await assert.rejects(claimFolder(`${out}/.`, { goesOn: true }), isRefused(/another program writes to it/));
         assert.ok(existsSync(join(out, LOCK_FILE)));
         writeFileSync(join(out, "kept"), "");
       }
       assert.deepEqual(readdirSync(out), ["kept"]);
       writeFileSync(join(out, RECIPE), "{}"); // by a run that ended since it was looked at
-      await assert.rejects(claimFolder(out), isRefused(/holds a finished run/));
+      await assert.rejects(claimFolder(out, { goesOn: true }), isRefused(/holds a finished run/));
       assert.ok(!existsSync(join(out, LOCK_FILE)));
       {
-        await using _ = await claimFolder(join(dir, "empty"));
+        await using _ = await claimFolder(join(dir, "empty"), { goesOn: true });
       }
       assert.ok(!existsSync(join(dir, "empty")), "a run that failed before it wrote leaves nothing");
     }));
@@ -110,6 +111,9 @@ describe("a claim on a folder", () => {
   test("of a folder that cannot be made is an error that says so", () =>
     inFolder(async (dir) => {
       writeFileSync(join(dir, "file"), "");
-      await assert.rejects(claimFolder(join(dir, "file")), isRefused(/expected a folder that can be made and written/));
+      await assert.rejects(
+        claimFolder(join(dir, "file"), { goesOn: true }),
+        isRefused(/expected a folder that can be made and written/),
+      );
     }));
 });
