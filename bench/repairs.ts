@@ -43,19 +43,28 @@ interface Chain {
 
 const whole: Asked[] = abacusProblems({ count, seed }).map(({ question, answer }) => ({ prompt: question, answer }));
 
+interface Slipped {
+  ids: readonly number[]; // prompt and first pass
+  answer: number;
+}
+
 /** Problems that no training saw, with a first pass that ends in a wrong number. */
-function slipped(then: readonly number[]): Asked[] {
-  const all: Asked[] = [];
+function slippedPasses(): Slipped[] {
+  const all: Slipped[] = [];
   for (let i = 0; all.length < count; i++) {
     const rng = seeded(seed, i);
     const problem = abacusProblem(rng, { steps: 2 + rng.below(11), distractors: rng.below(11) });
     if (!isHeldOut(problem)) continue;
     const { ids, results } = trace(rng, problem, { slips: [0.05], checks: 0, settle: false, most: 1000 });
     if (results[0].value === problem.answer) continue;
-    all.push({ prompt: { ids: [...promptTokens(problem), ...ids, ...then] }, answer: problem.answer });
+    all.push({ ids: [...promptTokens(problem), ...ids], answer: problem.answer });
   }
   return all;
 }
+
+const slips = slippedPasses();
+const slipped = (then: readonly number[]): Asked[] =>
+  slips.map(({ ids, answer }) => ({ prompt: { ids: [...ids, ...then] }, answer }));
 
 /** Tokens that the context has left. */
 const most = (prompt: Prompt): number =>
@@ -64,8 +73,9 @@ const most = (prompt: Prompt): number =>
 /** The last number of a pass stands behind "=" at its end. */
 const found = (pass: string): string | undefined => /= (\d+)\s*$/.exec(pass.trimEnd())?.[1];
 
+await using session = await load({ model: args.model, chains: 64 });
+
 async function chainsOf(name: string, asked: readonly Asked[], more: Partial<ScaleOptions>): Promise<Chain[]> {
-  await using session = await load({ model: args.model, chains: 64 });
   const chains: Chain[] = [];
   const todo = [...asked.entries()];
   const worker = async () => {

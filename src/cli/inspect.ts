@@ -6,6 +6,7 @@ import { inspectProbe, type ProbeInspection } from "../model/probe.ts";
 import { count, size, table } from "./format.ts";
 import { ADAPTER, embedded, type ModelFlags } from "./options.ts";
 import { bytes, kvFormat, texts, weightFormat } from "./parse.ts";
+import { refuseUnread, unreadOf } from "./unread.ts";
 
 type Flags = Pick<ModelFlags, "model" | "adapter" | "weights" | "kv"> & { memory?: number; json?: boolean };
 
@@ -24,14 +25,12 @@ export function registerInspect(program: Command): void {
       "after",
       "\nHeaders are read, and no weights but a tied head.\nExample: hyperthink inspect --memory 16GiB ./Qwen3-8B-DMS-8x",
     )
-    .action(async (dir: string | undefined, flags: Flags) => {
+    .action(async (dir: string | undefined, flags: Flags, command: Command) => {
       if (dir !== undefined && flags.model !== undefined)
         throw badArgument("expected one folder, as an argument or as --model, got both");
       const path = flags.model ?? dir ?? embedded("abacus-dms-8x");
       const probe = await inspectProbe(path);
-      const others = ["adapter", "weights", "kv", "memory"] as const;
-      const other = others.find((name) => flags[name] !== undefined);
-      if (probe && other) throw badArgument(`--${other}: ${path} is a KVzap probe, of which nothing more is asked`);
+      refuseUnread(command, unreadOf(["adapter", "weights", "kv", "memory"], probe !== null, "models, not by probes"));
       if (probe) return console.log(flags.json ? JSON.stringify(probe) : renderProbe(probe));
       const facts = await inspect(path, {
         ...flags,

@@ -11,8 +11,8 @@ import { interruptible } from "./open.ts";
 import { choice, number, wholeList } from "./parse.ts";
 import { trainingBoard } from "./training-board.ts";
 import { trainingData } from "./training-data.ts";
-import { type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
-import { refuseUnread, unreadOf, unreadOfTraining } from "./unread.ts";
+import { type TrainingFlags, trainingOptions, trainSettings, unreadOfTraining } from "./training-options.ts";
+import { refuseUnread, unreadOf } from "./unread.ts";
 
 interface Flags extends TrainingFlags {
   config?: string;

@@ -15,8 +15,8 @@ import { choice, number, texts, whole } from "./parse.ts";
 import { type KvzapFlags, kvzapOptions, runKvzap, unreadOfKvzap } from "./retrofit-kvzap.ts";
 import { trainingBoard } from "./training-board.ts";
 import { trainingData } from "./training-data.ts";
-import { type TrainingFlags, trainingOptions, trainSettings } from "./training-options.ts";
-import { refuseUnread, type Unread, unreadOf, unreadOfTraining } from "./unread.ts";
+import { type TrainingFlags, trainingOptions, trainSettings, unreadOfTraining } from "./training-options.ts";
+import { refuseUnread, type Unread, unreadOf } from "./unread.ts";
 
 interface Flags extends TrainingFlags, Pick<KvzapFlags, "surrogate" | "scores" | "prompts"> {
   method: "dms" | "kvzap";
@@ -175,13 +175,10 @@ const folders = ({ model, adapter = [], from, teacher }: Flags): string[] =>
 
 async function runRetrofit(given: Flags, command: Command): Promise<void> {
   const fits = given.method === "kvzap";
-  const begins = fits ? "closed" : await beginning(given);
-  const flags = { ...given, init: given.init ?? (begins === "fitted" ? "kvzap" : "zero") } as const;
+  const flags = fits ? given : { ...given, init: given.init ?? ((await canFit(given)) ? "kvzap" : "zero") };
   refuseUnread(command, fits ? unreadOfKvzap(command) : unreadOfDms(flags));
   await checkOut(flags.out, folders(flags), { goesOn: !fits });
   if (fits) return runKvzap(flags);
-  if (given.init === undefined && begins === "closed")
-    note("gates begin closed, since these cannot begin as a fit: small batches end worse so (--help, --init)");
   const achieve = flags.achieve ?? [];
   if (achieve.some((cr, i) => !(cr > 1 && cr > (achieve[i - 1] ?? 1))))
     throw badArgument(`--achieve: expected ascending ratios above 1 such as 2,4,8, got ${achieve.join()}`);
@@ -198,6 +195,8 @@ async function runRetrofit(given: Flags, command: Command): Promise<void> {
     dtype: flags.dtype === "bf16" ? "BF16" : "F32",
   };
   const { config, settings: form } = await checkRetrofit(plan); // before the data are read
+  if (given.init === undefined && flags.init === "zero" && config.dms === null)
+    note("gates begin closed, since these cannot begin as a fit: small batches end worse so (--help, --init)");
   if (flags.eviction === "delayed" && form.window === 0)
     throw badArgument("--eviction delayed: expected --window from 1, as the window is 0");
   const data = await trainingData(flags, flags.model, config.vocabulary, signal);
@@ -215,12 +214,11 @@ async function runRetrofit(given: Flags, command: Command): Promise<void> {
 const noFit = ({ shift, gates, per, from }: Flags): boolean =>
   shift === 1 || gates === "borrowed" || per === "layer" || from !== undefined;
 
-/** How gates begin where nothing is said. */
-async function beginning(flags: Flags): Promise<"fitted" | "closed" | "there"> {
-  if (flags.from !== undefined) return "there";
+/** Whether gates can begin as a fit: none are there, and none of another form are asked for. */
+async function canFit(flags: Flags): Promise<boolean> {
+  if (noFit(flags)) return false;
   const { gates } = await openAdapters(flags.adapter ?? []);
-  const { dms } = await loadConfig(await openSource(flags.model), gates);
-  return dms !== null ? "there" : noFit(flags) ? "closed" : "fitted";
+  return (await loadConfig(await openSource(flags.model), gates)).dms === null;
 }
 
 const unreadOfDms = (flags: Flags): Unread[] => [

@@ -11,7 +11,7 @@ import { heldOut, onceShuffled, type Pieces, shuffledPieces } from "../train/dat
 import { fingerprintOf } from "../train/disk/fingerprint.ts";
 import { nextTo } from "../train/run.ts";
 import { note, openBar } from "./open.ts";
-import type { TrainingFlags } from "./training-options.ts";
+import { isGenerated, type TrainingFlags } from "./training-options.ts";
 
 export interface TrainingData {
   train: Pieces; // endless
@@ -103,7 +103,7 @@ export function generatedData(
   seed: number,
   length: number,
 ): Omit<TrainingData, "reading"> | null {
-  const spec = data.find((what) => /^abacus(:|$)/.test(what));
+  const spec = data.find(isGenerated);
   if (spec === undefined) return null;
   if (data.length > 1) throw badArgument(`--data: expected ${spec} alone, got ${data.length} sources`);
   const [, settings = ""] = spec.split(/:(.*)/s);

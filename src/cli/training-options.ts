@@ -4,6 +4,7 @@ import { hasBf16Unit } from "../device/isa.ts";
 import type { Schedule } from "../train/schedule.ts";
 import { TRAIN_SETTINGS, type TrainSettings } from "../train/settings.ts";
 import { choice, number, texts, whole } from "./parse.ts";
+import { type Unread, unreadOf } from "./unread.ts";
 
 /** Flags of both trainers. */
 export interface TrainingFlags {
@@ -129,3 +130,13 @@ export const trainSettings = (flags: TrainingFlags, more: Partial<TrainSettings[
 /** Whether products of bf16 factors are faster than those of float32. */
 export const roundsWell = ({ device }: Pick<TrainingFlags, "device">): boolean =>
   device !== "reference" && cpuAvailable() === null && hasBf16Unit();
+
+/** Whether --data names problems that are made, not a file. */
+export const isGenerated = (what: string): boolean => /^abacus(:|$)/.test(what);
+
+/** What both trainers leave unread. */
+export const unreadOfTraining = ({ data, optimizer, schedule }: TrainingFlags): Unread[] => [
+  ...unreadOf(["muonRate"], optimizer !== "muon", "--optimizer muon"),
+  ...unreadOf(["last"], schedule === "constant", "schedules that are not constant"),
+  ...unreadOf(["learn", "long", "end", "skipBadLines"], data.some(isGenerated), "data that come from files"),
+];

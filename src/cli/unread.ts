@@ -1,7 +1,6 @@
 // Options that a run does not read, since others say so: they are refused, so that nobody thinks they did anything.
 import type { Command } from "commander";
 import { badArgument } from "../base/errors.ts";
-import type { TrainingFlags } from "./training-options.ts";
 
 /** An option's name in the flags, and who reads it. */
 export type Unread = readonly [name: string, reader: string];
@@ -18,14 +17,3 @@ export function refuseUnread(command: Command, unread: Iterable<Unread>): void {
     throw badArgument(`${long} is read by ${reader}: expected the command without it`);
   }
 }
-
-/** What both trainers leave unread. */
-export const unreadOfTraining = ({ data, optimizer, schedule }: TrainingFlags): Unread[] => [
-  ...unreadOf(["muonRate"], optimizer !== "muon", "--optimizer muon"),
-  ...unreadOf(["last"], schedule === "constant", "schedules that are not constant"),
-  ...unreadOf(
-    ["learn", "long", "end", "skipBadLines"],
-    data.some((what) => /^abacus(:|$)/.test(what)),
-    "data that come from files",
-  ),
-];

@@ -88,7 +88,6 @@ export interface Forecasting {
   /** Before anything large is allocated. */
   onForecast?: (forecast: Forecast) => void;
   memory?: number; // bytes that the machine has; default: no limit
-  done?: number; // steps that the run goes on after; default: 0
 }
 
 /** Throws `no-memory` where the machine has less than a run takes. */
@@ -102,13 +101,14 @@ export function checkMemory(shape: RunShape, memory = Number.POSITIVE_INFINITY):
 }
 
 /**
- * Tells what a run will take. Throws `no-memory` where the machine has not so much. `before`: the same of
- * what runs first.
+ * Tells what is left of a run. Throws `no-memory` where the machine has not so much. `done`: steps that it goes on
+ * after; `before`: the same of what runs first.
  */
 export async function forecast(
   device: Device,
   shape: RunShape & { settings: TrainSettings },
-  { onForecast, memory, done = 0 }: Forecasting,
+  { onForecast, memory }: Forecasting,
+  done: number,
   before: Pick<Forecast, "bytes" | "seconds"> = { bytes: 0, seconds: 0 },
 ): Promise<void> {
   checkMemory(shape, memory);

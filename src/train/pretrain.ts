@@ -67,7 +67,7 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
   const config = parseConfig(options.config);
   checkPretrain(config, settings);
   const shape = { config, settings, train: "full", rank: 0, distills: false, teacherApart: false } as const;
-  await forecast(device, shape, { ...options, done: (await stepsDone(out)) ?? 0 });
+  await forecast(device, shape, options, (await stepsDone(out)) ?? 0);
   await using _ = await claimFolder(out, { goesOn: true });
   const parameters =
     typeof from === "string"

@@ -46,7 +46,7 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   const maker = done === null ? start : null;
   const fit = maker?.estimate(origin.config);
   const before = fit && { bytes: fit.bytes, seconds: await fitSeconds(fit, device) };
-  await forecast(device, shapeOf(origin, options), { ...options, done: done ?? 0 }, before);
+  await forecast(device, shapeOf(origin, options), options, done ?? 0, before);
   await using _ = await claimFolder(out, { goesOn: true });
   const begun = maker && (await maker.make(options, r));
   const { parameters, teacher } = await makeGated(device, staging, origin, begun, options);

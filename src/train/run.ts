@@ -43,9 +43,7 @@ export interface RunOptions
 }
 
 /** What every trainer is given from outside: who hears of the run, what stops it, how much memory there is. */
-export interface Surroundings
-  extends Pick<RunOptions, "signal" | "onEntry" | "onRan" | "note">,
-    Omit<Forecasting, "done"> {}
+export interface Surroundings extends Pick<RunOptions, "signal" | "onEntry" | "onRan" | "note">, Forecasting {}
 
 /** What is learned from. */
 export interface Learned {
@@ -100,16 +98,13 @@ export async function run({ device, trainer, optimizer, learned }: RunParts, opt
   };
   const evaluation = async () => {
     if (options.heldOut.length === 0) return {};
-    const { loss, cr } = await trainer.evaluate(options.heldOut, ramp !== null);
+    const { loss, cr, tokens } = await trainer.evaluate(options.heldOut, ramp !== null);
+    if (step === 0) options.note?.(`evaluations predict ${tokens} held-out tokens`);
     return { heldOut: loss, heldOutCr: cr };
   };
   const batches = Array.from({ length: options.accumulate }, () => newBatch(options.windows, options.length));
   let enough = journal.kept.map((entry) => options.recall?.(entry)).includes("enough");
-  if (step === 0) {
-    const read = options.heldOut.reduce((sum, { weights }) => sum + weights.filter((w) => w > 0).length, 0);
-    if (read > 0) options.note?.(`evaluations predict ${read} held-out tokens`);
-    enough = await write({ step, ...(await evaluation()) });
-  }
+  if (step === 0) enough = await write({ step, ...(await evaluation()) });
   while (step < schedule.steps && !enough) {
     const started = performance.now();
     let next = cursor;
