@@ -135,7 +135,8 @@ export const roundsWell = ({ device }: Pick<TrainingFlags, "device">): boolean =
 export const isGenerated = (what: string): boolean => /^abacus(:|$)/.test(what);
 
 /** What both trainers leave unread. */
-export const unreadOfTraining = ({ data, optimizer, schedule }: TrainingFlags): Unread[] => [
+export const unreadOfTraining = ({ data, optimizer, schedule, heldOut }: TrainingFlags): Unread[] => [
+  ...unreadOf(["evaluateEach"], heldOut === 0, "runs that have held-out text, --held-out from 1"),
   ...unreadOf(["muonRate"], optimizer !== "muon", "--optimizer muon"),
   ...unreadOf(["last"], schedule === "constant", "schedules that are not constant"),
   ...unreadOf(["learn", "long", "end", "skipBadLines"], data.some(isGenerated), "data that come from files"),

@@ -198,6 +198,10 @@ describe("training from the command line", () => {
       /--last is read by schedules that are not constant/,
     );
     unread(["retrofit", "--muon-rate", "1"], /--muon-rate is read by --optimizer muon/);
+    unread(
+      ["pretrain", "--held-out", "0", "--evaluate-each", "5"],
+      /--evaluate-each is read by runs that have held-out/,
+    );
     unread(["pretrain", "--look-back", "1"], /--look-back is read by --config, whose weights are drawn/);
     const made = ["--data", "abacus", "--learn", "assistant"];
     assert.match(run("retrofit", ...made).err, /--learn is read by data that come from files/);
