@@ -1,6 +1,6 @@
 // Retrofits of models/abacus from several seeds, and what changes when one part of the recipe is another: full (slow;
 // models/abacus-dms-2x and -4x are its seed 0), fast (as models/abacus-dms-8x was made), lora, and immediate.
-//   node bench/retrofits.ts [--only full-0,fast-1/8x,..] [--seeds 3] [--out bench/out/retrofits] [--list]
+//   node bench/retrofits.ts [--only full,fast-1,lora-0/8x,..] [--seeds 3] [--out bench/out/retrofits] [--list]
 // Each is a run of the program in a folder of its own; a finished one is not run again, an interrupted one goes on. At
 // the end it prints what was achieved and how long it took, and the command that measures all of them.
 import { readFileSync } from "node:fs";
@@ -100,17 +100,18 @@ const PARTS: [name: string, options: string[]][] = [
 for (const [name, options] of PARTS)
   RUNS.push({ name: `part/${name}`, options: ["--model", model, ...SHORT, ...options] });
 
+/** Whether a run is asked for by its name, its folder or its kind. */
+const isOf = (only: string, name: string): boolean =>
+  name === only || name.startsWith(`${only}/`) || name.replace(/-\d+\/.*/, "") === only;
 const asked = args.only?.split(",") ?? [];
 for (const only of asked)
-  if (!RUNS.some(({ name }) => name === only || name.startsWith(`${only}/`)))
-    throw new Error(`--only ${only}: expected one of ${RUNS.map(({ name }) => name).join(", ")}, or a folder of them`);
+  if (!RUNS.some(({ name }) => isOf(only, name)))
+    throw new Error(`--only ${only}: expected one of ${RUNS.map(({ name }) => name).join(", ")}, a folder or a kind`);
 
 /** A path as a command takes it where this was started. */
 const fromHere = (path: string): string => relative(process.cwd(), path) || ".";
 
-const wanted = RUNS.filter(
-  ({ name }) => asked.length === 0 || asked.some((only) => name === only || name.startsWith(`${only}/`)),
-);
+const wanted = RUNS.filter(({ name }) => asked.length === 0 || asked.some((only) => isOf(only, name)));
 for (const { name, options } of wanted) {
   const out = join(args.out, name);
   const all = [...options, ...COMMON];
