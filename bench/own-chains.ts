@@ -35,7 +35,7 @@ async function worker(): Promise<void> {
     const { prompt } = abacusExample(seeded(seed, OWN, index));
     const sampling = { ...RACE_SAMPLING, temperature, seed: index, maxTokens: ABACUS_TOKENS };
     const chain = generate(session, { raw: prompt }, sampling);
-    const ids: number[] = [];
+    const ids: number[] = []; // `text` would leave out </think>, which is to be learned
     for await (const { token } of chain) if (token) ids.push(token.id);
     if ((await chain.result).finish === "stop") lines[index] = JSON.stringify({ prompt, completion: textOf(ids) });
     if (++finished % 500 === 0) console.error(`${finished} of ${count} chains`);
