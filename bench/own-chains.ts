@@ -3,6 +3,7 @@
 //   node bench/own-chains.ts COUNT [--model models/abacus] [--seed 1] [--temperature 1] > chains.jsonl
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import pMap from "p-map";
 import { seeded } from "../src/base/rng.ts";
 import { abacusExample } from "../src/eval/abacus/example.ts";
 import { ABACUS_TOKENS } from "../src/eval/abacus/problems.ts";
@@ -27,21 +28,18 @@ if (!(Number.isInteger(count) && count > 0)) throw new Error(`expected how many 
 const CHAINS = 64;
 const OWN = 0x0abac003; // problems of their own
 await using session = await load({ model: args.model, chains: CHAINS });
-const lines = new Array<string>(count); // in the order of problems, whichever ends first
-let [next, finished] = [0, 0];
-async function worker(): Promise<void> {
-  while (next < count) {
-    const index = next++;
-    const { prompt } = abacusExample(seeded(seed, OWN, index));
-    const sampling = { ...RACE_SAMPLING, temperature, seed: index, maxTokens: ABACUS_TOKENS };
-    const chain = generate(session, { raw: prompt }, sampling);
-    const ids: number[] = []; // `text` would leave out </think>, which is to be learned
-    for await (const { token } of chain) if (token) ids.push(token.id);
-    if ((await chain.result).finish === "stop") lines[index] = JSON.stringify({ prompt, completion: textOf(ids) });
-    if (++finished % 500 === 0) console.error(`${finished} of ${count} chains`);
-  }
+let finished = 0;
+async function draw(index: number): Promise<string | undefined> {
+  const { prompt } = abacusExample(seeded(seed, OWN, index));
+  const sampling = { ...RACE_SAMPLING, temperature, seed: index, maxTokens: ABACUS_TOKENS };
+  const chain = generate(session, { raw: prompt }, sampling);
+  const ids: number[] = []; // `text` would leave out </think>, which is to be learned
+  for await (const { token } of chain) if (token) ids.push(token.id);
+  const { finish } = await chain.result;
+  if (++finished % 500 === 0) console.error(`${finished} of ${count} chains`);
+  return finish === "stop" ? JSON.stringify({ prompt, completion: textOf(ids) }) : undefined;
 }
-await Promise.all(Array.from({ length: CHAINS }, worker));
+const lines = await pMap(Array(count).keys(), draw, { concurrency: CHAINS });
 const whole = lines.filter((line) => line !== undefined);
 console.log(whole.join("\n"));
 console.error(`${whole.length} chains; ${count - whole.length} found no end and were left out`);

@@ -4,6 +4,7 @@
 //   node bench/repairs.ts [--model models/abacus] [--problems 100] [--width 8] [--seed 2026] [--temperature 1]
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import pMap from "p-map";
 import { seeded } from "../src/base/rng.ts";
 import { ABACUS_CONTEXT } from "../src/eval/abacus/example.ts";
 import { isHeldOut } from "../src/eval/abacus/held-out.ts";
@@ -77,24 +78,20 @@ await using session = await load({ model: args.model, chains: 64 });
 
 async function chainsOf(name: string, asked: readonly Asked[], more: Partial<ScaleOptions>): Promise<Chain[]> {
   const chains: Chain[] = [];
-  const todo = [...asked.entries()];
-  const worker = async () => {
-    for (let next = todo.shift(); next !== undefined; next = todo.shift()) {
-      const [i, { prompt, answer }] = next;
-      const own = { ...RACE_SAMPLING, temperature: Number(args.temperature), seed: 1000 + i, width, ...more };
-      const result = await scale(session, prompt, { ...own, earlyStop: false, maxTokens: most(prompt) }).result;
-      for (const { text, answer: said } of result.chains) {
-        const [first, ...checks] = text.split("</think>")[0].split(/ wait\n/);
-        chains.push({
-          checks: checks.length,
-          first: found(first) === String(answer),
-          answered: said.kind === "answer",
-          right: said.kind === "answer" && said.key === String(answer),
-        });
-      }
+  const run = async ({ prompt, answer }: Asked, i: number) => {
+    const own = { ...RACE_SAMPLING, temperature: Number(args.temperature), seed: 1000 + i, width, ...more };
+    const result = await scale(session, prompt, { ...own, earlyStop: false, maxTokens: most(prompt) }).result;
+    for (const { text, answer: said } of result.chains) {
+      const [first, ...checks] = text.split("</think>")[0].split(/ wait\n/);
+      chains.push({
+        checks: checks.length,
+        first: found(first) === String(answer),
+        answered: said.kind === "answer",
+        right: said.kind === "answer" && said.key === String(answer),
+      });
     }
   };
-  await Promise.all(Array.from({ length: Math.ceil(64 / width) }, worker));
+  await pMap(asked, run, { concurrency: Math.ceil(64 / width) });
   console.error(`${name}: ${chains.length} chains`);
   return chains;
 }

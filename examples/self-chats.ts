@@ -1,6 +1,7 @@
 // Chats that a model writes with itself, as lines for `hyperthink retrofit --data`: what it is to keep is its own kind of
 // text. It continues an opened user turn with a question, then answers it (Magpie, arXiv 2406.08464).
 //   node examples/self-chats.ts MODEL COUNT > chats.jsonl
+import pMap from "p-map";
 import { generate, load, type Session } from "../src/index.ts";
 
 // models/abacus learned no questions, only solutions.
@@ -23,8 +24,4 @@ async function chat(session: Session, seed: number): Promise<void> {
   console.log(JSON.stringify({ messages }));
 }
 
-let next = 0;
-const worker = async () => {
-  while (next < Number(many)) await chat(session, next++);
-};
-await Promise.all(Array.from({ length: 32 }, worker));
+await pMap(Array(Number(many)).keys(), (seed) => chat(session, seed), { concurrency: 32 });

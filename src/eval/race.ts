@@ -1,3 +1,4 @@
+import pMap from "p-map";
 import { mean } from "../base/mean.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Session } from "../request/session.ts";
@@ -47,36 +48,34 @@ export async function runProblems(
 ): Promise<ProblemRun[]> {
   const runs = [...(options.done ?? [])].filter((run) => run.problem < problems.length);
   const todo = [...problems.keys()].filter((i) => !runs.some((run) => run.problem === i));
-  const worker = async () => {
-    for (let i = todo.shift(); i !== undefined; i = todo.shift()) {
-      const { signal } = options;
-      const result = await scale(session, problems[i].question, {
-        ...RACE_SAMPLING,
-        earlyStop: false,
-        maxTokens: options.maxTokens ?? BEADS_TOKENS,
-        temperature: options.temperature ?? RACE_SAMPLING.temperature,
-        ...(options.policy && "key" in options.policy ? { policy: options.policy } : options.policy),
-        width,
-        seed: options.seed + i,
-        signal,
-      }).result;
-      const run: ProblemRun = {
-        problem: i,
-        answers: {
-          keys: result.chains.map(({ answer }) => (answer.kind === "answer" ? answer.key : null)),
-          correct: answerKey(String(problems[i].answer)),
-        },
-        reads: result.chains.map((chain) => chain.kvReads),
-        fullReads: result.usage.fullReads,
-        tokens: result.chains.map((chain) => chain.tokens),
-        peakKeys: result.chains.map((chain) => chain.peakKeys),
-      };
-      runs.push(run);
-      options.onRun?.(run);
-    }
+  const solve = async (i: number) => {
+    const { signal } = options;
+    const result = await scale(session, problems[i].question, {
+      ...RACE_SAMPLING,
+      earlyStop: false,
+      maxTokens: options.maxTokens ?? BEADS_TOKENS,
+      temperature: options.temperature ?? RACE_SAMPLING.temperature,
+      ...(options.policy && "key" in options.policy ? { policy: options.policy } : options.policy),
+      width,
+      seed: options.seed + i,
+      signal,
+    }).result;
+    const run: ProblemRun = {
+      problem: i,
+      answers: {
+        keys: result.chains.map(({ answer }) => (answer.kind === "answer" ? answer.key : null)),
+        correct: answerKey(String(problems[i].answer)),
+      },
+      reads: result.chains.map((chain) => chain.kvReads),
+      fullReads: result.usage.fullReads,
+      tokens: result.chains.map((chain) => chain.tokens),
+      peakKeys: result.chains.map((chain) => chain.peakKeys),
+    };
+    runs.push(run);
+    options.onRun?.(run);
   };
   // Two problems more than fill 64 running chains, so that the batch stays full while prompts are read.
-  await Promise.all(Array.from({ length: Math.ceil(64 / width) + 2 }, worker));
+  await pMap(todo, solve, { concurrency: Math.ceil(64 / width) + 2 });
   return runs.sort((a, b) => a.problem - b.problem);
 }
 
