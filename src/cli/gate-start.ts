@@ -7,7 +7,7 @@ import { open } from "./open.ts";
 import type { KvzapFlags } from "./retrofit-kvzap.ts";
 
 /** Gates that begin as a surrogate of KVzip's scores, at a ratio, fitted to what the run learns from. */
-export function gateStart(flags: KvzapFlags & { adapter?: string[] }, signal: AbortSignal): GateMaker {
+export function gateStart(flags: KvzapFlags, signal: AbortSignal): GateMaker {
   const { scores = GATE_START.scores, prompts, heldOut } = flags;
   const settings = { scores, prompts, heldOut: Math.max(1, heldOut), sharpness: GATE_START.sharpness };
   const options = { ...settings, length: flags.length };

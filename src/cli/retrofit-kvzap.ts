@@ -28,6 +28,7 @@ export interface KvzapFlags {
   prompts: number;
   heldOut: number;
   model: string;
+  adapter?: string[];
   data: string[];
   out: string;
   length: number;
@@ -52,6 +53,7 @@ export const kvzapOptions = (command: Command): Command =>
 /** What the fit reads of the command line. */
 const READ: ReadonlySet<string> = new Set<keyof KvzapFlags | "method">([
   ...(["method", "surrogate", "scores", "prompts", "heldOut", "model", "data", "out", "length", "seed"] as const),
+  "adapter",
   ...(["skipBadLines", "device", "threads", "json"] as const),
 ]);
 
@@ -67,7 +69,7 @@ const JUDGING = 0.1;
 const SHARES = [0.25, 0.5, 0.75, 0.875, 0.95];
 
 export async function runKvzap(flags: KvzapFlags): Promise<void> {
-  const { out, json, model } = flags;
+  const { out, json, model, adapter = [] } = flags;
   const { surrogate, scores = "kvzip+", length, seed, prompts, heldOut: judging } = flags;
   const signal = interruptible();
   await using session = await open({ ...flags, chains: 1, kvMemory: 1 << 20, signal });
@@ -84,7 +86,9 @@ export async function runKvzap(flags: KvzapFlags): Promise<void> {
   await saveKvzap(out, session.config, fit.surrogate);
   const { explained, tokens } = fit;
   const made = {
-    ...{ kind: "kvzap", model: nextTo(out, model), weights: [await fingerprintOfWeights(model)], ...settings },
+    ...{ kind: "kvzap", model: nextTo(out, model), adapters: adapter.map((path) => nextTo(out, path)) },
+    weights: await Promise.all([model, ...adapter].map(fingerprintOfWeights)),
+    ...settings,
     ...{ data: description, fingerprint, fitted: fit.surrogate.description, tokens, explained },
     thresholds: SHARES.map((share, i) => ({ share, threshold: thresholds[i] })),
   };

@@ -80,7 +80,7 @@ export function registerRetrofit(program: Command): void {
     )
     .option(
       "--cr-from <ratio>",
-      "where it begins (default: 1 as in the paper; with --init kvzap 3/4 of --cr; where the ratio of gates that learn on ended)",
+      "where it begins (default: 1 as in the paper; with --init kvzap 3/4 of --cr, or of the least of --achieve: chosen here; where the ratio of gates that learn on ended)",
       number,
     )
     .option("--cr-steps <n>", "steps a unit of CR (paper: 100; public recipe: 34)", whole, 100)
@@ -237,7 +237,8 @@ const unreadOfDms = (flags: Flags): Unread[] => [
 ];
 
 function askedOf(flags: Flags): RetrofitAsked {
-  const from = flags.crFrom ?? (flags.init === "kvzap" ? Math.max(1, 0.75 * flags.cr) : undefined);
+  const least = Math.min(flags.cr, flags.achieve?.[0] ?? flags.cr);
+  const from = flags.crFrom ?? (flags.init === "kvzap" ? Math.max(1, 0.75 * least) : undefined);
   if (from !== undefined && !(from >= 1 && from <= flags.cr))
     throw badArgument(`--cr-from: expected 1 to --cr, ${flags.cr}, got ${from}`);
   if (flags.init === "kvzap" && noFit(flags))

@@ -7,7 +7,7 @@ import { JOURNAL, type JournalEntry, readJournal } from "../train/disk/journal.t
 import type { Forecast } from "../train/estimate.ts";
 import { trainingPlot } from "../train/plot.ts";
 import { size } from "./format.ts";
-import { openTrainingProgress } from "./training-progress.ts";
+import { openTrainingProgress, short } from "./training-progress.ts";
 
 export const PLOT = "training.svg";
 
@@ -25,15 +25,20 @@ export interface TrainingBoard {
 
 export function trainingBoard({ json, out }: { json?: boolean; out: string }, steps: number): TrainingBoard {
   const progress = openTrainingProgress(process.stderr);
+  let judged = ""; // by the last evaluation
   return {
     forecast({ bytes, seconds }) {
       progress.say(`about ${size(bytes)} of memory and ${duration(seconds)}`);
     },
     entry(entry): undefined {
+      if (entry.heldOut !== undefined) {
+        const achieved = entry.heldOutCr == null ? "" : `, at CR ${entry.heldOutCr.toFixed(2)}`;
+        judged = ` (held out ${short(entry.heldOut)}${achieved})`;
+      }
       if (json) console.log(JSON.stringify(entry));
       const { step, loss, tokens } = entry;
       if (loss === undefined) {
-        if (entry.heldOut !== undefined) progress.say(`before the first step: held out ${entry.heldOut.toFixed(3)}`);
+        if (judged) progress.say(`before the first step${judged}`);
         return;
       }
       progress.show({ ...entry, step, steps, loss, tokens: tokens ?? 0 });
@@ -46,7 +51,7 @@ export function trainingBoard({ json, out }: { json?: boolean; out: string }, st
     },
     async finish() {
       if (json) console.log(JSON.stringify(await readJson(join(out, RECIPE))));
-      else console.log(`saved in ${out}; ${RECIPE} says how it was made, ${PLOT} shows the run`);
+      else console.log(`saved in ${out}${judged}; ${RECIPE} says how it was made, ${PLOT} shows the run`);
     },
   };
 }

@@ -135,4 +135,5 @@ class Status {
   }
 }
 
-const short = (loss: number): string => (Math.abs(loss) < 1 ? loss.toPrecision(3) : loss.toFixed(3));
+/** A loss in three digits or so. */
+export const short = (loss: number): string => (Math.abs(loss) < 1 ? loss.toPrecision(3) : loss.toFixed(3));

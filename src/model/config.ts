@@ -88,7 +88,12 @@ const gateShape = z.object({
 /** Throws `bad-model` for a value that makes no sense, `unsupported` for a model that this engine does not run. */
 export function parseConfig(json: unknown, generationJson: unknown = null): ModelConfig {
   // First: what other architectures call their sizes is not this engine's to ask for.
-  const architecture = architectureOf(read(shape.pick({ model_type: true, architectures: true }), json, "config.json"));
+  const named = read(shape.pick({ model_type: true, architectures: true }), json, "config.json");
+  if (!named.model_type && !named.architectures?.length && hasGates(json))
+    throw badModel(
+      "config.json has dms_* keys and no architecture: gates, not a model: give the model that they were trained for as --model, and this folder as --adapter",
+    );
+  const architecture = architectureOf(named);
   const raw = read(shape, json, "config.json");
   const queryHeads = raw.num_attention_heads;
   const kvHeads = raw.num_key_value_heads ?? queryHeads;

@@ -86,10 +86,11 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
     await finish(folder, { ...recipeIn(folder), ...dataOf(options, folder), reached });
   };
   let [next, last]: [number, JournalEntry] = [0, { step: 0 }];
-  /** The ratios of `achieve` that an entry is the first to reach. */
+  /** The ratios of `achieve` that an entry is the first to reach; gates that begin as a fit and have learned nothing reach none. */
   const reachedBy = (entry: JournalEntry): readonly number[] => {
     last = entry;
     const from = next;
+    if (start && entry.step === 0) return [];
     while (next < achieve.length && (entry.heldOutCr ?? 0) >= achieve[next]) next++;
     return achieve.slice(from, next);
   };

@@ -61,6 +61,20 @@ describe("a probe from the command line", () => {
     assert.equal(JSON.parse(readFileSync(join(folder, "mlp", "config.json"), "utf8")).hidden_dim, 16);
   });
 
+  test("of a model with a LoRA, which it names", () => {
+    const [lora, to] = [join(folder, "lora"), join(folder, "with-lora")];
+    const trained = program([
+      ...["retrofit", "-m", join(root, "models", "beads"), "--data", data, "--init", "zero", "-o", lora],
+      ...["--steps", "1", "--warmup", "0", "--rate", "0.03", "--windows", "1", "--length", "150", "--held-out", "0"],
+    ]);
+    assert.equal(trained.code, 0, trained.err);
+    const done = fit(...small, "-o", to, "--adapter", lora);
+    assert.equal(done.code, 0, done.err);
+    const [made, plain] = [to, out].map((path) => JSON.parse(readFileSync(join(path, "training.json"), "utf8")));
+    assert.deepEqual([made.adapters, made.weights.length], [["lora"], 2]);
+    assert.notDeepEqual(made.explained, plain.explained);
+  });
+
   test("leaves what is there alone, and nothing where it fails", () => {
     const before = readFileSync(join(out, "model.safetensors"));
     const again = fit(...small, "-o", out);
@@ -73,7 +87,7 @@ describe("a probe from the command line", () => {
       [["--data", data, "--length", "9000"], /expected prompts of 2 to 2048 tokens, got 9000/],
       [["--data", data, "--prompts", "0"], /prompts: expected a whole number from 1, got 0/],
       [["--data", "abacus", "--length", "1536"], /--data abacus: expected the tokenizer of models\/abacus/],
-      [["--data", data, "--adapter", "x"], /--adapter is read by --method dms alone/],
+      [["--data", data, "--teacher", "x"], /--teacher is read by --method dms alone/],
       [["--data", data, "--learn", "assistant"], /--learn is read by --method dms alone/],
       [["--data", data, "--surrogate", "tree"], /expected linear or mlp, got "tree"/],
     ] as const) {

@@ -294,6 +294,34 @@ describe("training from the command line", () => {
     assert.match(docs, /`dms_label_shift` 0/);
   });
 
+  test("a family begins below the least of its ratios, and saves nothing that has not learned", () => {
+    const done = program([
+      ...["retrofit", "-m", beads, "--train", "gates", "--data", write("family.jsonl", questions), "--prompts", "6"],
+      ...["--steps", "10", "--windows", "1", "--length", "128", "--held-out", "2", "--evaluate-each", "1"],
+      ...[
+        "--window",
+        "4",
+        "--cr",
+        "8",
+        "--cr-steps",
+        "1",
+        "--gate-rate",
+        "5e-2",
+        "--achieve",
+        "1.2,1.6",
+        "-o",
+        join(folder, "family"),
+      ],
+    ]);
+    assert.equal(done.code, 0, done.err);
+    assert.match(done.err, /gates begin as .* at CR 1\b/);
+    assert.match(done.out, /saved in .*family \(held out \d\.\d+, at CR 1\.\d\d\);/);
+    for (const form of ["cr1.2", "cr1.6"]) {
+      const { reached } = JSON.parse(readFileSync(join(folder, "family", form, "training.json"), "utf8"));
+      assert.ok(reached.step > 0 && reached.heldOutCr >= Number(form.slice(2)), form);
+    }
+  });
+
   test("gates from a surrogate are for new ones of each head", () => {
     const data = write("more.txt", texts);
     for (const more of [

@@ -32,6 +32,9 @@ describe("architectures", () => {
       throws(() => parse(change), "unsupported", /architecture .*expected model_type llama, qwen2 or qwen3/));
 });
 
+test("a folder of gates alone is told from a model", () =>
+  throws(() => parseConfig({ dms_window_size: 16 }), "bad-model", /gates, not a model: .* this folder as --adapter/));
+
 test("biases and head norms follow the architecture", () => {
   const of = (change: object) => {
     const { biases, headNorm } = parse(change);

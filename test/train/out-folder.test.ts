@@ -39,6 +39,8 @@ describe("a folder for a result", () => {
         await assert.rejects(tinyPretrain(out, { ...short, from: model }), isRefused(/this run reads that folder/));
       }
       assert.deepEqual(files(), before);
+      writeFileSync(join(model, "training.json"), "{}"); // nor is a model that a run made to be removed
+      await assert.rejects(checkOut(model, [model], { goesOn: true }), isRefused(/this run reads that folder/));
     }));
 
   test("holds no other model, gates or LoRA", () =>

@@ -163,7 +163,9 @@ class Loader {
     const faults = `${this.#shown.join("; ")}${more > 0 ? `; and ${more} more` : ""}`;
     const of = paths.length === 1 ? paths[0] : `${paths.length} files`;
     if (this.#isLost)
-      throw badFile(`${of}: ${plural(this.#faults, "bad line")}: ${faults}; mend them, or have bad lines skipped`);
+      throw badFile(
+        `${of}: ${plural(this.#faults, "bad line")}: ${faults}; mend them, or have bad lines skipped (--skip-bad-lines)`,
+      );
     if (this.#store.count === 0)
       throw badFile(
         `${of}: expected something to learn, got none in ${plural(this.#documents, "document")}${faults && `; skipped: ${faults}`}`,

@@ -22,12 +22,12 @@ export interface Claim {
  */
 export async function checkOut(out: string, reads: readonly string[], { goesOn }: Claim): Promise<void> {
   const there = await readdir(out).catch((): string[] => []);
-  if (there.includes(RECIPE))
-    throw badArgument(`${out} holds a finished run: expected another --out, or that folder removed`);
   const own = await resolved(out);
   for (const path of reads)
     if ((await resolved((await openSource(path)).path)) === own)
       throw badArgument(`${out}: this run reads that folder: expected another --out, so that it stays as it is`);
+  if (there.includes(RECIPE))
+    throw badArgument(`${out} holds a finished run: expected another --out, or that folder removed`);
   const unfinished = [CHECKPOINTS, JOURNAL].every((name) => there.includes(name));
   if (unfinished && !goesOn)
     throw badArgument(`${out} holds a run that was stopped: expected another --out, or that folder removed`);
