@@ -43,7 +43,7 @@ export function registerPretrain(program: Command): void {
     "after",
     `
 Heads that look back make lookups form in models of a few million parameters (models/README.md).
-Muon: kellerjordan.github.io/posts/muon. AdamW: arXiv 1711.05101.
+Public recipe: NVIDIA Model-Optimizer, experimental/dms, which learns gates.
 Examples:
   hyperthink pretrain --config config.json --tokenizer models/abacus --data stories.txt --out tiny --steps 2000
   hyperthink pretrain --from tiny --data chats.jsonl --out tiny-chat --rate 1e-3`,

@@ -71,7 +71,10 @@ export function registerRetrofit(program: Command): void {
       "folder with a LoRA or gates under it; LoRAs are merged; may be given several times",
       texts,
     )
-    .option("--teacher <dir>", "model that is distilled (default: --model as it is, with every key kept)")
+    .option(
+      "--teacher <dir>",
+      "model that is distilled (paper: the model itself) (default: --model as it is, with every key kept)",
+    )
     .option(
       "--cr <ratio>",
       "nominal compression ratio to rise to (paper): shares of decisions, those in the window too",
@@ -130,7 +133,7 @@ export function registerRetrofit(program: Command): void {
     )
     .option(
       "--trigger <which>",
-      "every query under the mask, or those after a random one (summaries)",
+      "every query under the mask, or those after a random one (summaries of the paper)",
       choice("every", "random"),
       "every",
     )

@@ -48,28 +48,28 @@ export function trainingOptions(command: Command, defaults: Partial<TrainSetting
       texts,
     )
     .requiredOption("-o, --out <dir>", "folder of the result; a run that was stopped goes on in it")
-    .option("--steps <n>", "changes of the weights", whole, d.steps)
-    .option("--windows <n>", "windows of a batch", whole, d.windows)
-    .option("--length <n>", "tokens of a window", whole, d.length)
-    .option("--accumulate <n>", "batches of a step", whole, d.accumulate)
+    .option("--steps <n>", "changes of the weights (chosen here)", whole, d.steps)
+    .option("--windows <n>", "windows of a batch (chosen here; public recipe: 8)", whole, d.windows)
+    .option("--length <n>", "tokens of a window (chosen here; public recipe: 32768)", whole, d.length)
+    .option("--accumulate <n>", "batches of a step (chosen here)", whole, d.accumulate)
     .option(
       "--optimizer <name>",
-      "of matrices: adamw, or muon (all else: adamw)",
+      "of matrices: adamw (arXiv 1711.05101), or muon (kellerjordan.github.io/posts/muon; all else: adamw)",
       choice("adamw", "muon"),
       d.optimizer.matrices,
     )
-    .option("--muon-rate <r>", "Muon's rate at its peak", number, d.optimizer.muonRate)
-    .option("--rate <r>", "AdamW's rate at its peak", number, d.optimizer.rate)
-    .option("--warmup <n>", "steps until the peak", whole, d.schedule.warmup)
+    .option("--muon-rate <r>", "Muon's rate at its peak (chosen here)", number, d.optimizer.muonRate)
+    .option("--rate <r>", "AdamW's rate at its peak (chosen here; public recipe: 3e-5)", number, d.optimizer.rate)
+    .option("--warmup <n>", "steps until the peak (chosen here; public recipe: none)", whole, d.schedule.warmup)
     .option(
       "--schedule <shape>",
-      "rates after it: constant, linear, cosine, or exponential: by equal factors",
+      "rates after it: constant (public recipe), linear, cosine (arXiv 1608.03983), or exponential: by equal factors",
       choice("constant", "linear", "cosine", "exponential"),
       d.schedule.shape,
     )
-    .option("--last <share>", "share of the peak at the end", number, d.schedule.last)
-    .option("--decay <d>", "weight decay of matrices", number, d.optimizer.decay)
-    .option("--clip <norm>", "most norm of the gradients; 0: no limit", number, d.optimizer.clip)
+    .option("--last <share>", "share of the peak at the end (chosen here)", number, d.schedule.last)
+    .option("--decay <d>", "weight decay of matrices (public recipe: 0)", number, d.optimizer.decay)
+    .option("--clip <norm>", "most norm of the gradients (public recipe: 1); 0: no limit", number, d.optimizer.clip)
     .option("--seed <n>", "same seed, same bits, whatever the threads", whole, d.seed)
     .option(
       "--products <type>",
@@ -79,7 +79,7 @@ export function trainingOptions(command: Command, defaults: Partial<TrainSetting
     .option("--recompute", "compute activations again on the way back, a layer at a time: less memory, a third slower")
     .option(
       "--held-out <n>",
-      "windows that evaluations read, at least, of 2% of the documents whatever the seed (of long ones their end)",
+      "windows that evaluations read, at least, of 2% of the documents whatever the seed (of long ones their end); kvzap: prompts to judge by, of 10% of the pieces",
       whole,
       d.heldOutWindows,
     )
