@@ -86,7 +86,7 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
     await finish(folder, { ...recipeIn(folder), ...dataOf(options, folder), reached });
   };
   let [next, last]: [number, JournalEntry] = [0, { step: 0 }];
-  /** The ratios of `achieve` that an entry is the first to reach; gates that begin as a fit and have learned nothing reach none. */
+  /** The ratios of `achieve` that an entry is the first to reach. A fit reaches none before it has learned. */
   const reachedBy = (entry: JournalEntry): readonly number[] => {
     last = entry;
     const from = next;
