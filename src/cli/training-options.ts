@@ -76,7 +76,10 @@ export function trainingOptions(command: Command, defaults: Partial<TrainSetting
       "factors of products: bf16 (sums in float32) or f32 (default: bf16 where the CPU has AVX512-BF16)",
       choice("f32", "bf16"),
     )
-    .option("--recompute", "compute activations again on the way back, a layer at a time: less memory, a third slower")
+    .option(
+      "--recompute",
+      "compute activations again on the way back, a layer at a time: less memory, up to a fifth slower",
+    )
     .option(
       "--held-out <n>",
       "windows that evaluations read, at least, of 2% of the documents whatever the seed (of long ones their end); kvzap: prompts to judge by, of 10% of the pieces",
