@@ -200,9 +200,26 @@ for (const candidate of allDevices.slice(1))
 const describeArgs = (args: Inputs) =>
   Object.fromEntries(Object.entries(args).filter(([, value]) => typeof value !== "object"));
 
+/** Operations through which no gradient passes: updates, and the scores of keys. */
+const WITHOUT_GRADIENT: readonly OpName[] = ["blend", "squares", "unit", "adamw", "peakAttention"];
+
 describe("finite differences on the reference", () => {
   after(() => oracle.device.close());
   const random = seeded(3);
+  const sloped = new Set<OpName>();
+  const ran = new Set<OpName>(); // since slopes were last compared
+  const compared = new Set<OpName>();
+
+  /** A test of these operations, which fails where one of them is not behind a slope that it compares. */
+  function slopes(name: string, ops: OpName[], compare: () => Promise<void>): void {
+    for (const op of ops) sloped.add(op);
+    test(name, async () => {
+      ran.clear();
+      compared.clear();
+      await compare();
+      for (const op of ops) assert.ok(compared.has(op), `${op}: expected a slope that its result is compared with`);
+    });
+  }
 
   /**
    * d/dt of <g, f(x + t u)> at 0 by central differences, against <gradient, u>: for each input of `inputs` a random
@@ -225,54 +242,70 @@ describe("finite differences on the reference", () => {
       const off = Math.abs(slope - expected);
       assert.ok(off <= 5e-3 * size + 1e-4, `${name}: slope ${slope}, gradient along the direction ${expected}`);
     }
+    for (const op of ran) compared.add(op);
+    ran.clear();
   }
   const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, x, i) => sum + x * b[i], 0);
-  const call = async (record: (pass: Pass) => void) => oracle.run(record);
+  const call = async (record: (pass: Pass) => void) =>
+    oracle.run((pass) => {
+      const get = (of: Pass, op: OpName) => {
+        ran.add(op);
+        return of[op].bind(of);
+      };
+      record(new Proxy(pass, { get } as ProxyHandler<Pass>));
+    });
   const f = (values: Float32Array): Buffer<Float32Array> => oracle.f32(values);
   const list = (values: Int32Array) => ({ list: oracle.i32([...values]), first: 0, count: values.length / 3 });
   const host = (buffer: Buffer<Numbers>) => buffer.host as Float32Array;
 
-  test("product, and the products that are its gradients", async () => {
+  slopes("product, and the products that are its gradients", ["product"], async () => {
     const [m, n, k] = [5, 7, 6];
     const g = gaussians(random, m * n);
-    for (const turnA of [false, true])
-      for (const turnB of [false, true]) {
-        const inputs = { a: gaussians(random, m * k), b: gaussians(random, k * n) };
-        const common = { bias: null, add: false, scale: 0.5, bf16: false };
-        const value = async ({ a, b }: Record<string, Float32Array>) => {
-          const out = f(zeros(m * n));
-          await call((pass) => pass.product({ out, a: f(a), b: f(b), m, n, k, turnA, turnB, ...common }));
-          return dot(host(out), g);
-        };
-        const [da, db] = [f(zeros(m * k)), f(zeros(k * n))];
-        const [a, b, d] = [f(inputs.a), f(inputs.b), f(g)];
-        await call((pass) => {
-          if (turnA) pass.product({ out: da, a: b, b: d, m: k, n: m, k: n, turnA: turnB, turnB: true, ...common });
-          else pass.product({ out: da, a: d, b, m, n: k, k: n, turnA: false, turnB: !turnB, ...common });
-          if (turnB) pass.product({ out: db, a: d, b: a, m: n, n: k, k: m, turnA: true, turnB: turnA, ...common });
-          else pass.product({ out: db, a, b: d, m: k, n, k: m, turnA: !turnA, turnB: false, ...common });
-        });
-        await directional(inputs, value, { a: host(da), b: host(db) });
-      }
+    for (let variant = 0; variant < 8; variant++) {
+      const [turnA, turnB, add] = [1, 2, 4].map((bit) => (variant & bit) !== 0);
+      const inputs = { a: gaussians(random, m * k), b: gaussians(random, k * n), before: gaussians(random, m * n) };
+      // What is there already: gradients of other ways that the factors take, which are replaced unless added to.
+      const [besideA, besideB] = [gaussians(random, m * k), gaussians(random, k * n)];
+      const common = { bias: null, add, scale: 0.5, bf16: false };
+      const value = async ({ a, b, before }: Record<string, Float32Array>) => {
+        const out = f(before);
+        await call((pass) => pass.product({ out, a: f(a), b: f(b), m, n, k, turnA, turnB, ...common }));
+        return dot(host(out), g) + (add ? dot(a, besideA) + dot(b, besideB) : 0);
+      };
+      const [da, db] = [f(besideA), f(besideB)];
+      const [a, b, d] = [f(inputs.a), f(inputs.b), f(g)];
+      await call((pass) => {
+        if (turnA) pass.product({ out: da, a: b, b: d, m: k, n: m, k: n, turnA: turnB, turnB: true, ...common });
+        else pass.product({ out: da, a: d, b, m, n: k, k: n, turnA: false, turnB: !turnB, ...common });
+        if (turnB) pass.product({ out: db, a: d, b: a, m: n, n: k, k: m, turnA: true, turnB: turnA, ...common });
+        else pass.product({ out: db, a, b: d, m: k, n, k: m, turnA: !turnA, turnB: false, ...common });
+      });
+      await directional(inputs, value, { a: host(da), b: host(db), ...(add ? { before: g } : {}) });
+    }
   });
 
-  test("norm", async () => {
+  slopes("norm", ["normBack"], async () => {
     const [rows, dim] = [7, 20];
     const g = gaussians(random, rows * dim);
-    const inputs = { x: gaussians(random, rows * dim), weight: gaussians(random, dim) };
-    const value = async ({ x, weight }: Record<string, Float32Array>) => {
-      const out = f(zeros(rows * dim));
-      await call((pass) => pass.norm({ out, x: f(x), weight: f(weight), rows, dim, eps: 1e-2 }));
-      return dot(host(out), g);
-    };
-    const [dx, dweight] = [f(zeros(rows * dim)), f(zeros(dim))];
-    const { x, weight } = inputs;
-    const args = { dx, dweight, dout: f(g), x: f(x), weight: f(weight), rows, dim, eps: 1e-2, add: false };
-    await call((pass) => pass.normBack(args));
-    await directional(inputs, value, { x: host(dx), weight: host(dweight) });
+    for (const add of [false, true]) {
+      const inputs = { x: gaussians(random, rows * dim), weight: gaussians(random, dim) };
+      // What x and the weight do elsewhere too: x's is replaced unless added to, the weight's is added to.
+      const [besideX, besideWeight] = [gaussians(random, rows * dim), gaussians(random, dim)];
+      const value = async ({ x, weight }: Record<string, Float32Array>) => {
+        const out = f(zeros(rows * dim));
+        await call((pass) => pass.norm({ out, x: f(x), weight: f(weight), rows, dim, eps: 1e-2 }));
+        return dot(host(out), g) + dot(weight, besideWeight) + (add ? dot(x, besideX) : 0);
+      };
+      const [dx, dweight] = [f(besideX), f(besideWeight)];
+      const { x, weight } = inputs;
+      const args = { dx, dweight, dout: f(g), x: f(x), weight: f(weight), rows, dim, eps: 1e-2, add };
+      await call((pass) => pass.normBack(args));
+      await directional(inputs, value, { x: host(dx), weight: host(dweight) });
+    }
   });
 
-  test("rope, swiglu, GELU, bias rows, lookup", async () => {
+  const small: OpName[] = ["ropeBack", "swigluBack", "geluBack", "sumRows", "scatter"];
+  slopes("rope, swiglu, GELU, bias rows, lookup", small, async () => {
     const [rows, heads, dim] = [4, 3, 10];
     const g = gaussians(random, rows * heads * dim);
     const angles = f(gaussians(random, rows * dim));
@@ -327,50 +360,81 @@ describe("finite differences on the reference", () => {
     await directional({ bias: gaussians(random, dim) }, biased, { bias: host(dbias) });
   });
 
-  test("gates and attention under their soft mask", async () => {
-    const [queryHeads, kvHeads, dim, window, tau] = [4, 2, 6, 3, 0.7];
-    const lengths = [9, 14, 1];
-    const rows = 24;
-    const heads = { queryHeads, kvHeads, dim };
-    for (const shift of [0, 1])
-      for (const perLayer of [false, true]) {
-        const documents = list(documentsOf(lengths, (n) => (n === 14 ? 6 : 0)));
-        const g = f(gaussians(random, rows * queryHeads * dim));
-        const inputs = {
-          q: gaussians(random, rows * queryHeads * dim),
-          k: gaussians(random, rows * kvHeads * dim),
-          v: gaussians(random, rows * kvHeads * dim),
-          raw: gaussians(random, rows * kvHeads).map((x) => x / 10),
-        };
-        const noises = f(gaussians(random, rows * kvHeads));
-        const memory = () => f(zeros(rows * kvHeads));
-        const forward = async (given: Record<string, Float32Array>) => {
-          const [q, k, v, raw] = ["q", "k", "v", "raw"].map((name) => f(given[name]));
-          const [logits, z, soft] = [memory(), memory(), memory()];
-          const [out, lse] = [f(zeros(rows * queryHeads * dim)), f(zeros(rows * queryHeads))];
-          await call((pass) => {
-            pass.decide({ z: logits, raw, rows, kvHeads, scale: 10, offset: 0.5, perLayer });
-            pass.soften({ z, soft, logits, noise: noises, documents, kvHeads, tau, shift, hard: false });
-            pass.attendSoft({ out, lse, q, k, v, soft, documents, ...heads, window });
-          });
-          return { q, k, v, z, soft, out, lse };
-        };
-        const { q, k, v, z, soft, out, lse } = await forward(inputs);
-        const [dq, dk, dv] = [q, k, v].map((x) => f(zeros(x.length)));
-        const [dsoft, dlogits, draw, pull] = [memory(), memory(), memory(), f(zeros(rows))];
+  const [queryHeads, kvHeads, dim] = [4, 2, 6];
+  const heads = { queryHeads, kvHeads, dim };
+  const lengths = [9, 14, 1];
+  const rows = 24;
+
+  const masked: OpName[] = ["soften", "attendSoft", "attendSoftBack", "softenBack", "decideBack"];
+  slopes("gates and attention under their soft mask, immediate eviction too", masked, async () => {
+    const tau = 0.7;
+    for (const [window, shift, perLayer] of [
+      [3, 0, false],
+      [3, 0, true],
+      [3, 1, false],
+      [3, 1, true],
+      [0, 0, false],
+      [0, 1, true],
+    ] as const) {
+      const documents = list(documentsOf(lengths, (n) => (n === 14 ? 6 : 0)));
+      const g = f(gaussians(random, rows * queryHeads * dim));
+      const inputs = {
+        q: gaussians(random, rows * queryHeads * dim),
+        k: gaussians(random, rows * kvHeads * dim),
+        v: gaussians(random, rows * kvHeads * dim),
+        raw: gaussians(random, rows * kvHeads).map((x) => x / 10),
+      };
+      const noises = f(gaussians(random, rows * kvHeads));
+      const memory = () => f(zeros(rows * kvHeads));
+      const forward = async (given: Record<string, Float32Array>) => {
+        const [q, k, v, raw] = ["q", "k", "v", "raw"].map((name) => f(given[name]));
+        const [logits, z, soft] = [memory(), memory(), memory()];
+        const [out, lse] = [f(zeros(rows * queryHeads * dim)), f(zeros(rows * queryHeads))];
         await call((pass) => {
-          const gradients = { dq, dk, dv, dsoft, dout: g };
-          pass.attendSoftBack({ ...gradients, out, lse, q, k, v, soft, documents, ...heads, window });
-          pass.softenBack({ dlogits, dsoft, z, pull, documents, kvHeads, tau, shift });
-          pass.decideBack({ draw, dz: dlogits, rows, kvHeads, scale: 10, perLayer });
+          pass.decide({ z: logits, raw, rows, kvHeads, scale: 10, offset: 0.5, perLayer });
+          pass.soften({ z, soft, logits, noise: noises, documents, kvHeads, tau, shift, hard: false });
+          pass.attendSoft({ out, lse, q, k, v, soft, documents, ...heads, window });
         });
-        const value = async (given: typeof inputs | Record<string, Float32Array>) =>
-          dot(host((await forward(given)).out), host(g));
-        await directional(inputs, value, { q: host(dq), k: host(dk), v: host(dv), raw: host(draw) }, 1e-3);
-      }
+        return { q, k, v, z, soft, out, lse };
+      };
+      const { q, k, v, z, soft, out, lse } = await forward(inputs);
+      const [dq, dk, dv] = [q, k, v].map((x) => f(zeros(x.length)));
+      const [dsoft, dlogits, draw, pull] = [memory(), memory(), memory(), f(zeros(rows))];
+      await call((pass) => {
+        const gradients = { dq, dk, dv, dsoft, dout: g };
+        pass.attendSoftBack({ ...gradients, out, lse, q, k, v, soft, documents, ...heads, window });
+        pass.softenBack({ dlogits, dsoft, z, pull, documents, kvHeads, tau, shift });
+        pass.decideBack({ draw, dz: dlogits, rows, kvHeads, scale: 10, perLayer });
+      });
+      const value = async (given: typeof inputs | Record<string, Float32Array>) =>
+        dot(host((await forward(given)).out), host(g));
+      await directional(inputs, value, { q: host(dq), k: host(dk), v: host(dv), raw: host(draw) }, 1e-3);
+    }
   });
 
-  test("what is pulled goes through the bits as through their sigmoid", async () => {
+  slopes("attention without gates", ["attendSoft", "attendSoftBack"], async () => {
+    const documents = list(documentsOf(lengths));
+    const g = f(gaussians(random, rows * queryHeads * dim));
+    const inputs = {
+      q: gaussians(random, rows * queryHeads * dim),
+      k: gaussians(random, rows * kvHeads * dim),
+      v: gaussians(random, rows * kvHeads * dim),
+    };
+    const forward = async (given: Record<string, Float32Array>) => {
+      const [q, k, v] = ["q", "k", "v"].map((name) => f(given[name]));
+      const [out, lse] = [f(zeros(rows * queryHeads * dim)), f(zeros(rows * queryHeads))];
+      const args = { out, lse, q, k, v, soft: null, documents, ...heads, window: 0 };
+      await call((pass) => pass.attendSoft(args));
+      return args;
+    };
+    const args = await forward(inputs);
+    const [dq, dk, dv] = [args.q, args.k, args.v].map((x) => f(zeros(x.length)));
+    await call((pass) => pass.attendSoftBack({ dq, dk, dv, dsoft: null, dout: g, ...args }));
+    const value = async (given: Record<string, Float32Array>) => dot(host((await forward(given)).out), host(g));
+    await directional(inputs, value, { q: host(dq), k: host(dk), v: host(dv) }, 1e-3);
+  });
+
+  slopes("what is pulled goes through the bits as through their sigmoid", ["softenBack"], async () => {
     const rows = 5;
     const documents = list(documentsOf([rows]));
     const [z, pull, dlogits] = [gaussians(random, rows), f(gaussians(random, rows)), f(zeros(rows))];
@@ -381,7 +445,7 @@ describe("finite differences on the reference", () => {
     await directional({ z }, value, { z: host(dlogits) });
   });
 
-  test("a borrowed channel", async () => {
+  slopes("a borrowed channel", ["borrowBack"], async () => {
     const [rows, queryHeads, kvHeads, dim] = [3, 4, 2, 6];
     const g = f(gaussians(random, rows * kvHeads));
     const dq = f(zeros(rows * queryHeads * dim));
@@ -394,7 +458,7 @@ describe("finite differences on the reference", () => {
     await directional({ q: gaussians(random, rows * queryHeads * dim) }, value, { q: host(dq) });
   });
 
-  test("losses", async () => {
+  slopes("losses", ["distill", "predict"], async () => {
     const [rows, vocabulary] = [4, 9];
     const weights = Float32Array.of(0.5, 1, 0, 2);
     const inputs = { logits: gaussians(random, rows * vocabulary) };
@@ -415,5 +479,11 @@ describe("finite differences on the reference", () => {
       const value = async ({ logits }: Record<string, Float32Array>) => (await lossOf(logits)).loss;
       await directional(inputs, value, { logits: gradient });
     }
+  });
+
+  test("every operation of training that a gradient passes through has a slope", () => {
+    const wanted = (Object.keys(TRAINING) as OpName[]).filter((op) => !WITHOUT_GRADIENT.includes(op));
+    const missing = wanted.filter((op) => !sloped.has(op));
+    assert.deepEqual(missing, [], `expected a slope test, or a place in WITHOUT_GRADIENT, for ${missing}`);
   });
 });

@@ -124,12 +124,15 @@ for (const candidate of devices)
 
 const [oracle, ...others] = devices;
 for (const [name, form] of Object.entries(forms))
-  for (const how of ["", ", low-rank changes", ", gates at rest"]) {
+  for (const how of ["", ", low-rank changes", ", gates at rest", ", immediate eviction"]) {
     // A borrowed channel is cut out of queries whether gates act or not; others leave nothing behind.
     if (how.endsWith("at rest") && form.json.dms_separate_alpha !== false) continue;
+    // Where decisions come from is another matter than when they act.
+    if (how.endsWith("eviction") && form.json.dms_separate_alpha !== true) continue;
     describe(`${name}${how}`, () => {
       const lowRank = how.startsWith(", low");
       const gates = how.endsWith("at rest") ? null : gatesOf(form);
+      const window = how.endsWith("eviction") ? 0 : 3;
       const batch = batchOf();
       const pull = gates ? gaussians(seeded(16), batch.rows) : undefined;
       const stepOf = (loss: Loss): StepOptions => ({ loss, gates, pull });
@@ -138,7 +141,7 @@ for (const [name, form] of Object.entries(forms))
         const parameters = await randomParameters(device, form, 1);
         const teacher = await randomParameters(device, form, 2);
         if (lowRank) await randomLowRank(parameters, rank, 0.5, 4);
-        return { device, parameters, student: learner(device, parameters, batch, { teacher, rank }) };
+        return { device, parameters, student: learner(device, parameters, batch, { teacher, rank, window }) };
       }
 
       for (const [which, loss] of Object.entries(LOSSES))
@@ -154,7 +157,8 @@ for (const [name, form] of Object.entries(forms))
             const values = await parameters.read(p);
             for (let direction = 0; direction < 2; direction++) {
               const along = gaussians(random, values.length);
-              const slope = await slopeOf(0.01 * (Math.hypot(...values) / Math.sqrt(values.length)), async (t) => {
+              // Wide enough that the losses' rounding is little of what they move.
+              const slope = await slopeOf(0.02 * (Math.hypot(...values) / Math.sqrt(values.length)), async (t) => {
                 await parameters.write(
                   p,
                   values.map((x, i) => x + t * along[i]),
