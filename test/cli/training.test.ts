@@ -19,7 +19,11 @@ import { createInterface } from "node:readline";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { seeded } from "../../src/base/rng.ts";
+import { roundsWell } from "../../src/cli/training-options.ts";
 import { problem, question } from "../../src/eval/beads.ts";
+import { Safetensors } from "../../src/model/safetensors.ts";
+import { openSource } from "../../src/model/source.ts";
+import { readJournal } from "../../src/train/disk/journal.ts";
 import { program } from "../support/program.ts";
 
 const models = fileURLToPath(new URL("../../models/", import.meta.url));
@@ -251,13 +255,82 @@ describe("training from the command line", () => {
       ),
     );
     const data = files.flatMap((file) => ["--data", file]);
-    const done = run("pretrain", ...data, "--learn", "assistant", "--long", "drop", "--end", "none", "--steps", "1");
+    const more = ["--dtype", "f32", "--optimizer", "adamw", "--steps", "1"];
+    const done = run("pretrain", ...data, "--learn", "assistant", "--long", "drop", "--end", "none", ...more);
     assert.equal(done.code, 0, done.err);
     const recipe = JSON.parse(readFileSync(join(done.to, "training.json"), "utf8"));
     assert.deepEqual(recipe.files, ["one.jsonl", "two.jsonl"]);
     assert.deepEqual([recipe.learn, recipe.long, recipe.end], ["assistant", "drop", null]);
+    assert.deepEqual([recipe.dtype, recipe.optimizer.matrices], ["F32", "adamw"]);
+    assert.equal(JSON.parse(readFileSync(join(done.to, "config.json"), "utf8")).torch_dtype, "float32");
     assert.match(recipe.device, /cpu|reference/);
     assert.match(recipe.data, /2 files/);
+  });
+
+  test("a retrofit does what its options say, each at a value of its own", async () => {
+    const long = texts.slice(0, 5).join(" ");
+    const data = write(
+      "options.jsonl",
+      [...texts, long].map((text) => ({ text })),
+    );
+    const { to, code, err } = run(
+      "retrofit",
+      ...["--data", data, "--long", "drop", "--length", "40", "--steps", "3", "--accumulate", "2", "--threads", "1"],
+      ...["--train", "full", "--init", "zero", "--window", "3", "--trigger", "random", "--dtype", "f32"],
+      ...["--tau", "0.375", "--alpha-scale", "12", "--alpha-offset", "0.75", "--sparsity", "2.5"],
+      // 8.5 is out of reach: the keys in the window alone are more of so short a text.
+      ...["--cr", "9", "--cr-from", "7", "--cr-steps", "2", "--achieve", "1.0625,8.5", "--evaluate-each", "1"],
+      ...["--save-each", "2", "--recompute", "--products", roundsWell({}) ? "f32" : "bf16"],
+      ...["--optimizer", "muon", "--muon-rate", "0.0035", "--rate", "4e-4", "--gate-rate", "0.05"],
+      ...["--decay", "0.03125", "--clip", "0.75", "--warmup", "1", "--schedule", "linear", "--last", "0.25"],
+    );
+    assert.equal(code, 0, err);
+    const read = (...names: string[]) => JSON.parse(readFileSync(join(to, ...names), "utf8"));
+    assert.partialDeepStrictEqual(read("training.json"), {
+      ...{ long: "drop", accumulate: 2, trigger: "random", dtype: "F32", tau: 0.375, alphaOffset: 0.75 },
+      ...{ sparsityWeight: 2.5, ramp: { from: 7, cr: 9, perUnit: 2 }, achieve: [1.0625, 8.5], saveEach: 2 },
+      ...{ recompute: true, bf16: !roundsWell({}), schedule: { warmup: 1, shape: "linear", last: 0.25 } },
+      optimizer: { matrices: "muon", muonRate: 0.0035, rate: 4e-4, gateRate: 0.05, decay: 0.03125, clip: 0.75 },
+      reached: { step: 3, missed: [8.5] },
+    });
+    assert.match(err, /1 document of more than 40 tokens: what is beyond them was dropped/);
+    const entries = await readJournal(join(to, "journal.jsonl"));
+    assert.deepEqual(
+      entries.map(({ targetCr, learningRate }) => [targetCr, learningRate]),
+      [[undefined, undefined], ...[7.5, 8, 8.5].map((cr, i) => [cr, 4e-4 * [0.5, 0.625, 0.25][i]])],
+    );
+    assert.ok(entries[1].tokens! > 40, "two batches of a window");
+    assert.equal(read("step-2", "training.json").reached.step, 2);
+    const first = entries.find(({ step, heldOutCr }) => step > 0 && heldOutCr! >= 1.0625);
+    assert.equal(read("cr1.0625", "training.json").reached.step, first?.step);
+    for (const name of ["", "step-2", "cr1.0625"]) {
+      const config = read(name, "config.json");
+      const { dms_tau, dms_alpha_scale, dms_initial_alpha_offset, dms_window_size, torch_dtype } = config;
+      const form = [dms_tau, dms_alpha_scale, dms_initial_alpha_offset, dms_window_size, torch_dtype];
+      assert.deepEqual(form, [0.375, 12, 0.75, 3, "float32"]);
+      await using file = await Safetensors.open(await openSource(join(to, name)));
+      for (const [tensor, { dtype }] of file.tensors) assert.equal(dtype, "F32", tensor);
+    }
+    assert.deepEqual(
+      readdirSync(to)
+        .filter((name) => /^(step-|cr)/.test(name))
+        .sort(),
+      ["cr1.0625", "step-2"],
+    );
+  });
+
+  test("lines that cannot be read end a run, or are skipped and counted", () => {
+    const lines = texts.map((text) => ({ text }));
+    const data = write("lines.jsonl", [...lines.slice(0, 3), "{no", { words: "" }, ...lines.slice(3)]);
+    const refused = run("pretrain", "--data", data);
+    assert.equal(refused.code, 1);
+    assert.match(refused.err, /lines\.jsonl: 2 bad lines: .*line 4: .*line 5: .*or have bad lines skipped/);
+    assert.ok(!existsSync(refused.to));
+    const { to, code, err } = run("pretrain", "--data", data, "--skip-bad-lines", "--steps", "1");
+    assert.equal(code, 0, err);
+    assert.match(err, /lines\.jsonl: 2 bad lines skipped: .*line 4: .*line 5: /);
+    const recipe = JSON.parse(readFileSync(join(to, "training.json"), "utf8"));
+    assert.match(recipe.data, new RegExp(`lines\\.jsonl: ${texts.length} documents`));
   });
 
   test("gates from a surrogate: a run that is killed goes on with them and ends with the bits of one that was not", async () => {
