@@ -9,7 +9,7 @@ import { here } from "./before.ts";
  * this program where it fails. Throws where the folder's run was asked for with other options.
  */
 export async function retrofitted(options: readonly string[], out: string): Promise<void> {
-  const asked = JSON.stringify(options.map((word) => word.replace(here, ".")));
+  const asked = JSON.stringify(options.map((word) => word.replace(here, "")));
   const beside = `${out}.options.json`;
   const before = existsSync(beside) ? readFileSync(beside, "utf8") : null;
   if (existsSync(out) && before !== asked)
