@@ -1,5 +1,5 @@
 // Retrofits of models/abacus from several seeds, and what changes when one part of the recipe is another: full (all
-// weights; models/abacus-dms-2x and -4x are its seed 0), lora, and immediate.
+// weights; models/abacus-dms-2x, -4x and -8x are its seed 1), lora, and immediate.
 //   node bench/retrofits.ts [--only full,full-1,lora-0/8x,part,..] [--seeds 3] [--out bench/out/retrofits] [--list]
 // Each is a run of the program in a folder of its own; a finished one is not run again, an interrupted one goes on. At
 // the end it prints what was achieved and how long it took, and the command that measures all of them.
@@ -27,8 +27,8 @@ const COMMON = [
   ...["--window", "16", "--schedule", "linear", "--last", "0.05", "--gate-rate", "1e-3"],
 ];
 /**
- * At a seventh of these rates 2x and 4x lie as near to the teacher on held-out text, but their chains lose 2.4 and 3.7
- * points where these lose less, and 8x ends at 0.011 nats instead of 0.009 (LOG.md, 2026-11-28).
+ * At a seventh of these rates 2x and 4x lie as near to the teacher on held-out text, but over three seeds their chains
+ * lose 2.4 and 3.7 points where these lose 2.0 and 2.0 (LOG.md, 2026-11-28).
  */
 const FULL = ["--train", "full", "--optimizer", "muon", "--muon-rate", "5e-3", "--rate", "5e-4"];
 const LORA = ["--train", "lora", "--rank", "16", "--rate", "5e-4"];
@@ -44,7 +44,7 @@ const FAMILY = [
   { name: "2x", nominal: "2.05", ramp: ["--cr-from", "2", "--cr-steps", "100", "--steps", "400"] },
   { name: "4x", nominal: "4.5", ramp: ["--cr-from", "2", "--cr-steps", "40", "--steps", "800"] },
   { name: "8x", nominal: "12", ramp: ["--cr-from", "4.5", "--cr-steps", "20", "--steps", "1600"] },
-  // As many steps again took what chains lose from 5 points to 3, while held-out loss hardly fell.
+  // As many steps again take a fifth to a third off held-out loss (LOG.md).
   { name: "8x-again", nominal: "12", ramp: ["--cr-from", "12", "--steps", "1600"] },
 ];
 const AT_ONCE = ["--eviction", "immediate"];

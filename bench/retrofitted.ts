@@ -11,9 +11,9 @@ import { here } from "./before.ts";
 export async function retrofitted(options: readonly string[], out: string): Promise<void> {
   const asked = JSON.stringify(options.map((word) => word.replace(here, "")));
   const beside = `${out}.options.json`;
-  const before = existsSync(beside) ? readFileSync(beside, "utf8") : null;
-  if (existsSync(out) && before !== asked)
-    throw new Error(`${out} was made with other options (${beside}): expected another --out, or that folder removed`);
+  const made = existsSync(beside) ? readFileSync(beside, "utf8") : "options that nothing tells";
+  if (existsSync(out) && made !== asked)
+    throw new Error(`${out}: made with ${made}, asked for with ${asked}: give another --out, or remove that folder`);
   mkdirSync(dirname(out), { recursive: true });
   writeFileSync(beside, asked);
   if (existsSync(join(out, "training.json"))) return;

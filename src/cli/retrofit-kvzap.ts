@@ -48,7 +48,12 @@ export const kvzapOptions = (command: Command): Command =>
       "what is predicted: kvzip, or kvzip+, which also weighs what a value adds (default: kvzip+; --init kvzap: kvzip)",
       choice("kvzip", "kvzip+"),
     )
-    .option("--prompts <n>", "kvzap: prompts to learn from; several --data take turns", whole, FIT.prompts);
+    .option(
+      "--prompts <n>",
+      "kvzap: prompts to learn from (several --data take turns); --held-out more judge, of 10% of the pieces",
+      whole,
+      FIT.prompts,
+    );
 
 /** What the fit reads of the command line. */
 const READ: ReadonlySet<string> = new Set<keyof KvzapFlags | "method">([

@@ -82,7 +82,7 @@ export function trainingOptions(command: Command, defaults: Partial<TrainSetting
     )
     .option(
       "--held-out <n>",
-      "windows that evaluations read, at least, of 2% of the documents whatever the seed (of long ones their end); kvzap: prompts to judge by, of 10% of the pieces",
+      "windows that evaluations read, at least, of 2% of the documents whatever the seed (of long ones their end)",
       whole,
       d.heldOutWindows,
     )
