@@ -240,7 +240,7 @@ const unreadOfDms = (flags: Flags): Unread[] => [
 ];
 
 function askedOf(flags: Flags): RetrofitAsked {
-  const least = Math.min(flags.cr, flags.achieve?.[0] ?? flags.cr);
+  const least = Math.min(flags.cr, ...(flags.achieve ?? []));
   const from = flags.crFrom ?? (flags.init === "kvzap" ? Math.max(1, 0.75 * least) : undefined);
   if (from !== undefined && !(from >= 1 && from <= flags.cr))
     throw badArgument(`--cr-from: expected 1 to --cr, ${flags.cr}, got ${from}`);

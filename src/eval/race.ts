@@ -49,7 +49,6 @@ export async function runProblems(
   const runs = [...(options.done ?? [])].filter((run) => run.problem < problems.length);
   const todo = [...problems.keys()].filter((i) => !runs.some((run) => run.problem === i));
   const solve = async (i: number) => {
-    const { signal } = options;
     const result = await scale(session, problems[i].question, {
       ...RACE_SAMPLING,
       earlyStop: false,
@@ -58,7 +57,7 @@ export async function runProblems(
       ...(options.policy && "key" in options.policy ? { policy: options.policy } : options.policy),
       width,
       seed: options.seed + i,
-      signal,
+      signal: options.signal,
     }).result;
     const run: ProblemRun = {
       problem: i,

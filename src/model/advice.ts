@@ -12,11 +12,11 @@ const PICKLE =
 export const MERGE =
   "merge it into its base model (peft: merge_and_unload(), then save_pretrained()), and give the merged model";
 
+/** What to do with a folder of gates or of a LoRA that was given as a model. */
+export const AS_ADAPTER = "not a model: give its base model as --model, and this folder as --adapter";
+
 const NO_CHECKPOINTS: readonly Advice[] = [
-  [
-    /^adapter_(config\.json|model\.(safetensors|bin))$/,
-    "a PEFT adapter, not a model: give its base model as --model, and this folder as --adapter",
-  ],
+  [/^adapter_(config\.json|model\.(safetensors|bin))$/, `a PEFT adapter, ${AS_ADAPTER}`],
   [/\.gguf$/i, GGUF],
   [
     /^(consolidated\b.*|params\.json)$/,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { badModel, unsupported } from "../base/errors.ts";
+import { AS_ADAPTER } from "./advice.ts";
 import { brief } from "./brief.ts";
 import { type RopeSettings, ropeFrequencies } from "./rope.ts";
 
@@ -90,9 +91,7 @@ export function parseConfig(json: unknown, generationJson: unknown = null): Mode
   // First: what other architectures call their sizes is not this engine's to ask for.
   const named = read(shape.pick({ model_type: true, architectures: true }), json, "config.json");
   if (!named.model_type && !named.architectures?.length && hasGates(json))
-    throw badModel(
-      "config.json has dms_* keys and no architecture: gates, not a model: give the model that they were trained for as --model, and this folder as --adapter",
-    );
+    throw badModel(`config.json has dms_* keys and no architecture: gates, ${AS_ADAPTER}`);
   const architecture = architectureOf(named);
   const raw = read(shape, json, "config.json");
   const queryHeads = raw.num_attention_heads;

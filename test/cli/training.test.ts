@@ -371,20 +371,8 @@ describe("training from the command line", () => {
     const done = program([
       ...["retrofit", "-m", beads, "--train", "gates", "--data", write("family.jsonl", questions), "--prompts", "6"],
       ...["--steps", "10", "--windows", "1", "--length", "128", "--held-out", "2", "--evaluate-each", "1"],
-      ...[
-        "--window",
-        "4",
-        "--cr",
-        "8",
-        "--cr-steps",
-        "1",
-        "--gate-rate",
-        "5e-2",
-        "--achieve",
-        "1.2,1.6",
-        "-o",
-        join(folder, "family"),
-      ],
+      ...["--window", "4", "--cr", "8", "--cr-steps", "1", "--gate-rate", "5e-2", "--achieve", "1.2,1.6"],
+      ...["-o", join(folder, "family")],
     ]);
     assert.equal(done.code, 0, done.err);
     assert.match(done.err, /gates begin as .* at CR 1\b/);
