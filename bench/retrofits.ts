@@ -24,8 +24,9 @@ const model = join(here, "models/abacus");
 const COMMON = [
   ...["--data", "abacus:steps=2-12,distractors=0-10,slip=0.04/0.02,unlearned,checks=1/6/2/1,settle,cut=0.05"],
   ...["--windows", "3", "--length", "2000", "--held-out", "6", "--evaluate-each", "50", "--checkpoint-each", "100"],
-  ...["--window", "16", "--schedule", "linear", "--last", "0.05", "--gate-rate", "1e-3"],
 ];
+const DELAYED = ["--window", "16"];
+const ADAPTATION = ["--schedule", "linear", "--last", "0.05", "--gate-rate", "1e-3"];
 /**
  * At a seventh of these rates 2x and 4x lie as near to the teacher on held-out text, but over three seeds their chains
  * lose 2.4 and 3.7 points where these lose 2.0 and 2.0 (LOG.md, 2026-11-28).
@@ -55,6 +56,7 @@ const KINDS = {
 };
 /** What is compared in one part: short, to CR 4 at once. */
 const SHORT = ["--cr-from", "2", "--cr", "4.5", "--cr-steps", "40", "--steps", "400"];
+const SHORT_AT_ONCE = SHORT.with(3, "4");
 
 interface Run {
   name: string; // FOLDER/FORM
@@ -93,7 +95,10 @@ const PARTS: [name: string, options: string[]][] = [
   ["closed-per-layer", [...CLOSED, ...FULL, "--per", "layer"]],
 ];
 for (const [name, options] of PARTS)
-  RUNS.push({ name: `part/${name}`, options: ["--model", model, ...SHORT, ...options] });
+  RUNS.push({
+    name: `part/${name}`,
+    options: ["--model", model, ...(name === "immediate" ? SHORT_AT_ONCE : SHORT), ...options],
+  });
 
 /** Whether a run is asked for by its name, its folder or its kind. */
 const isOf = (only: string, name: string): boolean =>
@@ -109,7 +114,7 @@ const fromHere = (path: string): string => relative(process.cwd(), path) || ".";
 const wanted = RUNS.filter(({ name }) => asked.length === 0 || asked.some((only) => isOf(only, name)));
 for (const { name, options } of wanted) {
   const out = join(args.out, name);
-  const all = [...options, ...COMMON];
+  const all = [...options, ...COMMON, ...(options.includes("immediate") ? [] : DELAYED), ...ADAPTATION];
   const words = ["retrofit", ...all, "--out", out].map((word) => (word.startsWith(here) ? fromHere(word) : word));
   console.error(`${name}: hyperthink ${words.join(" ")}`);
   if (!args.list) await retrofitted(all, out);
