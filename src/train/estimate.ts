@@ -4,6 +4,8 @@ import { gib } from "../base/gib.ts";
 import type { Device } from "../device/device.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { entries, tensorTable } from "../model/names.ts";
+import { newBatch, packBatch } from "./batch.ts";
+import type { Pieces } from "./data/pieces.ts";
 import { plain } from "./linear.ts";
 import { MOST_LOGITS } from "./lossRows.ts";
 import type { TrainMode } from "./parameters.ts";
@@ -16,6 +18,7 @@ export interface RunShape {
   rank: number;
   distills: boolean;
   teacherApart: boolean; // its weights are a second copy
+  span?: number; // rows of the document that a row lies in, on the mean over rows; default: a window
 }
 
 export interface Estimate {
@@ -27,7 +30,8 @@ export interface Estimate {
 /** Numbers that products of a step need beside their factors: about what packing takes at once. */
 const PACKED = 2;
 
-export function estimate({ config: c, settings, train, rank, distills, teacherApart }: RunShape): Estimate {
+export function estimate(shape: RunShape): Estimate {
+  const { config: c, settings, train, rank, distills, teacherApart, span = settings.length } = shape;
   const { windows, length, accumulate, recompute, optimizer } = settings;
   const rows = windows * length;
   const tensors = entries(tensorTable(c)).filter(({ optional }) => !optional);
@@ -52,12 +56,20 @@ export function estimate({ config: c, settings, train, rank, distills, teacherAp
   const matrices = projections + c.vocabulary * c.hidden;
   const passes = 2 + (everything ? 1 : 0) + (distills ? 1 : 0) + (recompute ? 1 : 0);
   // Scores and values are 2 products forward; back they are 5, as scores are computed again.
-  const attention = 2 * c.layers * length * queries * (3.5 + (distills ? 1 : 0) + (recompute ? 1 : 0));
+  const attention = 2 * c.layers * span * queries * (3.5 + (distills ? 1 : 0) + (recompute ? 1 : 0));
   // Layers run forward in float32 where gates learn (student.ts).
   const forward = 1 + (distills ? 1 : 0) + (recompute ? 1 : 0);
   const exact = attention + (c.dms ? 2 * projections * forward : 0);
   const step = accumulate * rows;
   return { bytes, flops: step * (2 * matrices * passes + attention), exact: step * exact };
+}
+
+/** `span` of what is learned from, by the first batch. Throws `bad-argument` for a piece that no window holds. */
+export function spanOf(pieces: Pieces, windows: number, length: number): number {
+  const batch = newBatch(windows, length);
+  packBatch(batch, pieces, 0);
+  const documents = Array.from({ length: batch.documentCount }, (_, d) => batch.documents[3 * d + 1]);
+  return documents.reduce((sum, rows) => sum + rows ** 2, 0) / batch.rows;
 }
 
 /** Operations per second of products on a device, by a try of a tenth of a second or so. */
@@ -107,13 +119,13 @@ export function checkMemory(shape: RunShape, memory = Number.POSITIVE_INFINITY):
 export async function forecast(
   device: Device,
   shape: RunShape & { settings: TrainSettings },
-  { onForecast, memory }: Forecasting,
+  { onForecast, memory, train }: Forecasting & { train: Pieces },
   done: number,
   before: Pick<Forecast, "bytes" | "seconds"> = { bytes: 0, seconds: 0 },
 ): Promise<void> {
   checkMemory(shape, memory);
-  const { bytes, flops, exact } = estimate(shape);
-  const { steps, bf16 } = shape.settings;
+  const { steps, bf16, windows, length } = shape.settings;
+  const { bytes, flops, exact } = estimate({ ...shape, span: spanOf(train, windows, length) });
   const rate = await productRate(device, false);
   const rounded = bf16 ? await productRate(device, true) : rate;
   const step = exact / rate + (flops - exact) / rounded;
