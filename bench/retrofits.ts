@@ -24,9 +24,8 @@ const model = join(here, "models/abacus");
 const COMMON = [
   ...["--data", "abacus:steps=2-12,distractors=0-10,slip=0.04/0.02,unlearned,checks=1/6/2/1,settle,cut=0.05"],
   ...["--windows", "3", "--length", "2000", "--held-out", "6", "--evaluate-each", "50", "--checkpoint-each", "100"],
+  ...["--schedule", "linear", "--last", "0.05", "--gate-rate", "1e-3"],
 ];
-const DELAYED = ["--window", "16"];
-const ADAPTATION = ["--schedule", "linear", "--last", "0.05", "--gate-rate", "1e-3"];
 /**
  * At a seventh of these rates 2x and 4x lie as near to the teacher on held-out text, but over three seeds their chains
  * lose 2.4 and 3.7 points where these lose 2.0 and 2.0 (LOG.md, 2026-11-28).
@@ -48,15 +47,13 @@ const FAMILY = [
   // As many steps again take a fifth to a third off held-out loss (LOG.md).
   { name: "8x-again", nominal: "12", ramp: ["--cr-from", "12", "--steps", "1600"] },
 ];
+const DELAYED = ["--window", "16"];
 const AT_ONCE = ["--eviction", "immediate"];
 const KINDS = {
-  full: { stages: 4, own: FULL },
-  lora: { stages: 3, own: LORA },
+  full: { stages: 4, own: [...FULL, ...DELAYED] },
+  lora: { stages: 3, own: [...LORA, ...DELAYED] },
   immediate: { stages: 2, own: [...FULL, ...AT_ONCE] },
 };
-/** What is compared in one part: short, to CR 4 at once. */
-const SHORT = ["--cr-from", "2", "--cr", "4.5", "--cr-steps", "40", "--steps", "400"];
-const SHORT_AT_ONCE = SHORT.with(3, "4");
 
 interface Run {
   name: string; // FOLDER/FORM
@@ -83,22 +80,23 @@ function family(kind: keyof typeof KINDS, seed: number): void {
 }
 for (let seed = 0; seed < Number(args.seeds); seed++) for (const kind of ["full", "lora"] as const) family(kind, seed);
 family("immediate", 0);
-const PARTS: [name: string, options: string[]][] = [
-  ["base", [...START, ...FULL]],
-  ["immediate", [...START, ...FULL, ...AT_ONCE]],
-  ["ntp", [...START, ...FULL, "--loss", "ntp"]],
-  ["lora", [...START, ...LORA]],
-  ["gates", [...START, "--train", "gates"]],
-  ["random-trigger", [...START, ...FULL, "--trigger", "random"]],
+const BASE = [...START, ...FULL, ...DELAYED];
+/** What changes when one part is another: short, and straight to CR 4 (nominal 4.5 where nothing else is said). */
+const PARTS: [name: string, options: string[], nominal?: string][] = [
+  ["base", BASE],
+  ["immediate", [...START, ...FULL, ...AT_ONCE], "4"],
+  ["ntp", [...BASE, "--loss", "ntp"]],
+  ["lora", [...START, ...LORA, ...DELAYED]],
+  ["gates", [...START, "--train", "gates", ...DELAYED]],
+  ["random-trigger", [...BASE, "--trigger", "random"]],
   // Gates per layer cannot begin as a surrogate, which has one prediction a head.
-  ["closed", [...CLOSED, ...FULL]],
-  ["closed-per-layer", [...CLOSED, ...FULL, "--per", "layer"]],
+  ["closed", [...CLOSED, ...FULL, ...DELAYED]],
+  ["closed-per-layer", [...CLOSED, ...FULL, ...DELAYED, "--per", "layer"]],
 ];
-for (const [name, options] of PARTS)
-  RUNS.push({
-    name: `part/${name}`,
-    options: ["--model", model, ...(name === "immediate" ? SHORT_AT_ONCE : SHORT), ...options],
-  });
+for (const [name, options, nominal = "4.5"] of PARTS) {
+  const ramp = ["--cr-from", "2", "--cr", nominal, "--cr-steps", "40", "--steps", "400"];
+  RUNS.push({ name: `part/${name}`, options: ["--model", model, ...options, ...ramp] });
+}
 
 /** Whether a run is asked for by its name, its folder or its kind. */
 const isOf = (only: string, name: string): boolean =>
@@ -114,7 +112,7 @@ const fromHere = (path: string): string => relative(process.cwd(), path) || ".";
 const wanted = RUNS.filter(({ name }) => asked.length === 0 || asked.some((only) => isOf(only, name)));
 for (const { name, options } of wanted) {
   const out = join(args.out, name);
-  const all = [...options, ...COMMON, ...(options.includes("immediate") ? [] : DELAYED), ...ADAPTATION];
+  const all = [...options, ...COMMON];
   const words = ["retrofit", ...all, "--out", out].map((word) => (word.startsWith(here) ? fromHere(word) : word));
   console.error(`${name}: hyperthink ${words.join(" ")}`);
   if (!args.list) await retrofitted(all, out);

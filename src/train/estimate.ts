@@ -112,20 +112,16 @@ export function checkMemory(shape: RunShape, memory = Number.POSITIVE_INFINITY):
     );
 }
 
-/**
- * Tells what is left of a run. Throws `no-memory` where the machine has not so much. `done`: steps that it goes on
- * after; `before`: the same of what runs first.
- */
+/** Tells what is left of a run. `done`: steps that it goes on after; `before`: the same of what runs first. */
 export async function forecast(
   device: Device,
   shape: RunShape & { settings: TrainSettings },
-  { onForecast, memory, train }: Forecasting & { train: Pieces },
+  { onForecast }: Forecasting,
   done: number,
   before: Pick<Forecast, "bytes" | "seconds"> = { bytes: 0, seconds: 0 },
 ): Promise<void> {
-  checkMemory(shape, memory);
-  const { steps, bf16, windows, length } = shape.settings;
-  const { bytes, flops, exact } = estimate({ ...shape, span: spanOf(train, windows, length) });
+  const { bytes, flops, exact } = estimate(shape);
+  const { steps, bf16 } = shape.settings;
   const rate = await productRate(device, false);
   const rounded = bf16 ? await productRate(device, true) : rate;
   const step = exact / rate + (flops - exact) / rounded;

@@ -7,7 +7,7 @@ import { openDevice } from "../request/session.ts";
 import type { Pieces } from "./data/pieces.ts";
 import { fingerprintOfWeights } from "./disk/fingerprint.ts";
 import { checkOut, claimFolder } from "./disk/outFolder.ts";
-import { forecast } from "./estimate.ts";
+import { checkMemory, forecast, spanOf } from "./estimate.ts";
 import { evaluationBatches } from "./evaluation.ts";
 import { saveModel } from "./export.ts";
 import { type InitialOptions, initialParameters } from "./initial.ts";
@@ -67,7 +67,9 @@ async function trained(device: Device, staging: () => Device, options: PretrainO
   const config = parseConfig(options.config);
   checkPretrain(config, settings);
   const shape = { config, settings, train: "full", rank: 0, distills: false, teacherApart: false } as const;
-  await forecast(device, shape, options, (await stepsDone(out)) ?? 0);
+  checkMemory(shape, options.memory);
+  const span = spanOf(train, windows, length);
+  await forecast(device, { ...shape, span }, options, (await stepsDone(out)) ?? 0);
   await using _ = await claimFolder(out, { goesOn: true });
   const parameters =
     typeof from === "string"

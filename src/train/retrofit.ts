@@ -8,7 +8,7 @@ import { openDevice } from "../request/session.ts";
 import { fingerprintOfWeights } from "./disk/fingerprint.ts";
 import type { JournalEntry } from "./disk/journal.ts";
 import { checkOut, claimFolder } from "./disk/outFolder.ts";
-import { checkMemory, forecast } from "./estimate.ts";
+import { checkMemory, forecast, spanOf } from "./estimate.ts";
 import { evaluationBatches } from "./evaluation.ts";
 import { saveAdapter, saveModel } from "./export.ts";
 import { checkFitMemory, fitSeconds } from "./fit/fitEstimate.ts";
@@ -46,11 +46,12 @@ async function retrofitted(device: Device, staging: () => Device, options: Retro
   const maker = done === null ? start : null;
   const fit = maker?.estimate(origin.config);
   const before = fit && { bytes: fit.bytes, seconds: await fitSeconds(fit, device) };
-  await forecast(device, shapeOf(origin, options), options, done ?? 0, before);
+  const { windows, length, heldOutWindows } = settings;
+  const shape = { ...shapeOf(origin, options), span: spanOf(train, windows, length) };
+  await forecast(device, shape, options, done ?? 0, before);
   await using _ = await claimFolder(out, { goesOn: true });
   const begun = maker && (await maker.make(options, r));
   const { parameters, teacher } = await makeGated(device, staging, origin, begun, options);
-  const { windows, length, heldOutWindows } = settings;
   const student = new Student(device, parameters, {
     rows: windows * length,
     keeps: settings.recompute ? "inputs" : "all",
