@@ -13,8 +13,12 @@ const rows = page
   .map((line) => line.split("|").map((cell) => cell.trim()));
 const summaries = rows.map(([, label, , cr, , mean, interval]) => {
   const [low, high] = interval.split(" to ").map(Number);
-  // One line for dms, whose ratios are adapters.
-  return { label: label.replace(/^dms:\dx$/, "dms"), cr: Number(cr), kl: { mean: Number(mean), low, high } } as Summary;
+  // One line for dms, whose ratios are adapters and thresholds.
+  return {
+    label: label.replace(/^dms:\dx(,\S+)?$/, "dms"),
+    cr: Number(cr),
+    kl: { mean: Number(mean), low, high },
+  } as Summary;
 });
 if (summaries.some(({ cr, kl }) => [cr, kl.mean, kl.low, kl.high].some(Number.isNaN)))
   throw new Error("docs/policies.md: expected a ratio, a divergence and its interval in each row of the table");
