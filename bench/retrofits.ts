@@ -48,11 +48,10 @@ const FAMILY = [
   { name: "8x-again", nominal: "12", ramp: ["--cr-from", "12", "--steps", "1600"] },
 ];
 const DELAYED = ["--window", "16"];
-const AT_ONCE = ["--eviction", "immediate"];
 const KINDS = {
   full: { stages: 4, own: [...FULL, ...DELAYED] },
   lora: { stages: 3, own: [...LORA, ...DELAYED] },
-  immediate: { stages: 2, own: [...FULL, ...AT_ONCE] },
+  immediate: { stages: 2, own: [...FULL, "--eviction", "immediate"] },
 };
 
 interface Run {
@@ -80,18 +79,18 @@ function family(kind: keyof typeof KINDS, seed: number): void {
 }
 for (let seed = 0; seed < Number(args.seeds); seed++) for (const kind of ["full", "lora"] as const) family(kind, seed);
 family("immediate", 0);
-const BASE = [...START, ...FULL, ...DELAYED];
+const { full, lora, immediate } = KINDS;
 /** What changes when one part is another: short, and straight to CR 4 (nominal 4.5 where nothing else is said). */
 const PARTS: [name: string, options: string[], nominal?: string][] = [
-  ["base", BASE],
-  ["immediate", [...START, ...FULL, ...AT_ONCE], "4"],
-  ["ntp", [...BASE, "--loss", "ntp"]],
-  ["lora", [...START, ...LORA, ...DELAYED]],
+  ["base", [...START, ...full.own]],
+  ["immediate", [...START, ...immediate.own], "4"],
+  ["ntp", [...START, ...full.own, "--loss", "ntp"]],
+  ["lora", [...START, ...lora.own]],
   ["gates", [...START, "--train", "gates", ...DELAYED]],
-  ["random-trigger", [...BASE, "--trigger", "random"]],
+  ["random-trigger", [...START, ...full.own, "--trigger", "random"]],
   // Gates per layer cannot begin as a surrogate, which has one prediction a head.
-  ["closed", [...CLOSED, ...FULL, ...DELAYED]],
-  ["closed-per-layer", [...CLOSED, ...FULL, ...DELAYED, "--per", "layer"]],
+  ["closed", [...CLOSED, ...full.own]],
+  ["closed-per-layer", [...CLOSED, ...full.own, "--per", "layer"]],
 ];
 for (const [name, options, nominal = "4.5"] of PARTS) {
   const ramp = ["--cr-from", "2", "--cr", nominal, "--cr-steps", "40", "--steps", "400"];

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { parseConfig } from "../../src/model/config.ts";
 import { readJson } from "../../src/model/source.ts";
 import { estimate, type RunShape, spanOf } from "../../src/train/estimate.ts";
 import { TRAIN_SETTINGS } from "../../src/train/settings.ts";
+
+const ABACUS = fileURLToPath(new URL("../../models/abacus/config.json", import.meta.url));
 
 test("a row attends within its document: short ones are forecast to take less time, and as much memory", async () => {
   const piece = { ids: new Int32Array(10), learn: null };
@@ -13,7 +16,7 @@ test("a row attends within its document: short ones are forecast to take less ti
   assert.equal(span, (100 + 100 + 25) / 25);
   assert.throws(() => spanOf(pieces, 2, 9), /10 tokens; expected 1 to 9/);
 
-  const config = parseConfig(await readJson("models/abacus/config.json"));
+  const config = parseConfig(await readJson(ABACUS));
   const settings = { ...TRAIN_SETTINGS, windows: 2, length: 25 };
   const shape: RunShape = { config, settings, train: "full", rank: 0, distills: false, teacherApart: false };
   const [whole, short] = [estimate(shape), estimate({ ...shape, span })];
